@@ -1,0 +1,168 @@
+//! What can happen to a swarm.
+
+use std::net::SocketAddr;
+
+use riverrun_metainfo::{Block, PieceIndex};
+
+use crate::swarm::CloseReason;
+use crate::wire::{Handshake, Message};
+
+/// Names one connection of a session for as long as it lives; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// Where a candidate came from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Source {
+    /// The user named it.
+    User,
+    /// A tracker's reply.
+    Tracker,
+    /// It connected to us.
+    Incoming,
+    /// The DHT (BEP 5).
+    Dht,
+    /// Peer exchange (BEP 11).
+    Pex,
+    /// Local service discovery (BEP 14).
+    Lsd,
+    /// Resume data of an earlier run.
+    Resume,
+}
+
+/// Why dialling a candidate brought no connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DialError {
+    /// Nobody listens there.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// No route, or the network is down.
+    Unreachable,
+    /// It answered, and closed or broke the handshake.
+    Handshake,
+    /// It speaks of another torrent.
+    WrongTorrent,
+}
+
+/// A connection whose handshakes have passed both ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connected {
+    /// Its name from now on.
+    pub connection: ConnectionId,
+    /// The peer's address: for an incoming connection its port is not the one it listens on.
+    pub addr: SocketAddr,
+    /// Whether the peer dialled us.
+    pub incoming: bool,
+    /// What the peer said.
+    pub handshake: Handshake,
+}
+
+/// What a disk job came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DiskDone {
+    /// The answer to [`Action::Verify`](crate::swarm::Action::Verify): the piece's hash is right and its bytes are written.
+    Verified {
+        /// The piece.
+        piece: PieceIndex,
+        /// A digest of each block in order, if they were asked for.
+        digests: Option<Vec<u64>>,
+    },
+    /// The answer to [`Action::Verify`](crate::swarm::Action::Verify): the hash is wrong.
+    Corrupt {
+        /// The piece.
+        piece: PieceIndex,
+        /// A digest of each block in order.
+        digests: Vec<u64>,
+    },
+    /// The piece's bytes could not be stored or read back: all that was received of it is lost.
+    Lost {
+        /// The piece.
+        piece: PieceIndex,
+    },
+}
+
+/// How much room there is for what peers send.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Pressure {
+    /// Request freely.
+    None,
+    /// Buffers or the disk run short: request half.
+    Some,
+    /// Nothing more can be taken: request nothing new.
+    Full,
+}
+
+/// What the owner of the torrent wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Stop exchanging: close every connection, dial nobody.
+    Pause,
+    /// Exchange again.
+    Resume,
+    /// The most connections at once.
+    SetMaxConnections(usize),
+    /// Which pieces are wanted, one bit each; all at birth.
+    SetWanted(riverrun_metainfo::Bitfield),
+    /// Ask for wanted pieces in order.
+    SetSequential(bool),
+    /// These pieces are found damaged or missing on disk: they are not had any more.
+    Forget(Vec<PieceIndex>),
+}
+
+/// One input of the swarm.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Addresses of peers, from anywhere.
+    Candidates {
+        /// Who named them.
+        source: Source,
+        /// The addresses.
+        addrs: &'a [SocketAddr],
+    },
+    /// A connection is ready for messages.
+    Connected(Connected),
+    /// A dialled candidate brought no connection.
+    DialFailed {
+        /// As in [`Action::Dial`](crate::swarm::Action::Dial).
+        addr: SocketAddr,
+        /// Why.
+        error: DialError,
+    },
+    /// The messages of one read of a socket, in order.
+    Received {
+        /// From whom.
+        connection: ConnectionId,
+        /// What.
+        messages: &'a [Message],
+    },
+    /// Blocks of [`Action::Serve`](crate::swarm::Action::Serve) have left for the socket.
+    Served {
+        /// To whom.
+        connection: ConnectionId,
+        /// Which.
+        blocks: &'a [Block],
+    },
+    /// A block of [`Action::Serve`](crate::swarm::Action::Serve) could not be read: it will not be sent.
+    ServeFailed {
+        /// To whom.
+        connection: ConnectionId,
+        /// Which.
+        block: Block,
+    },
+    /// A connection is gone, by the peer, the network or [`Action::Close`](crate::swarm::Action::Close).
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A disk job is done.
+    Disk(DiskDone),
+    /// The room for incoming payload changed.
+    Pressure(Pressure),
+    /// The owner wants something.
+    Command(Command),
+    /// The moment of [`next_timeout`](crate::swarm::Swarm::next_timeout) has come.
+    Timeout,
+}

@@ -1,0 +1,107 @@
+//! How a swarm is: snapshots for people.
+
+use std::net::SocketAddr;
+
+use riverrun_metainfo::PieceIndex;
+
+use crate::swarm::{ConnectionId, Source};
+
+/// Why nothing comes, in the order of what to tell first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// No connection and no candidate.
+    NoPeers,
+    /// No connection; this many candidates are being dialled or wait for their next try.
+    Connecting {
+        /// How many.
+        candidates: usize,
+    },
+    /// Nobody connected has a piece that is still wanted.
+    NobodyHas {
+        /// The first such piece.
+        piece: PieceIndex,
+        /// How many wanted pieces nobody has.
+        missing: u32,
+    },
+    /// All who have what we want choke us.
+    Choked {
+        /// How many.
+        peers: usize,
+    },
+    /// Requests are out, and nothing comes.
+    Slow {
+        /// Peers with requests outstanding.
+        peers: usize,
+    },
+    /// The disk cannot take more.
+    Disk,
+}
+
+/// A snapshot of a swarm.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SwarmStatus {
+    /// Pieces verified and stored.
+    pub have_pieces: u32,
+    /// Bytes of the stream verified and stored.
+    pub have_bytes: u64,
+    /// Bytes of wanted pieces, had or not.
+    pub wanted_bytes: u64,
+    /// Bytes of wanted pieces not verified yet (what trackers call `left`).
+    pub left_bytes: u64,
+    /// Bytes received of pieces that are not verified yet.
+    pub partial_bytes: u64,
+    /// Payload received since birth, in bytes.
+    pub down_bytes: u64,
+    /// Payload sent since birth, in bytes.
+    pub up_bytes: u64,
+    /// Payload received that was of no use, in bytes.
+    pub wasted_bytes: u64,
+    /// Payload received of pieces that failed their hash, in bytes.
+    pub corrupt_bytes: u64,
+    /// Payload per second now.
+    pub down_rate: u64,
+    /// Payload per second now.
+    pub up_rate: u64,
+    /// Connections.
+    pub connections: usize,
+    /// Connections to peers that have everything.
+    pub seeds: usize,
+    /// Peers known.
+    pub candidates: usize,
+    /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
+    pub waiting: Option<Waiting>,
+}
+
+/// A snapshot of one connection.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PeerStatus {
+    /// Which.
+    pub connection: ConnectionId,
+    /// The peer's address.
+    pub addr: SocketAddr,
+    /// Who named it.
+    pub source: Source,
+    /// It dialled us.
+    pub incoming: bool,
+    /// What it calls itself (BEP 10 `v`, else from the peer id), unfiltered.
+    pub client: String,
+    /// Its share of the pieces, 0 to 1.
+    pub progress: f32,
+    /// Payload per second from it.
+    pub down_rate: u64,
+    /// Payload per second to it.
+    pub up_rate: u64,
+    /// Payload from it, in bytes.
+    pub down_bytes: u64,
+    /// Payload to it, in bytes.
+    pub up_bytes: u64,
+    /// We choke it.
+    pub choking: bool,
+    /// It chokes us.
+    pub choked: bool,
+    /// We want something of it.
+    pub interested: bool,
+    /// It wants something of us.
+    pub interesting: bool,
+}

@@ -1,0 +1,75 @@
+//! Where the bytes of a torrent rest: files, the threads that read, write and hash them, and resume data.
+//!
+//! Blocking calls and plain threads; nothing here knows the network. Invariants: a file is never opened through a symbolic link
+//! or outside its root; resume data never claims a piece whose bytes were not synced before it was written.
+
+pub mod disk;
+mod error;
+pub mod pool;
+
+pub use disk::{Disk, DiskConfig, DiskTorrent, Done, DoneSink, VerifyOutcome};
+pub use error::StorageError;
+pub use pool::{Buffer, Pool};
+
+use std::io::{IoSlice, IoSliceMut};
+
+use riverrun_metainfo::{FileIndex, Span};
+
+/// Bytes of one torrent at rest. Blocking; called from disk threads only; offsets run over the torrent's whole byte stream.
+pub trait Storage: Send + Sync + std::fmt::Debug {
+    /// Fills `into` with the bytes of `span`; padding reads as zeros. The buffers together are as long as the span.
+    ///
+    /// # Errors
+    /// The bytes are not there or cannot be read.
+    fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError>;
+
+    /// Writes the bytes of `span`; padding is not written. The buffers together are as long as the span.
+    ///
+    /// # Errors
+    /// The bytes cannot be written; some may have been.
+    fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError>;
+
+    /// Makes everything written so far survive a loss of power.
+    ///
+    /// # Errors
+    /// The system could not.
+    fn sync(&self) -> Result<(), StorageError>;
+
+    /// What is there now, for fast resume and for the last look before a download is called complete.
+    ///
+    /// # Errors
+    /// The place itself cannot be looked at.
+    fn presence(&self) -> Result<Presence, StorageError>;
+}
+
+/// What exists of a torrent's files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Presence {
+    /// One entry per file of the layout, padding included.
+    pub files: Vec<FilePresence>,
+}
+
+/// What exists of one file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FilePresence {
+    /// Nothing is on disk, nor needs to be (padding).
+    Pad,
+    /// The path does not exist.
+    Missing,
+    /// A regular file.
+    Present {
+        /// Its length in bytes.
+        length: u64,
+        /// Last change of its content, nanoseconds since 1970.
+        modified_ns: i128,
+        /// Device and inode, where the system has them.
+        identity: (u64, u64),
+        /// The path leads to the same file that is held open (true when none is held).
+        same_as_open: bool,
+    },
+    /// Something that is not a regular file stands there.
+    NotAFile,
+}
+
+/// One file that failed, for messages.
+pub type FailedFile = Option<FileIndex>;
