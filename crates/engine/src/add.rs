@@ -1,0 +1,208 @@
+//! What to add to a session, and how.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+/// Where the description of a torrent comes from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// The bytes of a .torrent file.
+    Bytes(Bytes),
+    /// A magnet link; not supported yet.
+    Magnet(String),
+}
+
+impl From<Bytes> for Source {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+/// How much of the disk is taken before the first byte comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Preallocate {
+    /// Files grow as blocks come.
+    None,
+    /// Files have their full length from the start, and holes.
+    #[default]
+    Sparse,
+    /// The disk's blocks are taken at the start.
+    Full,
+}
+
+/// Where the content of a torrent stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// In a folder, under the torrent's own name.
+    Into(PathBuf),
+    /// Exactly here.
+    At(PathBuf),
+}
+
+/// A torrent to add, with its options.
+#[derive(Clone, Debug)]
+pub struct AddTorrent {
+    #[expect(dead_code, reason = "read once metainfo has its parser")]
+    pub(crate) source: Source,
+    pub(crate) place: Place,
+    pub(crate) trackers: Option<Vec<Vec<String>>>,
+    pub(crate) more_trackers: Vec<Vec<String>>,
+    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) paused: bool,
+    pub(crate) read_only: bool,
+    pub(crate) overwrite: bool,
+    pub(crate) trust_resume: bool,
+    pub(crate) sequential: bool,
+    pub(crate) forget_resume_when_complete: bool,
+    pub(crate) fail_on_storage_error: bool,
+    pub(crate) preallocate: Preallocate,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) wanted_files: Option<Vec<usize>>,
+}
+
+impl AddTorrent {
+    /// A torrent whose content goes into the current folder.
+    #[must_use]
+    pub fn new(source: impl Into<Source>) -> Self {
+        Self {
+            source: source.into(),
+            place: Place::Into(PathBuf::from(".")),
+            trackers: None,
+            more_trackers: Vec::new(),
+            peers: Vec::new(),
+            paused: false,
+            read_only: false,
+            overwrite: false,
+            trust_resume: false,
+            sequential: false,
+            forget_resume_when_complete: false,
+            fail_on_storage_error: false,
+            preallocate: Preallocate::default(),
+            max_connections: None,
+            wanted_files: None,
+        }
+    }
+
+    /// A magnet link (BEP 9). [`Session::add`](crate::Session::add) answers that magnet links are not supported yet.
+    #[must_use]
+    pub fn magnet(link: impl Into<String>) -> Self {
+        Self::new(Source::Magnet(link.into()))
+    }
+
+    /// Puts the content into this folder, under the torrent's own name: `dir/name`. The folder is made if it is missing.
+    #[must_use]
+    pub fn into_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.place = Place::Into(dir.into());
+        self
+    }
+
+    /// Makes this path the content itself: the file of a torrent of one file, else the folder in place of the torrent's own.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
+        self.place = Place::At(path.into());
+        self
+    }
+
+    /// Uses these tiers of tracker URLs (BEP 12) in place of the torrent's own; none at all with an empty list.
+    #[must_use]
+    pub fn trackers(mut self, tiers: Vec<Vec<String>>) -> Self {
+        self.trackers = Some(tiers);
+        self
+    }
+
+    /// Adds tiers of tracker URLs after the torrent's own.
+    #[must_use]
+    pub fn add_trackers(mut self, tiers: Vec<Vec<String>>) -> Self {
+        self.more_trackers.extend(tiers);
+        self
+    }
+
+    /// Peers to begin with.
+    #[must_use]
+    pub fn peers(mut self, addrs: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.peers.extend(addrs);
+        self
+    }
+
+    /// Checks what is there and then exchanges nothing until [`Torrent::resume`](crate::Torrent::resume).
+    #[must_use]
+    pub fn paused(mut self, paused: bool) -> Self {
+        self.paused = paused;
+        self
+    }
+
+    /// Shares what is there and never writes. Content that is damaged or missing ends the torrent with
+    /// [`TorrentError::Incomplete`](crate::TorrentError::Incomplete).
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Writes over files that stand in the place of the content and are something else, and cuts longer ones.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Believes the resume record, even where files changed after it was written, and believes complete files of a read-only
+    /// torrent: nothing is hashed at the start.
+    #[must_use]
+    pub fn trust_resume(mut self, trust: bool) -> Self {
+        self.trust_resume = trust;
+        self
+    }
+
+    /// Asks for pieces in order.
+    #[must_use]
+    pub fn sequential(mut self, sequential: bool) -> Self {
+        self.sequential = sequential;
+        self
+    }
+
+    /// Removes the resume record once everything is there.
+    #[must_use]
+    pub fn forget_resume_when_complete(mut self, forget: bool) -> Self {
+        self.forget_resume_when_complete = forget;
+        self
+    }
+
+    /// Lets [`Torrent::completed`](crate::Torrent::completed) end with an error when the disk fails, a full one included,
+    /// instead of trying again.
+    #[must_use]
+    pub fn fail_on_storage_error(mut self, fail: bool) -> Self {
+        self.fail_on_storage_error = fail;
+        self
+    }
+
+    /// How much of the disk is taken before the first byte comes.
+    #[must_use]
+    pub fn preallocate(mut self, preallocate: Preallocate) -> Self {
+        self.preallocate = preallocate;
+        self
+    }
+
+    /// The most connections at once of this torrent, in place of the session's setting.
+    #[must_use]
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = Some(max);
+        self
+    }
+
+    /// Wants only these files, by their place in the torrent, padding counted. Pieces that they share with others are fetched whole.
+    #[must_use]
+    pub fn wanted_files(mut self, files: impl IntoIterator<Item = usize>) -> Self {
+        self.wanted_files = Some(files.into_iter().collect());
+        self
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong in a session.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use riverrun_metainfo::InfoHashes;
+use riverrun_storage::StorageError;
+
+/// Why a session did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no random bytes.
+    #[error("no random bytes from the system")]
+    Random,
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder {path}", path = path.display())]
+    StateDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why a torrent was not added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// Magnet links come with a later version.
+    #[error("magnet links are not supported yet")]
+    Magnet,
+    /// The session has this torrent already.
+    #[error("the torrent is there already")]
+    Duplicate(InfoHashes),
+    /// A file that is wanted is not in the torrent.
+    #[error("the torrent has no file {0}")]
+    NoSuchFile(usize),
+    /// Its files cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The session is shutting down.
+    #[error("the session is stopped")]
+    Stopped,
+}
+
+/// Why a torrent ended before it was complete.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TorrentError {
+    /// The disk failed.
+    #[error(transparent)]
+    Storage(Arc<StorageError>),
+    /// Something stands in the place of the content, and no piece of it is right. Nothing was written.
+    #[error("{path} exists and is something else", path = path.display())]
+    Occupied {
+        /// The first file that is in the way.
+        path: PathBuf,
+        /// The pieces of the torrent, of which none is right.
+        pieces: u32,
+    },
+    /// The torrent is read-only and its content is damaged or missing.
+    #[error("{bad} of {pieces} pieces are damaged or missing")]
+    Incomplete {
+        /// Pieces that are damaged or missing.
+        bad: u32,
+        /// The pieces of the torrent.
+        pieces: u32,
+    },
+    /// It was stopped or removed, or its session was shut down.
+    #[error("the torrent is stopped")]
+    Stopped,
+}

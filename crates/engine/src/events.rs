@@ -1,0 +1,94 @@
+//! What happened, as a stream.
+
+use std::net::{IpAddr, SocketAddr};
+
+use riverrun_metainfo::PieceIndex;
+use tokio::sync::broadcast;
+
+use crate::{Phase, TorrentError, TorrentId};
+
+/// Something happened to a torrent.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Which.
+    pub torrent: TorrentId,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// It was added.
+    Added,
+    /// It does something else from now on. (Progress of a check is no event.)
+    Phase(Phase),
+    /// A piece is verified and stored.
+    PieceDone(PieceIndex),
+    /// A piece failed its hash.
+    PieceCorrupt(PieceIndex),
+    /// A peer was proved to send bad data and is banned for the session.
+    Banned(IpAddr),
+    /// A peer wants something of ours for the first time.
+    Downloader(SocketAddr),
+    /// A tracker answered.
+    TrackerAnswered {
+        /// Its URL, without user name and password.
+        url: String,
+        /// Peers in its answer.
+        peers: usize,
+    },
+    /// A tracker did not help.
+    TrackerFailed {
+        /// Its URL, without user name and password.
+        url: String,
+        /// What it, or the network, said. Text of a stranger: escape before display.
+        error: String,
+        /// It said so itself (`failure reason`).
+        refused: bool,
+    },
+    /// The disk failed; the torrent tries again by itself.
+    StorageFailed(TorrentError),
+    /// Everything wanted is here, synced and looked at once more.
+    Completed,
+    /// Files changed under us: these pieces are fetched again.
+    PiecesLost(u32),
+    /// It is gone from the session.
+    Removed,
+}
+
+/// Why there is no next event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EventError {
+    /// The reader was slow and this many events were dropped; take a snapshot and read on.
+    #[error("{0} events were dropped")]
+    Lagged(u64),
+    /// The session is gone.
+    #[error("the session is stopped")]
+    Closed,
+}
+
+/// A stream of events. A slow reader loses the oldest and is told how many.
+#[derive(Debug)]
+pub struct Events {
+    pub(crate) receiver: broadcast::Receiver<Event>,
+    pub(crate) only: Option<TorrentId>,
+}
+
+impl Events {
+    /// The next event.
+    ///
+    /// # Errors
+    /// Events were dropped, or the session is gone.
+    pub async fn next(&mut self) -> Result<Event, EventError> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) if self.only.is_none_or(|only| only == event.torrent) => return Ok(event),
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(count)) => return Err(EventError::Lagged(count)),
+                Err(broadcast::error::RecvError::Closed) => return Err(EventError::Closed),
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The settings of a session.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a session behaves. Plain data: change what you like, the rest are the defaults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen for peers; port 0 takes a free one. An unspecified address whose family the machine does not have is
+    /// passed over. Empty: nobody can connect to us. Default: any address of both families, one free port for both.
+    pub listen: Vec<SocketAddr>,
+    /// The most connections at once, over all torrents. Default 400.
+    pub max_connections: usize,
+    /// The most connections at once of one torrent. Default 200.
+    pub max_connections_per_torrent: usize,
+    /// The most incoming connections at once whose handshake is not done; over it the oldest is dropped. Default 50.
+    pub max_handshakes: usize,
+    /// The same, for one address. Default 3.
+    pub max_handshakes_per_address: usize,
+    /// Loopback addresses are free of `max_handshakes_per_address`. Default true.
+    pub loopback_exempt: bool,
+    /// The most connections being opened at once. Default 64.
+    pub max_dials: usize,
+    /// The most bytes a second from peers, protocol included; `None` is no limit.
+    pub down_limit: Option<u64>,
+    /// The most bytes a second to peers, protocol included; `None` is no limit.
+    pub up_limit: Option<u64>,
+    /// The peers served at once in each torrent; `None` lets the choker decide.
+    pub upload_slots: Option<usize>,
+    /// Where resume records are kept; `None` keeps none.
+    pub state_dir: Option<PathBuf>,
+    /// How often a resume record is written while pieces come. Default 30 s.
+    pub resume_interval: Duration,
+    /// What we call ourselves to HTTP trackers and, by the extension protocol, to peers.
+    pub user_agent: String,
+    /// The first bytes of our peer id (BEP 20), up to 20; random bytes follow.
+    pub peer_id_prefix: String,
+    /// Seed of all choices by chance; `None` draws one. For tests.
+    pub seed: Option<u64>,
+    /// Threads that read, write and hash; 0 is one per core, up to four.
+    pub disk_threads: usize,
+    /// Memory for payload in flight, both directions, in bytes. Default 32 MiB.
+    pub memory_bytes: usize,
+    /// How long a full disk is left alone before the next try. Default 30 s.
+    pub storage_retry: Duration,
+    /// How many events a slow reader may lag before the oldest are dropped. Default 1024.
+    pub event_backlog: usize,
+    /// Proxies that the environment names (`http_proxy`, `all_proxy`, ...) are used for HTTP trackers. Default true.
+    pub environment_proxy: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![
+                SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            ],
+            max_connections: 400,
+            max_connections_per_torrent: 200,
+            max_handshakes: 50,
+            max_handshakes_per_address: 3,
+            loopback_exempt: true,
+            max_dials: 64,
+            down_limit: None,
+            up_limit: None,
+            upload_slots: None,
+            state_dir: None,
+            resume_interval: Duration::from_secs(30),
+            user_agent: concat!("riverrun/", env!("CARGO_PKG_VERSION")).into(),
+            peer_id_prefix: "-RV0100-".into(),
+            seed: None,
+            disk_threads: 0,
+            memory_bytes: 32 << 20,
+            storage_retry: Duration::from_secs(30),
+            event_backlog: 1024,
+            environment_proxy: true,
+        }
+    }
+}

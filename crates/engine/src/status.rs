@@ -1,0 +1,186 @@
+//! How things are: snapshots for people.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use riverrun_metainfo::InfoHashes;
+use riverrun_proto::swarm;
+
+use crate::{TorrentError, TorrentId};
+
+/// What a torrent does now.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Its files are being opened.
+    #[default]
+    Opening,
+    /// What is on disk is being hashed.
+    Checking {
+        /// Bytes looked at.
+        done_bytes: u64,
+        /// Bytes to look at.
+        total_bytes: u64,
+    },
+    /// Something wanted is not here yet.
+    Downloading,
+    /// Everything wanted is here and is being made to last.
+    Finishing,
+    /// Everything wanted is here.
+    Seeding,
+    /// The owner said so.
+    Paused,
+    /// It goes on by itself only if `retry_in` says when.
+    Failed {
+        /// What went wrong.
+        error: TorrentError,
+        /// How long until the next try.
+        retry_in: Option<Duration>,
+        /// What the rest of the content needs on disk, in bytes.
+        needed_bytes: u64,
+    },
+    /// It was stopped, or its session was.
+    Stopped,
+}
+
+impl Phase {
+    /// One word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Checking { .. } => "checking",
+            Self::Downloading => "downloading",
+            Self::Finishing => "finishing",
+            Self::Seeding => "seeding",
+            Self::Paused => "paused",
+            Self::Failed { .. } => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Why nothing has come for 5 s.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// As the swarm sees it.
+    Swarm(swarm::Waiting),
+    /// No peers, and this tracker does not help.
+    Tracker {
+        /// Its URL, without user name and password.
+        url: String,
+        /// What it, or the network, said. Text of a stranger: escape before display.
+        error: String,
+        /// How long until the next try.
+        next_try: Option<Duration>,
+    },
+    /// No peers, and the trackers' answers are awaited.
+    Announcing,
+    /// No peers, and there is no tracker to ask.
+    NoTrackers,
+}
+
+/// What a tracker does for one torrent.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum TrackerState {
+    /// It was not asked yet.
+    Idle,
+    /// It is being asked.
+    Asking,
+    /// It answered.
+    Working,
+    /// It did not help.
+    Failed {
+        /// What it, or the network, said. Text of a stranger: escape before display.
+        error: String,
+        /// It said so itself (`failure reason`), so the network is all right.
+        refused: bool,
+        /// Failures in a row.
+        tries: u32,
+    },
+}
+
+/// A snapshot of one tracker of one torrent.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TrackerStatus {
+    /// Its URL, without user name and password.
+    pub url: String,
+    /// Its tier, from 0 (BEP 12).
+    pub tier: usize,
+    /// What it does.
+    pub state: TrackerState,
+    /// Peers in its last answer.
+    pub peers: Option<usize>,
+    /// Peers with everything, as it says.
+    pub seeders: Option<u32>,
+    /// Peers without everything, as it says.
+    pub leechers: Option<u32>,
+    /// A note in its last answer (`warning message`). Text of a stranger: escape before display.
+    pub warning: Option<String>,
+    /// How long until it is asked next.
+    pub next: Option<Duration>,
+}
+
+/// A snapshot of one torrent.
+#[derive(Clone, Debug)]
+pub struct TorrentStatus {
+    /// Which.
+    pub id: TorrentId,
+    /// Its hashes.
+    pub info_hashes: InfoHashes,
+    /// Its name, fit for a file system. Text of a stranger: escape before display.
+    pub name: String,
+    /// Where its content stands: the file, or the folder.
+    pub path: PathBuf,
+    /// What it does.
+    pub phase: Phase,
+    /// The bytes of its files that are wanted, without padding.
+    pub total_bytes: u64,
+    /// The bytes of them that are verified and stored.
+    pub have_bytes: u64,
+    /// Bytes received of pieces that are not verified yet.
+    pub partial_bytes: u64,
+    /// Pieces.
+    pub pieces: u32,
+    /// Pieces verified and stored.
+    pub have_pieces: u32,
+    /// Payload received since it was added, in bytes.
+    pub down_bytes: u64,
+    /// Payload sent since it was added, in bytes.
+    pub up_bytes: u64,
+    /// Payload received that was of no use, in bytes.
+    pub wasted_bytes: u64,
+    /// Payload received of pieces that failed their hash, in bytes.
+    pub corrupt_bytes: u64,
+    /// Payload received per second now.
+    pub down_rate: u64,
+    /// Payload sent per second now.
+    pub up_rate: u64,
+    /// Connections.
+    pub connections: usize,
+    /// Connections to peers that have everything.
+    pub seeds: usize,
+    /// Peers known.
+    pub candidates: usize,
+    /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
+    pub waiting: Option<Waiting>,
+    /// Its trackers.
+    pub trackers: Vec<TrackerStatus>,
+    /// Time left at the present rate.
+    pub eta: Option<Duration>,
+}
+
+impl TorrentStatus {
+    /// The share of the wanted content that is verified and stored, 0 to 1.
+    #[must_use]
+    pub fn progress(&self) -> f64 {
+        if self.total_bytes == 0 {
+            return 1.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share for display")]
+        let share = self.have_bytes as f64 / self.total_bytes as f64;
+        share
+    }
+}
