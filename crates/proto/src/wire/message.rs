@@ -5,7 +5,8 @@ use riverrun_metainfo::{Block, PieceIndex};
 
 /// One message of the peer wire protocol. The payload of a block travels beside it, never in it.
 ///
-/// Indexes are what the peer said: whether a piece exists is for the swarm to judge.
+/// Indexes are what the peer said: whether a piece exists is for the swarm to judge. The hash messages are boxed so that a
+/// batch of the usual ones stays small.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Message {
     /// Nothing; keeps the connection open (BEP 3).
@@ -47,7 +48,66 @@ pub enum Message {
         /// Its payload.
         payload: Bytes,
     },
-    // The hash messages of BEP 52 stand here too: HashRequest, Hashes, HashReject.
+    /// Asks for hashes of a file's tree (BEP 52).
+    HashRequest(Box<HashRange>),
+    /// Hashes of a file's tree (BEP 52).
+    Hashes(Box<Hashes>),
+    /// A hash request will not be answered (BEP 52).
+    HashReject(Box<HashRange>),
+}
+
+/// A run of hashes in one layer of a file's hash tree, and its proof (BEP 52).
+///
+/// The numbers are what the peer said: nothing is checked but their width.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct HashRange {
+    /// The root of the file's tree.
+    pub pieces_root: [u8; 32],
+    /// The layer of the hashes, counted from the leaves.
+    pub base_layer: u32,
+    /// The first hash, counted in its layer.
+    pub index: u32,
+    /// How many hashes of the base layer.
+    pub length: u32,
+    /// How many layers above are to be proved.
+    pub proof_layers: u32,
+}
+
+impl HashRange {
+    /// Its bytes on the wire.
+    pub(super) const LENGTH: u32 = 48;
+}
+
+/// Hashes that answer a request for a [`HashRange`] (BEP 52).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hashes {
+    /// The range as it was asked for.
+    pub range: HashRange,
+    /// The hashes of the base layer, then the uncle hashes upwards; a multiple of 32 bytes.
+    pub hashes: Bytes,
+}
+
+/// The numbers of the messages on the wire (BEP 3, 4, 6, 10, 52).
+pub(super) mod id {
+    pub(crate) const CHOKE: u8 = 0;
+    pub(crate) const UNCHOKE: u8 = 1;
+    pub(crate) const INTERESTED: u8 = 2;
+    pub(crate) const NOT_INTERESTED: u8 = 3;
+    pub(crate) const HAVE: u8 = 4;
+    pub(crate) const BITFIELD: u8 = 5;
+    pub(crate) const REQUEST: u8 = 6;
+    pub(crate) const PIECE: u8 = 7;
+    pub(crate) const CANCEL: u8 = 8;
+    pub(crate) const PORT: u8 = 9;
+    pub(crate) const SUGGEST: u8 = 13;
+    pub(crate) const HAVE_ALL: u8 = 14;
+    pub(crate) const HAVE_NONE: u8 = 15;
+    pub(crate) const REJECT: u8 = 16;
+    pub(crate) const ALLOWED_FAST: u8 = 17;
+    pub(crate) const EXTENDED: u8 = 20;
+    pub(crate) const HASH_REQUEST: u8 = 21;
+    pub(crate) const HASHES: u8 = 22;
+    pub(crate) const HASH_REJECT: u8 = 23;
 }
 
 /// Why bytes from a peer are no message.
