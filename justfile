@@ -1,0 +1,40 @@
+# The daily commands. `just` alone lists them.
+
+[private]
+default:
+    @just --list --unsorted
+
+# format, lints, documentation and the arrows, all as errors
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    cargo run -q --locked -p xtask -- deps
+
+# the whole suite, offline
+test *ARGS:
+    cargo test --workspace --locked {{ ARGS }}
+
+# the deterministic world alone, optimised, so that more seeds fit in a minute
+sim *ARGS:
+    cargo test --release --locked -p riverrun-sim {{ ARGS }}
+
+# every fuzz body over its corpus, as plain tests; with a target: search for SECONDS with a nightly toolchain
+fuzz TARGET="" SECONDS="60":
+    {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "cargo +nightly fuzz run " + TARGET + " -- -max_total_time=" + SECONDS } }}
+
+# a download beside aria2c and libtorrent: MiB/s, CPU seconds per GiB, peak memory
+bench *ARGS:
+    interop/compare {{ ARGS }}
+
+# real clients both ways over loopback; needs Debian's packages, which it installs, and root for a namespace of its own
+interop *ARGS:
+    interop/run {{ ARGS }}
+
+# a real swarm on loopback in one command
+demo *ARGS:
+    cargo run --release --locked -- demo {{ ARGS }}
+
+# all that the continuous integration runs
+ci:
+    bash .ci/run
