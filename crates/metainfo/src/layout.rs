@@ -167,8 +167,7 @@ impl Layout {
         let offset = u64::from(piece.0) * u64::from(self.piece_length);
         let full_end = offset + u64::from(self.piece_length);
         let end = if self.pieces_end_with_files {
-            let file = &self.files[self.file_at(offset)];
-            full_end.min(file.offset + file.length)
+            full_end.min(self.files[self.file_at(offset)].end())
         } else {
             full_end.min(self.stream_length)
         };
@@ -210,28 +209,29 @@ impl Layout {
         Some(Span { offset: piece.offset + u64::from(block.begin), length: u64::from(block.length) })
     }
 
-    /// The piece that holds this byte of the stream.
+    /// The piece that holds this byte of the stream; `None` past its end and in the gap before a v2 file.
     #[must_use]
     pub fn piece_at(&self, offset: u64) -> Option<PieceIndex> {
-        if offset >= self.stream_length {
-            return None;
-        }
-        u32::try_from(offset / u64::from(self.piece_length)).ok().map(PieceIndex)
+        let piece = PieceIndex(u32::try_from(offset / u64::from(self.piece_length)).ok()?);
+        self.piece_span(piece).filter(|span| offset < span.end()).map(|_| piece)
     }
 
     /// Cuts a span into the parts that lie in files, in order. Empty files and v2 gaps have no part.
     pub fn extents(&self, span: Span) -> impl Iterator<Item = Extent> + '_ {
-        let first = if span.length == 0 { self.files.len() } else { self.file_at(span.offset) };
-        let numbered = self.files.iter().zip(0u32..).skip(first);
-        numbered.take_while(move |(file, _)| file.offset < span.end()).filter_map(move |(file, number)| {
+        let mut next = self.file_at(span.offset);
+        std::iter::from_fn(move || {
+            let file = self.files.get(next).filter(|file| file.offset < span.end())?;
             let start = file.offset.max(span.offset);
-            let end = (file.offset + file.length).min(span.end());
-            (start < end).then(|| Extent {
-                file: FileIndex(number),
-                offset: start - file.offset,
-                length: end - start,
-                pad: file.pad,
-            })
+            let end = file.end().min(span.end());
+            if start >= end {
+                return None;
+            }
+            let extent = Extent { file: index(next), offset: start - file.offset, length: end - start, pad: file.pad };
+            next += 1;
+            if self.files.get(next).is_some_and(|file| file.length == 0) {
+                next = self.file_at(file.end());
+            }
+            Some(extent)
         })
     }
 
@@ -240,21 +240,34 @@ impl Layout {
     pub fn pieces_of(&self, file: FileIndex) -> Range<u32> {
         match self.files.get(file.0 as usize) {
             Some(file) if file.length > 0 => {
-                let piece_at = |offset| self.piece_at(offset).expect("a file's bytes lie in the stream").0;
-                piece_at(file.offset)..piece_at(file.offset + file.length - 1) + 1
+                let piece_length = u64::from(self.piece_length);
+                let piece = |number| u32::try_from(number).expect("no more pieces than MAX_PIECES");
+                piece(file.offset / piece_length)..piece(file.end().div_ceil(piece_length))
             }
             _ => 0..0,
         }
     }
 
-    /// The position of the last file that starts at or before `offset` and is not empty, or of the first file.
+    /// The position of the file that holds the byte at `offset`, or of the next one with bytes after it; the number of files
+    /// past the last byte.
     fn file_at(&self, offset: u64) -> usize {
-        // Empty files share their offset with the file after them, so the last one that starts here is the one with bytes,
-        // unless only empty files follow: then step back to the file that holds the byte.
-        let mut at = self.files.partition_point(|file| file.offset <= offset).saturating_sub(1);
-        while at > 0 && self.files[at].length == 0 {
-            at -= 1;
-        }
-        at
+        // Ends never fall from file to file, and an empty file ends where it starts: so all files that end by `offset` come
+        // first, empty ones among them, and the one after them has bytes. However many empty files stand in a row, it is one search.
+        self.files.partition_point(|file| file.end() <= offset)
     }
 }
+
+impl LayoutFile {
+    /// The first byte after the file in the stream.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset + self.length
+    }
+}
+
+fn index(position: usize) -> FileIndex {
+    FileIndex(u32::try_from(position).expect("no more files than MAX_FILES"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,9 +64,33 @@ pub struct Span {
 }
 
 impl Span {
-    /// The first byte after the span.
+    /// The first byte after the span; the last number there is if that is too great.
     #[must_use]
     pub fn end(self) -> u64 {
-        self.offset + self.length
+        self.offset.saturating_add(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_count_from_the_start_of_their_piece() {
+        let block = |begin| Block { piece: PieceIndex(3), begin, length: BLOCK_LENGTH };
+        assert_eq!(block(0).number(), 0);
+        assert_eq!(block(5 * BLOCK_LENGTH).number(), 5);
+    }
+
+    #[test]
+    fn an_end_past_the_last_number_is_the_last_number() {
+        assert_eq!(Span { offset: 7, length: 3 }.end(), 10);
+        assert_eq!(Span { offset: u64::MAX, length: 2 }.end(), u64::MAX);
+    }
+
+    #[test]
+    fn piece_indexes_print_as_numbers() {
+        assert_eq!(format!("{}", PieceIndex(731)), "731");
+        assert_eq!(format!("{:?}", PieceIndex(731)), "piece 731");
     }
 }
