@@ -134,24 +134,132 @@ impl Bitfield {
 
     /// The pieces of the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        self.words.iter().zip(0u32..).flat_map(|(&word, number)| {
-            let mut rest = word;
-            std::iter::from_fn(move || {
-                let lead = rest.leading_zeros();
-                (lead < 64).then(|| {
-                    rest &= !(1 << (63 - lead));
-                    PieceIndex(number * 64 + lead)
-                })
-            })
-        })
+        self.words.iter().zip(0..).flat_map(|(&word, number)| pieces_in(word, number))
     }
 
     /// The pieces that are not in the set, in order.
     pub fn iter_missing(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        (0..self.pieces).map(PieceIndex).filter(|piece| !self.has(*piece))
+        let missing = self.words.iter().zip(0..).flat_map(|(&word, number)| pieces_in(!word, number));
+        missing.take_while(|piece| piece.0 < self.pieces)
     }
+}
+
+/// The set bits of one word, from the high one down.
+fn pieces_in(mut word: u64, number: u32) -> impl Iterator<Item = PieceIndex> {
+    std::iter::from_fn(move || {
+        let lead = word.leading_zeros();
+        (lead < 64).then(|| {
+            word &= !(1 << (63 - lead));
+            PieceIndex(number * 64 + lead)
+        })
+    })
 }
 
 fn bit(piece: PieceIndex) -> u64 {
     1 << (63 - piece.0 % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filled(flags: &[bool]) -> Bitfield {
+        let mut field = Bitfield::empty(flags.len() as u32);
+        for (piece, _) in (0..).zip(flags).filter(|(_, flag)| **flag) {
+            assert!(field.insert(PieceIndex(piece)));
+        }
+        field
+    }
+
+    #[test]
+    fn piece_0_is_the_high_bit_of_the_first_byte() {
+        let mut field = Bitfield::empty(10);
+        field.insert(PieceIndex(0));
+        field.insert(PieceIndex(9));
+        assert_eq!(field.to_wire(), [0x80, 0x40]);
+    }
+
+    #[test]
+    fn full_sets_have_no_spare_bit() {
+        for pieces in [0, 1, 7, 8, 9, 63, 64, 65, 128, 1000] {
+            let full = Bitfield::full(pieces);
+            assert_eq!(full.count(), pieces);
+            assert!(full.is_full());
+            assert_eq!(Bitfield::from_wire(&full.to_wire(), pieces).unwrap(), full);
+            assert_eq!(full.iter_missing().count(), 0);
+            assert_eq!(Bitfield::empty(pieces).iter_missing().count(), pieces as usize);
+        }
+    }
+
+    #[test]
+    fn p7_bitfield_long_or_short_is_an_error() {
+        for (length, pieces) in [(0, 1), (1, 0), (1, 9), (3, 16), (8, 65), (16 << 20, 8)] {
+            let expected = pieces as usize / 8 + usize::from(pieces % 8 > 0);
+            let error = BitfieldError::Length { found: length, expected };
+            assert_eq!(Bitfield::from_wire(&vec![0; length], pieces), Err(error));
+        }
+    }
+
+    #[test]
+    fn p7_bitfield_with_spare_bits_is_an_error() {
+        for pieces in (1u32..=130).filter(|pieces| pieces % 8 != 0) {
+            for spare in pieces % 8..8 {
+                let mut bytes = vec![0; pieces.div_ceil(8) as usize];
+                *bytes.last_mut().unwrap() = 0x80 >> spare;
+                assert_eq!(
+                    Bitfield::from_wire(&bytes, pieces),
+                    Err(BitfieldError::SpareBits),
+                    "{pieces} pieces, bit {spare}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_past_the_end_are_never_there() {
+        let mut field = Bitfield::full(3);
+        for piece in [3, 63, 64, u32::MAX] {
+            assert!(!field.has(PieceIndex(piece)));
+            assert!(!field.insert(PieceIndex(piece)));
+            assert!(!field.remove(PieceIndex(piece)));
+        }
+        assert_eq!(field, Bitfield::full(3));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_list_of_flags(flags in proptest::collection::vec(any::<bool>(), 0..300)) {
+            let field = filled(&flags);
+            let with = |wanted| (0..).zip(&flags).filter(move |(_, flag)| **flag == wanted).map(|(n, _)| PieceIndex(n));
+            prop_assert_eq!(field.iter().collect::<Vec<_>>(), with(true).collect::<Vec<_>>());
+            prop_assert_eq!(field.iter_missing().collect::<Vec<_>>(), with(false).collect::<Vec<_>>());
+            prop_assert_eq!(field.count() as usize, with(true).count());
+            prop_assert_eq!(field.is_empty(), with(true).next().is_none());
+            prop_assert_eq!(field.is_full(), with(false).next().is_none());
+            let bytes: Vec<u8> =
+                flags.chunks(8).map(|byte| byte.iter().zip(0..).map(|(flag, n)| u8::from(*flag) << (7 - n)).sum()).collect();
+            prop_assert_eq!(&field.to_wire(), &bytes);
+            prop_assert_eq!(Bitfield::from_wire(&bytes, flags.len() as u32).unwrap(), field);
+        }
+
+        #[test]
+        fn removing_undoes_inserting(flags in proptest::collection::vec(any::<bool>(), 1..300), at: prop::sample::Index) {
+            let mut field = filled(&flags);
+            let piece = PieceIndex(at.index(flags.len()) as u32);
+            prop_assert_eq!(field.remove(piece), flags[piece.as_usize()]);
+            prop_assert!(!field.has(piece) && !field.remove(piece));
+            prop_assert!(field.insert(piece) && !field.insert(piece) && field.has(piece));
+        }
+
+        #[test]
+        fn any_missing_from_is_a_difference(pairs in proptest::collection::vec(any::<(bool, bool)>(), 0..200)) {
+            let (mine, theirs): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+            let expected = pairs.iter().any(|(mine, theirs)| *mine && !theirs);
+            prop_assert_eq!(filled(&mine).any_missing_from(&filled(&theirs)), expected);
+        }
+    }
 }
