@@ -15,8 +15,10 @@ pub mod merkle;
 pub mod metainfo;
 pub mod path;
 pub mod piece;
+pub mod url;
 
 pub use bitfield::Bitfield;
 pub use info_hash::{InfoHashV1, InfoHashV2, InfoHashes, WireHash};
 pub use layout::{Extent, FileIndex, Layout, LayoutError, LayoutFile};
+pub use magnet::Magnet;
 pub use piece::{BLOCK_LENGTH, Block, PieceIndex, Span};
