@@ -6,6 +6,7 @@
 pub mod bencode;
 pub mod bitfield;
 pub mod create;
+pub mod display;
 pub mod hash;
 pub mod info;
 pub mod info_hash;
@@ -21,4 +22,5 @@ pub use bitfield::Bitfield;
 pub use info_hash::{InfoHashV1, InfoHashV2, InfoHashes, WireHash};
 pub use layout::{Extent, FileIndex, Layout, LayoutError, LayoutFile};
 pub use magnet::Magnet;
+pub use path::SafePath;
 pub use piece::{BLOCK_LENGTH, Block, PieceIndex, Span};
