@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+pub mod extended;
 mod handshake;
 mod message;
 mod peer_id;
