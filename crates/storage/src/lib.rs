@@ -5,10 +5,14 @@
 
 pub mod disk;
 mod error;
+pub mod file;
+pub mod memory;
 pub mod pool;
 
 pub use disk::{Disk, DiskConfig, DiskTorrent, Done, DoneSink, VerifyOutcome};
 pub use error::StorageError;
+pub use file::{Access, FileOptions, FilePlace, FileStorage, OpenFiles, Place, Preallocation, RelativePath};
+pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
 
 use std::io::{IoSlice, IoSliceMut};
@@ -40,6 +44,12 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The place itself cannot be looked at.
     fn presence(&self) -> Result<Presence, StorageError>;
+
+    /// Whether the whole span is known to be zeros without reading it: holes of sparse files, padding. False if unknown.
+    fn is_hole(&self, span: Span) -> bool {
+        let _ = span;
+        false
+    }
 }
 
 /// What exists of a torrent's files.

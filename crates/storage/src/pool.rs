@@ -1,48 +1,331 @@
 //! A bounded pool of block buffers, last in first out so that they are still warm.
+//!
+//! Invariant: no more than the fixed number of buffers exists at any time, in use and at rest together; this is what bounds
+//! the memory for payload. In steady state nothing is allocated: a buffer moves from hand to hand and back.
 
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use riverrun_metainfo::BLOCK_LENGTH;
+
+const BUFFER_BYTES: usize = BLOCK_LENGTH as usize;
+
+/// Hands out at most a fixed number of buffers. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    capacity: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// At rest, the warmest last.
+    free: Vec<Box<[u8]>>,
+    out: usize,
+    /// The fewest at rest since the last trim: so many were not needed.
+    spare: usize,
+    waiting: VecDeque<Waker>,
+}
+
+impl Pool {
+    /// A pool of at most `max_bytes`, at least one buffer; memory is taken when first needed.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        let capacity = (max_bytes / BUFFER_BYTES).max(1);
+        Self { shared: Arc::new(Shared { capacity, state: Mutex::default() }) }
+    }
+
+    /// A buffer, if one is free.
+    #[must_use]
+    pub fn try_take(&self) -> Option<Buffer> {
+        let block = self.shared.lock().take(self.shared.capacity)?;
+        Some(self.buffer(block))
+    }
+
+    /// A buffer, or a promise to wake the task when one may be free.
+    ///
+    /// Tasks are woken in the order they began to wait. A woken task must ask again: another may have been faster.
+    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Buffer> {
+        let mut state = self.shared.lock();
+        match state.take(self.shared.capacity) {
+            Some(block) => Poll::Ready(self.buffer(block)),
+            None => {
+                state.wait(cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// As many buffers as asked for, or none and a promise to wake when some came back; `leave` of the pool stay free for others.
+    pub fn poll_take_many(&self, count: usize, leave: usize, cx: &mut Context<'_>) -> Poll<Vec<Buffer>> {
+        let mut state = self.shared.lock();
+        if state.out + count + leave > self.shared.capacity {
+            state.wait(cx.waker());
+            return Poll::Pending;
+        }
+        let capacity = self.shared.capacity;
+        Poll::Ready((0..count).map_while(|_| state.take(capacity)).map(|block| self.buffer(block)).collect())
+    }
+
+    /// The most buffers that can be out.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity
+    }
+
+    /// How many buffers are out.
+    #[must_use]
+    pub fn out(&self) -> usize {
+        self.shared.lock().out
+    }
+
+    /// The share of buffers that are out, 0 to 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
+    pub fn used(&self) -> f32 {
+        self.out() as f32 / self.shared.capacity as f32
+    }
+
+    /// The memory that the pool holds now, in use or at rest, in bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let state = self.shared.lock();
+        (state.out + state.free.len()) * BUFFER_BYTES
+    }
+
+    /// Gives back the memory that was not needed since the last call; how many bytes. To be called from time to time.
+    pub fn trim(&self) -> usize {
+        let cold: Vec<_> = {
+            let mut state = self.shared.lock();
+            let spare = state.spare.min(state.free.len());
+            let cold = state.free.drain(..spare).collect();
+            state.free.shrink_to(BUFFER_BYTES);
+            state.spare = state.free.len();
+            cold
+        };
+        cold.len() * BUFFER_BYTES
+    }
+
+    fn buffer(&self, block: Box<[u8]>) -> Buffer {
+        Buffer { block: Some(block), filled: 0, home: Arc::clone(&self.shared) }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("Pool").field("out", &state.out).field("capacity", &self.shared.capacity).finish()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock half way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self, block: Box<[u8]>) {
+        let woken: Vec<Waker> = {
+            let mut state = self.lock();
+            state.free.push(block);
+            state.out -= 1;
+            if state.waiting.is_empty() {
+                return;
+            }
+            // One task for every buffer that is free, not one for this buffer: a woken task may have given up, and then the
+            // next buffer that comes back makes good for it.
+            let free = self.capacity - state.out;
+            let count = free.min(state.waiting.len());
+            state.waiting.drain(..count).collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn take(&mut self, capacity: usize) -> Option<Box<[u8]>> {
+        if self.out == capacity {
+            return None;
+        }
+        self.out += 1;
+        let block = self.free.pop();
+        self.spare = self.spare.min(self.free.len());
+        Some(block.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice()))
+    }
+
+    fn wait(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
+            self.waiting.push_back(waker.clone());
+        }
+    }
+}
 
 /// A buffer of one block, given back to its pool on drop.
-#[derive(Debug)]
-pub struct Buffer {}
+pub struct Buffer {
+    /// `None` only while it is dropped.
+    block: Option<Box<[u8]>>,
+    filled: usize,
+    home: Arc<Shared>,
+}
 
 impl Buffer {
     /// The bytes in use.
     #[must_use]
     pub fn filled(&self) -> &[u8] {
-        todo!("skeleton")
+        self.block.as_ref().map_or(&[], |block| &block[..self.filled])
     }
+
+    /// How many bytes are in use.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Whether no byte is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
     /// Appends bytes, at most up to `BLOCK_LENGTH` in all; how many fitted.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
-        let _ = bytes;
-        todo!("skeleton")
+        let unfilled = self.unfilled();
+        let count = unfilled.len().min(bytes.len());
+        unfilled[..count].copy_from_slice(&bytes[..count]);
+        self.filled += count;
+        count
+    }
+
+    /// The bytes not yet in use, with whatever an earlier use left in them; [`advance`](Self::advance) after writing there.
+    pub fn unfilled(&mut self) -> &mut [u8] {
+        let filled = self.filled;
+        self.block.as_mut().map_or(&mut [], |block| &mut block[filled..])
+    }
+
+    /// Takes the next `count` bytes into use, at most all of them.
+    pub fn advance(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(BUFFER_BYTES);
     }
 }
 
-/// Hands out at most a fixed number of buffers. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Pool {}
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").field("filled", &self.filled).finish_non_exhaustive()
+    }
+}
 
-impl Pool {
-    /// A pool of at most `max_bytes`; memory is taken when first needed.
-    #[must_use]
-    pub fn new(max_bytes: usize) -> Self {
-        let _ = max_bytes;
-        Self {}
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            self.home.give_back(block);
+        }
     }
-    /// A buffer, if one is free.
-    #[must_use]
-    pub fn try_take(&self) -> Option<Buffer> {
-        todo!("skeleton")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
     }
-    /// A buffer, or a promise to wake when one is free.
-    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Buffer> {
-        let _ = cx;
-        todo!("skeleton")
+    fn counter() -> (Arc<Counter>, Waker) {
+        let counter = Arc::new(Counter::default());
+        (Arc::clone(&counter), counter.into())
     }
-    /// The share of buffers that are out, 0 to 1.
-    #[must_use]
-    pub fn used(&self) -> f32 {
-        todo!("skeleton")
+
+    #[test]
+    fn is_bounded_and_gives_the_warm_buffer_first() {
+        let pool = Pool::new(3 * BUFFER_BYTES);
+        assert_eq!(pool.held_bytes(), 0);
+        let mut first = pool.try_take().unwrap();
+        let second = pool.try_take().unwrap();
+        let third = pool.try_take().unwrap();
+        assert!(pool.try_take().is_none());
+        assert!((pool.used() - 1.0).abs() < f32::EPSILON);
+        assert_eq!(first.append(b"abc"), 3);
+        let address = first.filled().as_ptr();
+        drop(second);
+        drop(first);
+        let mut again = pool.try_take().unwrap();
+        assert!(again.is_empty());
+        again.append(b"x");
+        assert_eq!(again.filled().as_ptr(), address);
+        drop((again, third));
+        assert_eq!((pool.out(), pool.held_bytes()), (0, 3 * BUFFER_BYTES));
+    }
+
+    #[test]
+    fn a_buffer_takes_one_block_and_no_more() {
+        let pool = Pool::new(0);
+        let mut buffer = pool.try_take().unwrap();
+        assert_eq!(buffer.append(&vec![7; BUFFER_BYTES - 1]), BUFFER_BYTES - 1);
+        assert_eq!(buffer.append(b"ab"), 1);
+        assert_eq!(buffer.append(b"c"), 0);
+        assert_eq!(buffer.filled()[BUFFER_BYTES - 1], b'a');
+        assert!(buffer.unfilled().is_empty());
+        buffer.advance(9);
+        assert_eq!(buffer.len(), BUFFER_BYTES);
+    }
+
+    #[test]
+    fn wakes_in_order_and_makes_good_for_a_task_that_gave_up() {
+        let pool = Pool::new(2 * BUFFER_BYTES);
+        let held = [pool.try_take().unwrap(), pool.try_take().unwrap()];
+        let wakers = [counter(), counter(), counter()];
+        for (_, waker) in &wakers {
+            let cx = &mut Context::from_waker(waker);
+            assert!(pool.poll_take(cx).is_pending());
+            assert!(pool.poll_take(cx).is_pending(), "asking twice waits once");
+        }
+        let woken = || wakers.each_ref().map(|(counter, _)| counter.0.load(Ordering::SeqCst));
+        let [one, two] = held;
+        drop(one);
+        assert_eq!(woken(), [1, 0, 0]);
+        // The first never asks again; two buffers are free now, so both others are woken.
+        drop(two);
+        assert_eq!(woken(), [1, 1, 1]);
+        assert!(pool.poll_take(&mut Context::from_waker(&wakers[1].1)).is_ready());
+    }
+
+    #[test]
+    fn many_are_taken_whole_or_not_at_all_and_leave_a_share() {
+        let pool = Pool::new(8 * BUFFER_BYTES);
+        let (count, waker) = counter();
+        let cx = &mut Context::from_waker(&waker);
+        let Poll::Ready(four) = pool.poll_take_many(4, 2, cx) else { panic!("there are eight") };
+        assert_eq!(four.len(), 4);
+        assert!(pool.poll_take_many(3, 2, cx).is_pending());
+        assert_eq!(pool.out(), 4);
+        drop(four);
+        assert!(count.0.load(Ordering::SeqCst) > 0);
+        assert!(pool.poll_take_many(6, 2, cx).is_ready());
+    }
+
+    #[test]
+    fn trim_gives_back_what_was_not_needed() {
+        let pool = Pool::new(8 * BUFFER_BYTES);
+        drop((0..8).map(|_| pool.try_take().unwrap()).collect::<Vec<_>>());
+        assert_eq!(pool.trim(), 0, "all eight were needed since the start");
+        drop((0..2).map(|_| pool.try_take().unwrap()).collect::<Vec<_>>());
+        assert_eq!(pool.trim(), 6 * BUFFER_BYTES);
+        assert_eq!(pool.held_bytes(), 2 * BUFFER_BYTES);
+        assert_eq!(pool.trim(), 2 * BUFFER_BYTES);
+        assert_eq!(pool.held_bytes(), 0);
+        assert!(pool.try_take().is_some());
     }
 }

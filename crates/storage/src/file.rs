@@ -1,0 +1,473 @@
+//! Torrents that rest in files of a folder.
+//!
+//! Invariants: no file is opened through a symbolic link or outside the root; nothing is created or changed in read-only mode;
+//! a file that was open once is never silently exchanged for another one under the same path.
+
+mod beneath;
+mod lock;
+mod open_files;
+mod place;
+mod prepare;
+mod presence;
+mod space;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{IoSlice, IoSliceMut};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::{Presence, Storage, StorageError};
+use beneath::Beneath;
+use lock::Lock;
+pub use open_files::OpenFiles;
+use open_files::{Key, OpenFile};
+pub use place::{FilePlace, Place, RelativePath};
+pub use space::Space;
+
+/// Whether files may be created and changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Access {
+    /// Nothing is ever created or changed.
+    #[default]
+    ReadOnly,
+    /// Files are created when they are first written.
+    ReadWrite,
+}
+
+/// What is done about a file's size before its bytes come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Preallocation {
+    /// Files grow as bytes come.
+    None,
+    /// Files have their size from the start, but take room only as bytes come.
+    #[default]
+    Sparse,
+    /// Files have their size and their room from the start.
+    Full,
+}
+
+/// How a storage of files is opened.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// Whether it may write.
+    pub access: Access,
+    /// What [`FileStorage::prepare`] does about sizes.
+    pub preallocation: Preallocation,
+    /// Where files are held open.
+    pub open_files: OpenFiles,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self { access: Access::default(), preallocation: Preallocation::default(), open_files: OpenFiles::of_process() }
+    }
+}
+
+/// A torrent in files beneath one root.
+#[derive(Debug)]
+pub struct FileStorage {
+    /// Tells this storage's files from others in `open_files`.
+    number: u64,
+    place: Place,
+    layout: Arc<Layout>,
+    options: FileOptions,
+    state: Mutex<State>,
+    lock: Lock,
+}
+
+/// What changes while it is open.
+#[derive(Debug, Default)]
+struct State {
+    /// Device and inode of the root when it was first seen.
+    root: Option<(u64, u64)>,
+    /// The root was made by us and not synced since.
+    made_root: bool,
+    /// Device and inode of every file when it was first opened.
+    seen: HashMap<u32, (u64, u64)>,
+    /// Files written since the last sync.
+    unsynced: BTreeSet<u32>,
+    /// Files created since the last sync.
+    created: BTreeSet<u32>,
+    /// A sync has failed: what it should have kept may be lost without a further word, so no later one may claim success.
+    sync_failed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Read,
+    Write,
+}
+
+impl FileStorage {
+    /// Opens a torrent's files; none is created before [`prepare`](Self::prepare) or the first write.
+    ///
+    /// Takes an advisory lock on the first file as soon as it exists: shared for readers, exclusive for writers (THREATS L10).
+    ///
+    /// # Errors
+    /// The places do not fit the layout; in read-only mode the root is not there; a link or something else stands in the way of the
+    /// root or the first file; the files are in use.
+    pub fn open(place: Place, layout: Arc<Layout>, options: FileOptions) -> Result<Self, StorageError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let place = place.fitted(&layout)?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let lock = Lock::new(&place, options.open_files.clone());
+        let storage = Self { number, place, layout, options, state: Mutex::default(), lock };
+        match storage.beneath() {
+            Ok(_) => {}
+            Err(StorageError::Missing { .. }) if storage.writes() => return Ok(storage),
+            Err(error) => return Err(error),
+        }
+        storage.lock_if_there()?;
+        Ok(storage)
+    }
+
+    /// The layout that the files follow.
+    #[must_use]
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The folder that everything is beneath.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.place.root
+    }
+
+    /// Where a file is; `None` for padding.
+    #[must_use]
+    pub fn path_of(&self, file: FileIndex) -> Option<PathBuf> {
+        let path = self.place.files.get(file.0 as usize)?.path()?;
+        Some(self.place.root.join(path.as_str()))
+    }
+
+    fn writes(&self) -> bool {
+        self.options.access == Access::ReadWrite
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock half way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the root and makes sure that it is still the same.
+    fn beneath(&self) -> Result<Beneath<'_>, StorageError> {
+        let root = self.place.root.as_path();
+        let seen = self.state().root;
+        let beneath = match Beneath::open(root) {
+            Err(StorageError::Missing { path }) if seen.is_some() => return Err(StorageError::RootGone { path }),
+            result => result?,
+        };
+        let stat = rustix::fs::fstat(beneath.fd()).map_err(|errno| StorageError::io("look at", root, errno))?;
+        match seen {
+            Some(seen) if seen != identity(&stat) => Err(StorageError::RootGone { path: root.into() }),
+            Some(_) => Ok(beneath),
+            None => {
+                self.state().root = Some(identity(&stat));
+                Ok(beneath)
+            }
+        }
+    }
+
+    /// The same, but makes the root if it never was there.
+    fn beneath_to_write(&self) -> Result<Beneath<'_>, StorageError> {
+        match self.beneath() {
+            Err(StorageError::Missing { path }) => {
+                std::fs::create_dir_all(&path).map_err(|source| StorageError::io("create", path, source))?;
+                self.state().made_root = true;
+                self.beneath()
+            }
+            result => result,
+        }
+    }
+
+    fn place_of(&self, file: FileIndex) -> Result<(&RelativePath, bool), StorageError> {
+        match self.place.files.get(file.0 as usize) {
+            Some(FilePlace::File { path, executable }) => Ok((path, *executable)),
+            // Neither padding nor links have bytes on disk, so no extent leads here.
+            _ => Err(StorageError::BadSpan { offset: 0, length: 0 }),
+        }
+    }
+
+    /// A file, from those held open or opened now; created if it is needed for writing and never was there.
+    fn file(&self, file: FileIndex, need: Need) -> Result<Arc<OpenFile>, StorageError> {
+        let key = Key { storage: self.number, file: file.0 };
+        if let Some(open) = self.options.open_files.get(key)
+            && (open.writable || need == Need::Read)
+        {
+            return Ok(open);
+        }
+        let (path, executable) = self.place_of(file)?;
+        if need == Need::Write && !self.writes() {
+            return Err(StorageError::ReadOnly { path: self.place.root.join(path.as_str()) });
+        }
+        let opened = match self.open_once(path, need) {
+            Err(StorageError::Io { source, .. }) if ran_out_of_descriptors(&source) => {
+                self.options.open_files.close_half();
+                self.open_once(path, need)
+            }
+            result => result,
+        };
+        let opened = match opened {
+            Err(StorageError::Missing { .. }) if need == Need::Write => self.create(file, path, executable),
+            result => result,
+        }?;
+        self.recognise(file, path, &opened)?;
+        Ok(self.options.open_files.keep(key, opened))
+    }
+
+    fn open_once(&self, path: &RelativePath, need: Need) -> Result<OpenFile, StorageError> {
+        // A FIFO or a device must not make us wait.
+        let flags = OFlags::NONBLOCK;
+        let beneath = self.beneath()?;
+        let open = |flags| beneath.open_at(path.as_str(), flags, Mode::empty());
+        let (fd, writable) = match open(flags | if self.writes() { OFlags::RDWR } else { OFlags::RDONLY }) {
+            Err(StorageError::Io { source, .. }) if need == Need::Read && denies_writing(&source) => {
+                (open(flags | OFlags::RDONLY)?, false)
+            }
+            result => (result?, self.writes()),
+        };
+        self.regular(path, fd, writable)
+    }
+
+    fn create(&self, file: FileIndex, path: &RelativePath, executable: bool) -> Result<OpenFile, StorageError> {
+        let full = || self.place.root.join(path.as_str());
+        if self.state().seen.contains_key(&file.0) {
+            return Err(StorageError::Missing { path: full() });
+        }
+        let beneath = self.beneath_to_write()?;
+        beneath.make_parent(path.as_str())?;
+        // BEP 47: the flag is for the user only. Never more, whatever the umask lets through.
+        let mode = Mode::from_bits_truncate(if executable { 0o766 } else { 0o666 });
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CREATE | OFlags::EXCL;
+        match beneath.open_at(path.as_str(), flags, mode) {
+            Ok(fd) => {
+                self.state().created.insert(file.0);
+                self.regular(path, fd, true)
+            }
+            // Another thread was faster, or a link that leads nowhere stands there: opening tells.
+            Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                self.open_once(path, Need::Write)
+            }
+            Err(StorageError::Io { source, .. }) => Err(StorageError::io("create", full(), source)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn regular(&self, path: &RelativePath, fd: rustix::fd::OwnedFd, writable: bool) -> Result<OpenFile, StorageError> {
+        let full = || self.place.root.join(path.as_str());
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", full(), errno))?;
+        match beneath::kind(&stat) {
+            FileType::RegularFile => Ok(OpenFile { fd, writable, identity: identity(&stat) }),
+            kind => Err(StorageError::InTheWay { path: full(), found: beneath::name_of(kind), expected: "a file" }),
+        }
+    }
+
+    /// Remembers which file it is; another one than the first time is an error (THREATS L4).
+    fn recognise(&self, file: FileIndex, path: &RelativePath, open: &OpenFile) -> Result<(), StorageError> {
+        if *self.state().seen.entry(file.0).or_insert(open.identity) == open.identity {
+            return Ok(());
+        }
+        Err(StorageError::Replaced { path: self.place.root.join(path.as_str()) })
+    }
+
+    fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        let open = self.file(extent.file, Need::Read)?;
+        let path = || self.path_of(extent.file).unwrap_or_default();
+        let (mut into, mut offset) = (into, extent.offset);
+        let end = extent.offset + extent.length;
+        while offset < end {
+            let count = into.len().min(IOV_MAX);
+            match rustix::io::preadv(&open.fd, &mut into[..count], offset) {
+                Ok(0) => return Err(StorageError::Short { path: path(), end }),
+                Ok(count) => {
+                    offset += count as u64;
+                    IoSliceMut::advance_slices(&mut into, count);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(StorageError::io("read", path(), errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_extent(&self, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
+        let open = self.file(extent.file, Need::Write)?;
+        let (mut from, mut offset) = (from, extent.offset);
+        let end = extent.offset + extent.length;
+        let mut result = Ok(());
+        while offset < end {
+            match rustix::io::pwritev(&open.fd, &from[..IOV_MAX.min(from.len())], offset) {
+                Ok(0) => {
+                    result = Err(std::io::ErrorKind::WriteZero.into());
+                    break;
+                }
+                Ok(count) => {
+                    offset += count as u64;
+                    IoSlice::advance_slices(&mut from, count);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    result = Err(std::io::Error::from(errno));
+                    break;
+                }
+            }
+        }
+        // After the bytes, so that a sync at the same time cannot take the mark and miss them.
+        self.state().unsynced.insert(extent.file.0);
+        result.map_err(|source: std::io::Error| {
+            StorageError::io("write", self.path_of(extent.file).unwrap_or_default(), source)
+        })
+    }
+
+    /// Cuts a span into file extents and what lies between them (padding, gaps), each with its number of bytes, in order.
+    fn parts(&self, span: Span) -> impl Iterator<Item = (Option<Extent>, u64)> + '_ {
+        let mut at = span.offset;
+        let files = self.layout.files();
+        let extents = self.layout.extents(span).filter(|extent| !extent.pad);
+        let parts = extents.flat_map(move |extent| {
+            let start = files[extent.file.0 as usize].offset + extent.offset;
+            let gap = start - at;
+            at = start + extent.length;
+            [(None, gap), (Some(extent), extent.length)]
+        });
+        let covered = self.layout.extents(span).filter(|extent| !extent.pad).last();
+        let end =
+            covered.map_or(span.offset, |extent| files[extent.file.0 as usize].offset + extent.offset + extent.length);
+        parts.chain([(None, span.end() - end)]).filter(|(_, length)| *length > 0)
+    }
+
+    fn check_span(&self, span: Span, buffers: usize) -> Result<(), StorageError> {
+        let inside = span.offset.checked_add(span.length).is_some_and(|end| end <= self.layout.stream_length());
+        if inside && span.length == buffers as u64 {
+            return Ok(());
+        }
+        Err(StorageError::BadSpan { offset: span.offset, length: span.length })
+    }
+}
+
+/// The most slices that one system call takes.
+const IOV_MAX: usize = 1024;
+
+impl Storage for FileStorage {
+    fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        self.check_span(span, into.iter().map(|slice| slice.len()).sum())?;
+        let mut rest: Vec<&mut [u8]> = Vec::new();
+        for (extent, length) in self.parts(span) {
+            if length == span.length
+                && let Some(extent) = extent
+            {
+                // Nearly always: all of it in one file.
+                let mut slices: Vec<IoSliceMut<'_>> = into.iter_mut().map(|slice| IoSliceMut::new(slice)).collect();
+                return self.read_extent(extent, &mut slices);
+            }
+            if rest.is_empty() {
+                rest = into.iter_mut().rev().map(|slice| &mut **slice).collect();
+            }
+            let part = take_front(&mut rest, length);
+            match extent {
+                Some(extent) => {
+                    let mut slices: Vec<_> = part.into_iter().map(IoSliceMut::new).collect();
+                    self.read_extent(extent, &mut slices)?;
+                }
+                None => part.into_iter().for_each(|slice| slice.fill(0)),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
+        self.check_span(span, from.iter().map(|slice| slice.len()).sum())?;
+        if !self.writes() {
+            return Err(StorageError::ReadOnly { path: self.place.root.clone() });
+        }
+        self.lock_to_write()?;
+        let mut slices = from.to_vec();
+        let mut rest = slices.as_mut_slice();
+        for (extent, length) in self.parts(span) {
+            if length == span.length
+                && let Some(extent) = extent
+            {
+                return self.write_extent(extent, rest);
+            }
+            let mut part = front_of(rest, length);
+            if let Some(extent) = extent {
+                self.write_extent(extent, &mut part)?;
+            }
+            let length = usize::try_from(length).expect("no longer than the buffers");
+            IoSlice::advance_slices(&mut rest, length);
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        self.sync_files()
+    }
+
+    fn presence(&self) -> Result<Presence, StorageError> {
+        self.look()
+    }
+
+    fn is_hole(&self, span: Span) -> bool {
+        self.parts(span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
+    }
+}
+
+impl Drop for FileStorage {
+    fn drop(&mut self) {
+        self.options.open_files.close_storage(self.number);
+    }
+}
+
+/// Takes the next `length` bytes off slices that are in reverse order.
+fn take_front<'a>(rest: &mut Vec<&'a mut [u8]>, length: u64) -> Vec<&'a mut [u8]> {
+    let mut left = usize::try_from(length).expect("no longer than the buffers");
+    let mut taken = Vec::new();
+    while left > 0 {
+        let slice = rest.pop().expect("the buffers are as long as the span");
+        let (front, back) = slice.split_at_mut(left.min(slice.len()));
+        left -= front.len();
+        taken.push(front);
+        if !back.is_empty() {
+            rest.push(back);
+        }
+    }
+    taken
+}
+
+/// The first `length` bytes of slices.
+fn front_of<'a>(slices: &'a [IoSlice<'_>], length: u64) -> Vec<IoSlice<'a>> {
+    let mut left = usize::try_from(length).expect("no longer than the buffers");
+    let mut front = Vec::new();
+    for slice in slices {
+        if left == 0 {
+            break;
+        }
+        front.push(IoSlice::new(&slice[..left.min(slice.len())]));
+        left -= left.min(slice.len());
+    }
+    front
+}
+
+/// Device and inode.
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the field's type depends on the system")]
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+fn ran_out_of_descriptors(error: &std::io::Error) -> bool {
+    let out = [Errno::MFILE, Errno::NFILE];
+    out.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn denies_writing(error: &std::io::Error) -> bool {
+    let denies = [Errno::ACCESS, Errno::PERM, Errno::ROFS, Errno::TXTBSY];
+    denies.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}

@@ -1,0 +1,147 @@
+//! The files that are held open, at most so many in the whole process (THREATS row L12).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rustix::fd::OwnedFd;
+use rustix::process::{Resource, getrlimit};
+
+/// Keeps files open, the least recently used closed first. Cheap to clone; all clones share one bound.
+#[derive(Clone, Debug)]
+pub struct OpenFiles {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    max: usize,
+    table: Mutex<Table>,
+    locks: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    files: HashMap<Key, Slot>,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    file: Arc<OpenFile>,
+    used: u64,
+}
+
+/// Which file: the number of its storage and its number there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Key {
+    pub(super) storage: u64,
+    pub(super) file: u32,
+}
+
+/// One open file.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) fd: OwnedFd,
+    pub(super) writable: bool,
+    /// Device and inode.
+    pub(super) identity: (u64, u64),
+}
+
+impl OpenFiles {
+    /// At most `max` files, at least four.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        let shared = Shared { max: max.max(4), table: Mutex::default(), locks: AtomicUsize::new(0) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The one that everything in this process shares unless told otherwise: a third of the descriptors that the process may
+    /// have, at most 1024, so that sockets find room too.
+    #[must_use]
+    pub fn of_process() -> Self {
+        static OF_PROCESS: OnceLock<OpenFiles> = OnceLock::new();
+        OF_PROCESS
+            .get_or_init(|| {
+                let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+                Self::new(usize::try_from((limit / 3).min(1024)).expect("at most 1024"))
+            })
+            .clone()
+    }
+
+    /// How many files are open now.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lock().files.len()
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<Arc<OpenFile>> {
+        let mut table = self.lock();
+        table.clock += 1;
+        let now = table.clock;
+        let slot = table.files.get_mut(&key)?;
+        slot.used = now;
+        Some(Arc::clone(&slot.file))
+    }
+
+    /// Keeps a file. If another thread has opened it in the meantime with as many rights, that one is given back.
+    pub(super) fn keep(&self, key: Key, file: OpenFile) -> Arc<OpenFile> {
+        let mut table = self.lock();
+        if let Some(slot) = table.files.get(&key)
+            && (slot.file.writable || !file.writable)
+        {
+            return Arc::clone(&slot.file);
+        }
+        table.clock += 1;
+        let slot = Slot { file: Arc::new(file), used: table.clock };
+        let file = Arc::clone(&slot.file);
+        let mut closed = vec![table.files.insert(key, slot)];
+        while table.files.len() > self.shared.max {
+            closed.push(table.remove_oldest());
+        }
+        // Closing may take time, so it happens after the lock is gone.
+        drop(table);
+        drop(closed);
+        file
+    }
+
+    /// Closes the older half: descriptors have run out.
+    pub(super) fn close_half(&self) {
+        let mut table = self.lock();
+        let count = table.files.len().div_ceil(2);
+        let closed: Vec<_> = (0..count).map(|_| table.remove_oldest()).collect();
+        drop(table);
+        drop(closed);
+    }
+
+    /// Closes all files of a storage.
+    pub(super) fn close_storage(&self, storage: u64) {
+        let mut table = self.lock();
+        let closed: Vec<_> = table.files.extract_if(|key, _| key.storage == storage).collect();
+        drop(table);
+        drop(closed);
+    }
+
+    /// Room for one more lock that stays open, if less than half of the bound is taken by such.
+    pub(super) fn reserve_lock(&self) -> bool {
+        let half = self.shared.max / 2;
+        self.shared.locks.try_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < half).then_some(n + 1)).is_ok()
+    }
+
+    pub(super) fn release_lock(&self) {
+        self.shared.locks.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing panics while it holds the lock half way through a change.
+        self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// A scan: it is short beside the system call that made it necessary.
+    fn remove_oldest(&mut self) -> Option<Slot> {
+        let oldest = self.files.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| *key)?;
+        self.files.remove(&oldest)
+    }
+}

@@ -1,0 +1,128 @@
+//! Making files ready before their bytes come: folders, sizes, empty files, links.
+
+use riverrun_metainfo::FileIndex;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use super::open_files::OpenFile;
+use super::{FilePlace, FileStorage, Need, Preallocation, RelativePath};
+use crate::StorageError;
+
+impl FileStorage {
+    /// Creates what can be created before any byte comes: empty files and links, and the rest as the preallocation asks. To be called
+    /// once after the check of what is there; doing it again changes nothing.
+    ///
+    /// A file that is longer than it should be is cut only if `cut_longer` says so: when the files are known to be this torrent's
+    /// (a resume record says so, or pieces matched) or the user asked to overwrite. Otherwise the surplus stays (THREATS L6). `wanted`
+    /// says which files are downloaded; the others are left alone.
+    ///
+    /// # Errors
+    /// The storage is read-only or in use, the disk is full, or something stands in the way.
+    pub fn prepare(&self, cut_longer: bool, wanted: impl Fn(FileIndex) -> bool) -> Result<(), StorageError> {
+        if !self.writes() {
+            return Err(StorageError::ReadOnly { path: self.place.root.clone() });
+        }
+        self.beneath_to_write()?;
+        for (place, number) in self.place.files.iter().zip(0u32..) {
+            let file = FileIndex(number);
+            match place {
+                _ if !wanted(file) => {}
+                FilePlace::Pad => {}
+                FilePlace::Link { path, target } => self.make_link(path, target)?,
+                FilePlace::File { .. } => {
+                    self.lock_to_write()?;
+                    self.prepare_file(file, cut_longer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare_file(&self, file: FileIndex, cut_longer: bool) -> Result<(), StorageError> {
+        let length = self.layout.files()[file.0 as usize].length;
+        let create = length == 0 || self.options.preallocation != Preallocation::None;
+        let open = match self.file(file, if create { Need::Write } else { Need::Read }) {
+            Err(StorageError::Missing { .. }) if !create => return Ok(()),
+            result => result?,
+        };
+        let path = || self.path_of(file).unwrap_or_default();
+        let stat = rustix::fs::fstat(&open.fd).map_err(|errno| StorageError::io("look at", path(), errno))?;
+        let found = u64::try_from(stat.st_size).unwrap_or(0);
+        let result = match self.options.preallocation {
+            _ if found > length => {
+                if !cut_longer {
+                    return Ok(());
+                }
+                rustix::fs::ftruncate(&open.fd, length)
+            }
+            Preallocation::Full if length > 0 => allocate(&open, found, length),
+            Preallocation::Sparse if found < length => rustix::fs::ftruncate(&open.fd, length),
+            _ => return Ok(()),
+        };
+        self.state().unsynced.insert(file.0);
+        result.map_err(|errno| StorageError::io("allocate", path(), errno))
+    }
+
+    fn make_link(&self, path: &RelativePath, target: &RelativePath) -> Result<(), StorageError> {
+        let text = path.link_text(target);
+        let beneath = self.beneath_to_write()?;
+        let full = || self.place.root.join(path.as_str());
+        let (parent, name, _) = beneath.make_parent(path.as_str())?;
+        let parent: BorrowedFd<'_> = parent.as_ref().map_or(beneath.fd(), AsFd::as_fd);
+        match rustix::fs::symlinkat(text.as_str(), parent, name) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => match rustix::fs::readlinkat(parent, name, Vec::new()) {
+                Ok(found) if found.as_bytes() == text.as_bytes() => Ok(()),
+                _ => Err(StorageError::InTheWay { path: full(), found: "something else", expected: "a symbolic link" }),
+            },
+            Err(errno) => Err(StorageError::io("link", full(), errno)),
+        }
+    }
+}
+
+/// Gives the file its size and its room on the disk.
+fn allocate(file: &OpenFile, found: u64, length: u64) -> Result<(), Errno> {
+    loop {
+        match rustix::fs::fallocate(&file.fd, FallocateFlags::empty(), 0, length) {
+            Err(Errno::INTR) => {}
+            // This file system cannot: bytes that are not there yet are written as zeros.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return fill_with_zeros(file, found, length),
+            result => return result,
+        }
+    }
+}
+
+fn fill_with_zeros(file: &OpenFile, found: u64, length: u64) -> Result<(), Errno> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = found;
+    while at < length {
+        let count = usize::try_from(length - at).unwrap_or(usize::MAX).min(zeros.len());
+        match rustix::io::pwrite(&file.fd, &zeros[..count], at) {
+            Ok(0) => return Err(Errno::NOSPC),
+            Ok(written) => at += written as u64,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn zeros_are_written_only_behind_what_is_there() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"abc").unwrap();
+        let open = OpenFile { fd: file.into(), writable: true, identity: (0, 0) };
+        fill_with_zeros(&open, 3, (1 << 20) + 7).unwrap();
+        let mut bytes = vec![1; (1 << 20) + 8];
+        let count = rustix::io::pread(&open.fd, &mut *bytes, 0).unwrap();
+        assert_eq!(count, (1 << 20) + 7);
+        assert!(bytes.starts_with(b"abc"));
+        assert!(bytes[3..count].iter().all(|byte| *byte == 0));
+    }
+}

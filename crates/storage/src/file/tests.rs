@@ -1,0 +1,1 @@
+//! The storage of files against real folders.
