@@ -16,6 +16,7 @@ pub mod merkle;
 pub mod metainfo;
 pub mod path;
 pub mod piece;
+pub mod piece_hash;
 pub mod url;
 
 pub use bitfield::Bitfield;

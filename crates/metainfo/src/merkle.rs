@@ -72,8 +72,18 @@ pub fn piece_layer(leaves: &[Node], piece_height: u32) -> Vec<Node> {
     leaves.chunks(1 << piece_height).map(|piece| piece_hash(piece, piece_height)).collect()
 }
 
-/// The node at height `top` over a layer at `height` that is at most 2^(top - height) long.
-fn root_at(layer: &[Node], height: u32, top: u32) -> Node {
+/// The height of the nodes that stand for the pieces of a file, lengths in bytes: the root if it is no longer than a piece.
+#[must_use]
+pub fn top_of_piece(file_length: u64, piece_length: u32) -> u32 {
+    if file_length > u64::from(piece_length) {
+        return piece_height(piece_length);
+    }
+    file_length.div_ceil(u64::from(BLOCK_LENGTH)).next_power_of_two().ilog2()
+}
+
+/// The node at height `top` over a layer at `height`: missing nodes fill it up. The layer is at most 2^(top - height) long.
+#[must_use]
+pub fn root_at(layer: &[Node], height: u32, top: u32) -> Node {
     let mut at = height;
     let mut nodes = layer.to_vec();
     while at < top && !nodes.is_empty() {

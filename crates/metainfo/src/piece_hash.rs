@@ -1,0 +1,211 @@
+//! Hashing one piece: SHA-1 for v1, the node of the file's hash tree for v2, both at once for a hybrid.
+
+use crate::hash::{SHA1_LENGTH, Sha1, Sha256};
+use crate::merkle::{self, Node};
+use crate::{BLOCK_LENGTH, Layout, PieceIndex};
+
+/// Which kinds of torrent a piece is hashed for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Format {
+    /// SHA-1 over the bytes of the piece, padding included (BEP 3).
+    V1,
+    /// SHA-256 over its blocks, two by two (BEP 52).
+    V2,
+    /// Both.
+    Hybrid,
+}
+
+impl Format {
+    /// Whether there are v1 hashes.
+    #[must_use]
+    pub fn has_v1(self) -> bool {
+        self != Self::V2
+    }
+
+    /// Whether there are v2 hashes.
+    #[must_use]
+    pub fn has_v2(self) -> bool {
+        self != Self::V1
+    }
+}
+
+/// The hashes of one piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PieceDigest {
+    /// The v1 hash, if asked for.
+    pub v1: Option<[u8; SHA1_LENGTH]>,
+    /// The v2 hash, if asked for: an entry of the file's piece layer, or its root if the file is no longer than a piece.
+    pub v2: Option<Node>,
+}
+
+/// Takes the bytes of one piece in order, in parts of any length.
+#[derive(Clone, Debug)]
+pub struct PieceHasher {
+    v1: Option<Sha1>,
+    v2: Option<Leaves>,
+}
+
+/// The leaves of one piece, as they come.
+#[derive(Clone, Debug)]
+struct Leaves {
+    /// Bytes of the file that are still to come; padding after them is no part of the tree.
+    left: u64,
+    /// The height to which missing leaves fill up.
+    top: u32,
+    done: Vec<Node>,
+    open: Sha256,
+}
+
+impl PieceHasher {
+    /// Before the first byte of a piece. A piece past the end has no bytes.
+    ///
+    /// For v2, the file whose piece it is comes from the layout: in a v2 or hybrid torrent a piece has bytes of one file only.
+    #[must_use]
+    pub fn new(layout: &Layout, piece: PieceIndex, format: Format) -> Self {
+        Self { v1: format.has_v1().then(Sha1::new), v2: format.has_v2().then(|| Leaves::of(layout, piece)) }
+    }
+
+    /// Takes the next bytes of the piece, those of padding as zeros.
+    pub fn update(&mut self, bytes: &[u8]) {
+        if let Some(v1) = &mut self.v1 {
+            v1.update(bytes);
+        }
+        if let Some(v2) = &mut self.v2 {
+            v2.update(bytes);
+        }
+    }
+
+    /// The hashes of the bytes that came.
+    #[must_use]
+    pub fn finish(self) -> PieceDigest {
+        PieceDigest { v1: self.v1.map(Sha1::finish), v2: self.v2.map(Leaves::finish) }
+    }
+}
+
+impl Leaves {
+    fn of(layout: &Layout, piece: PieceIndex) -> Self {
+        let span = layout.piece_span(piece);
+        let content = span.into_iter().flat_map(|span| layout.extents(span)).find(|extent| !extent.pad);
+        let (left, file_length) =
+            content.map_or((0, 0), |extent| (extent.length, layout.files()[extent.file.0 as usize].length));
+        let top = merkle::top_of_piece(file_length, layout.piece_length());
+        Self { left, top, done: Vec::new(), open: Sha256::new() }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let mut bytes = &bytes[..bytes.len().min(left)];
+        self.left -= bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = usize::try_from(u64::from(BLOCK_LENGTH) - self.open.length()).unwrap_or(usize::MAX);
+            let (part, rest) = bytes.split_at(bytes.len().min(room));
+            self.open.update(part);
+            if part.len() == room {
+                self.done.push(std::mem::take(&mut self.open).finish());
+            }
+            bytes = rest;
+        }
+    }
+
+    fn finish(mut self) -> Node {
+        if self.open.length() > 0 {
+            self.done.push(self.open.finish());
+        }
+        merkle::root_at(&self.done, 0, self.top)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{FileIndex, hash};
+
+    const PIECE: u64 = 4 * BLOCK_LENGTH as u64;
+
+    fn bytes(length: u64, seed: u8) -> Vec<u8> {
+        (0..length).map(|at| (at % 251) as u8 ^ seed).collect()
+    }
+
+    /// The digest of each piece, its bytes fed in parts of this length.
+    fn digests(layout: &Layout, format: Format, contents: &[Vec<u8>], part: usize) -> Vec<PieceDigest> {
+        let of = |piece| {
+            let mut piece_bytes = Vec::new();
+            for extent in layout.extents(layout.piece_span(piece).unwrap()) {
+                let FileIndex(file) = extent.file;
+                let range = extent.offset as usize..(extent.offset + extent.length) as usize;
+                piece_bytes.extend_from_slice(&contents[file as usize][range]);
+            }
+            let mut hasher = PieceHasher::new(layout, piece, format);
+            piece_bytes.chunks(part).for_each(|part| hasher.update(part));
+            hasher.finish()
+        };
+        (0..layout.piece_count()).map(PieceIndex).map(of).collect()
+    }
+
+    fn leaves(content: &[u8]) -> Vec<Node> {
+        content.chunks(BLOCK_LENGTH as usize).map(merkle::leaf).collect()
+    }
+
+    #[test]
+    fn the_piece_of_a_small_file_is_its_root() {
+        for length in [1, 100, 16 << 10, (16 << 10) + 1, 3 << 14, PIECE - 1, PIECE] {
+            let content = bytes(length, 1);
+            let layout = Layout::v2(PIECE, [length]).unwrap();
+            let found = digests(&layout, Format::V2, std::slice::from_ref(&content), 1000);
+            assert_eq!(found, [PieceDigest { v1: None, v2: Some(merkle::root(&leaves(&content), 0)) }], "{length}");
+        }
+    }
+
+    #[test]
+    fn the_pieces_of_a_long_file_are_its_piece_layer() {
+        for length in [PIECE + 1, 2 * PIECE, 5 * PIECE - 20_000] {
+            let content = bytes(length, 2);
+            let layout = Layout::v2(PIECE, [length]).unwrap();
+            let found = digests(&layout, Format::V2, std::slice::from_ref(&content), 5000);
+            let found: Vec<Node> = found.into_iter().map(|digest| digest.v2.unwrap()).collect();
+            assert_eq!(found, merkle::piece_layer(&leaves(&content), 2), "{length}");
+        }
+    }
+
+    #[test]
+    fn padding_counts_for_v1_only() {
+        let content = bytes(20_000, 3);
+        let pad = PIECE - 20_000;
+        let layout = Layout::v1(PIECE, [(20_000, false), (pad, true), (5, false)]).unwrap();
+        let contents = [content.clone(), vec![0; pad as usize], bytes(5, 4)];
+        let found = digests(&layout, Format::Hybrid, &contents, 7000);
+        assert_eq!(found[0].v1, Some(hash::sha1(&contents[..2].concat())));
+        assert_eq!(found[0].v2, Some(merkle::root(&leaves(&content), 0)));
+        assert_eq!(found[1].v1, Some(hash::sha1(&contents[2])));
+        assert_eq!(found[1].v2, Some(merkle::leaf(&contents[2])));
+        assert_eq!(digests(&layout, Format::V1, &contents, 7000)[0], PieceDigest { v2: None, ..found[0] });
+    }
+
+    #[test]
+    fn a_piece_past_the_end_takes_no_bytes() {
+        let layout = Layout::v2(PIECE, [1]).unwrap();
+        let mut hasher = PieceHasher::new(&layout, PieceIndex(9), Format::V2);
+        hasher.update(&[1; 100]);
+        assert_eq!(hasher.finish().v2, Some(merkle::pad_hash(0)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn the_parts_do_not_matter(lengths in proptest::collection::vec(0..3 * PIECE, 1..4), part in 1usize..100_000) {
+            let contents: Vec<_> = lengths.iter().map(|length| bytes(*length, *length as u8)).collect();
+            let v1 = Layout::v1(PIECE, lengths.iter().map(|length| (*length, false))).unwrap();
+            let v2 = Layout::v2(PIECE, lengths.iter().copied()).unwrap();
+            for (layout, format) in [(v1, Format::V1), (v2, Format::V2)] {
+                prop_assert_eq!(
+                    digests(&layout, format, &contents, part),
+                    digests(&layout, format, &contents, PIECE as usize)
+                );
+            }
+        }
+    }
+}
