@@ -1,0 +1,1 @@
+"""Runs riverrun against clients that this project did not write."""

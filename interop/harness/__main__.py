@@ -1,0 +1,177 @@
+"""The whole matrix: `interop/run [--list] [--only TEXT] [--us CLIENT] [--jobs N] [--keep]`."""
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from . import announce, crash, makers, namespace, swarm
+from .case import Outcome, run_case, say
+from .clients import OTHERS, RIVERRUN
+from .content import KIB, MIB, Content, contents
+from .exchange import exchange
+from .torrent import make
+
+LIMIT_ALL = 30 * 60
+# Who makes the torrent of which content; with these every client exchanges torrents of every maker.
+MAKER = {"single": "riverrun-v1", "short-last": "transmission", "tiny": "mktorrent", "many": "mktorrent", "edges": "libtorrent-v1",
+         "names": "libtorrent-v1", "large": "mktorrent"}
+LARGE_CLIENTS = ("aria2c", "libtorrent")
+
+
+class Plan:
+    """One case to run: `heavy` ones run alone."""
+
+    def __init__(self, name, limit, body, heavy=False):
+        self.name, self.limit, self.body, self.heavy = name, limit, body, heavy
+
+
+def plans(us, made, everything):
+    """All cases. `made(name)` gives (content, torrent), made when first asked for."""
+    planned = []
+
+    def add(name, body, limit=60, heavy=False):
+        planned.append(Plan(name, limit, body, heavy))
+
+    for content in everything.values():
+        if content.name not in MAKER:
+            continue
+        heavy = content.name == "large"
+        for client in OTHERS:
+            if client is us or (heavy and client.name not in LARGE_CLIENTS):
+                continue
+            for direction in ("seeds", "downloads"):
+                def cell(case, name=content.name, client=client, direction=direction):
+                    pair = (client, us) if direction == "seeds" else (us, client)
+                    return exchange(case, *made(name), *pair)
+                add(f"{client.name}/{direction}/{content.name}", cell, content.limit, heavy)
+
+    libtorrent = next(client for client in OTHERS if client.name == "libtorrent")
+    aria2c = next(client for client in OTHERS if client.name == "aria2c")
+    add("swarm/all", lambda case: swarm.all_together(case, *made("swarm"), [c for c in OTHERS if c is not us], us), 90)
+    add("crash/libtorrent seeds and is killed", lambda case: crash.kill_seeder(case, *made("crash"), libtorrent, us))
+    add("crash/riverrun seeds and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, libtorrent))
+    add("crash/riverrun downloads and is killed", lambda case: crash.kill_downloader(case, *made("crash"), libtorrent, us))
+    if us is not RIVERRUN:
+        return planned
+
+    for up, down, up_udp, down_udp in [
+        (us, us, False, False), (us, us, True, True), (us, us, True, False),
+        (aria2c, us, False, True), (us, aria2c, True, False),
+    ]:
+        name = f"opentracker/{up.name} {'UDP' if up_udp else 'HTTP'} to {down.name} {'UDP' if down_udp else 'HTTP'}"
+        add(name, lambda case, up=up, down=down, a=up_udp, b=down_udp: exchange(case, *made("short-last"), up, down, a, b))
+    for udp in (False, True):
+        word = "UDP" if udp else "HTTP"
+        add(f"opentracker/peers and scrape over {word}", lambda case, udp=udp: announce.peers_and_scrape(case, *made("tiny"), udp))
+        add(f"opentracker/refuses over {word}", lambda case, udp=udp: announce.refused(case, *made("tiny"), udp))
+    add("crash/riverrun seeds to riverrun and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, us))
+    add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
+    for name in ("single", "short-last", "tiny", "many", "edges", "names"):
+        for maker in makers.OTHER_MAKERS:
+            add(f"made by/{maker}/{name}", lambda case, m=maker, n=name: makers.ours_reads(case, m, made(n)[0]))
+        for maker in makers.OUR_MAKERS:
+            add(f"made by/{maker}/{name}", lambda case, m=maker, n=name: makers.others_accept(case, m, made(n)[0]))
+    return planned
+
+
+class Made:
+    """Contents and their torrents, each made once, when first asked for."""
+
+    def __init__(self, folder, everything, us):
+        self.folder, self.everything, self.us = folder, everything, us
+        self._done = {}
+        self._locks = {name: threading.Lock() for name in everything}
+
+    def __call__(self, name):
+        with self._locks[name]:
+            if name not in self._done:
+                maker = MAKER.get(name, "mktorrent")
+                if maker.startswith("riverrun") and self.us is not RIVERRUN:
+                    maker = "mktorrent"
+                folder = os.path.join(self.folder, "contents", name)
+                os.makedirs(folder, exist_ok=True)
+                content = self.everything[name].make(os.path.join(folder, "content"))
+                torrent = make(maker, content, os.path.join(folder, "made.torrent"), os.path.join(folder, "make.log"), RIVERRUN_BINARY)
+                self._done[name] = content, torrent
+            return self._done[name]
+
+
+RIVERRUN_BINARY = os.environ.get("RIVERRUN_BINARY", "riverrun")
+
+
+def print_matrix(outcomes):
+    """Client x direction x torrent, then everything else, one line each."""
+    cells = {outcome.name: outcome for outcome in outcomes}
+    columns = list(MAKER)
+    rows = dict.fromkeys("/".join(name.split("/")[:2]) for name in cells if name.split("/")[1] in ("seeds", "downloads"))
+    if rows:
+        print(f"\n{'':24}" + "".join(f"{column:>12}" for column in columns))
+        for row in sorted(rows):
+            line = f"{row.replace('/', ' '):24}"
+            for column in columns:
+                outcome = cells.get(f"{row}/{column}")
+                line += f"{'' if outcome is None else f'ok {outcome.seconds:.1f} s' if outcome.ok else 'FAIL':>12}"
+            print(line)
+        print("(seeds: the client seeds, we download; downloads: we seed. Seconds from the downloader's start to its last verified byte.)\n")
+    for outcome in outcomes:
+        if "/".join(outcome.name.split("/")[:2]) not in rows:
+            note = f"  {outcome.note}" if outcome.note else ""
+            print(f"{'ok  ' if outcome.ok else 'FAIL'}  {outcome.seconds:6.1f} s  {outcome.name}{note}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="interop/run", description="Runs riverrun against other clients, over loopback.")
+    parser.add_argument("--only", default="", help="only the cases whose name contains this")
+    parser.add_argument("--list", action="store_true", help="name the cases and stop")
+    parser.add_argument("--us", default="riverrun", help="a client to stand in for riverrun: shows whether a fault is ours")
+    parser.add_argument("--jobs", type=int, default=max(2, (os.cpu_count() or 2) + 1), help="cases at once")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of all cases")
+    options = parser.parse_args()
+    clients = {client.name: client for client in [RIVERRUN, *OTHERS]}
+    us = clients[options.us]
+    everything = contents()
+    everything["swarm"] = Content("swarm", 128 * KIB, {"": 40 * MIB}, "swarm.bin")
+    everything["crash"] = Content("crash", 256 * KIB, {"": 96 * MIB + 77}, "crash.bin")
+
+    folder = tempfile.mkdtemp(prefix="riverrun-interop-")
+    os.chmod(folder, 0o755)
+    planned = [plan for plan in plans(us, Made(folder, everything, us), everything) if options.only in plan.name]
+    if options.list or not planned:
+        os.rmdir(folder)
+        print("\n".join(plan.name for plan in planned))
+        return 0 if planned else 1
+    namespace.enter()
+    for client in [us, *[client for client in OTHERS if client is not us]]:
+        print(f"{client.name}: {client.version()}")
+
+    begin = time.monotonic()
+
+    def run(plan):
+        if time.monotonic() - begin > LIMIT_ALL:
+            outcome = Outcome(plan.name, 0.0, f"not run: the whole took more than {LIMIT_ALL} s")
+        else:
+            outcome = run_case(plan.name, folder, plan.limit, plan.body, options.keep)
+        say(f"{'ok  ' if outcome.ok else 'FAIL'}  {outcome.seconds:6.1f} s  {plan.name}  {outcome.note}"
+            + ("" if outcome.ok else f"\n{outcome.error}"))
+        return outcome
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        outcomes = list(pool.map(run, [plan for plan in planned if not plan.heavy]))
+    outcomes += [run(plan) for plan in planned if plan.heavy]
+    print_matrix(outcomes)
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    print(f"\n{len(outcomes)} cases, {len(failed)} failed, {time.monotonic() - begin:.0f} s")
+    if failed or options.keep:
+        print(f"logs are in {folder}")
+    if failed and not options.keep:
+        shutil.rmtree(os.path.join(folder, "contents"), ignore_errors=True)
+    elif not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,46 @@
+"""What the harness asks of every client."""
+
+
+class Running:
+    """A client at work on one torrent."""
+
+    def __init__(self, process, ready=None, complete=None):
+        self.process = process
+        self._ready = ready
+        self._complete = complete
+
+    def ready(self):
+        """It has checked its data and serves what it has."""
+        return self._ready() if self._ready else True
+
+    def complete(self):
+        """It has every piece, verified and handed to the system."""
+        return self._complete()
+
+
+class Client:
+    """One client. Each method starts it on `address` and returns a `Running`; peers come from the torrent's tracker.
+
+    DHT, local discovery, PEX, uTP, encryption and port mapping are off.
+    """
+
+    name = ""
+    creates_empty_files = True
+
+    def version(self):
+        raise NotImplementedError
+
+    def start(self, case, torrent, folder, address, role="", up_limit=None):
+        """Works on `torrent` with its content in `folder`: seeds what is there, downloads the rest, goes on seeding.
+
+        `role` tells several processes of one case apart; `up_limit` is in bytes per second.
+        """
+        raise NotImplementedError
+
+    def seed(self, case, torrent, folder, address, role="", up_limit=None):
+        """Serves what is in `folder`."""
+        return self.start(case, torrent, folder, address, role, up_limit)
+
+    def download(self, case, torrent, folder, address, role=""):
+        """Downloads into `folder`."""
+        return self.start(case, torrent, folder, address, role)

@@ -1,0 +1,48 @@
+"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT
+
+Seeds what is in FOLDER, downloads the rest, goes on until stopped, and keeps STATE_FILE up to date (JSON).
+"""
+import json
+import os
+import sys
+
+import libtorrent
+
+
+def main():
+    torrent, folder, listen, state, up_limit = sys.argv[1:]
+    session = libtorrent.session({
+        "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0],
+        "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "enable_incoming_utp": False, "enable_outgoing_utp": False,
+        "in_enc_policy": libtorrent.enc_policy.pe_disabled, "out_enc_policy": libtorrent.enc_policy.pe_disabled,
+        "upload_rate_limit": int(up_limit), "allow_multiple_connections_per_ip": True,
+        "min_reconnect_time": 1, "stop_tracker_timeout": 1,
+        "alert_mask": libtorrent.alert.category_t.error_notification | libtorrent.alert.category_t.status_notification,
+    })
+    parameters = libtorrent.add_torrent_params()
+    parameters.ti = libtorrent.torrent_info(torrent)
+    parameters.save_path = folder
+    parameters.flags &= ~(libtorrent.torrent_flags.paused | libtorrent.torrent_flags.auto_managed)
+    parameters.flags |= libtorrent.torrent_flags.disable_pex
+    handle = session.add_torrent(parameters)
+    checking = (libtorrent.torrent_status.checking_files, libtorrent.torrent_status.checking_resume_data)
+    while True:
+        session.wait_for_alert(50)
+        for alert in session.pop_alerts():
+            print(alert.what(), alert.message(), flush=True)
+        status = handle.status()
+        if status.state in checking:
+            continue
+        if status.is_seeding:
+            # What is complete shall also be in the files when they are compared.
+            handle.flush_cache()
+        with open(state + ".new", "w") as file:
+            json.dump({
+                "complete": bool(status.is_seeding), "done": status.total_wanted_done,
+                "uploaded": status.total_payload_upload, "downloaded": status.total_payload_download,
+                "failed": status.total_failed_bytes, "peers": status.num_peers}, file)
+        os.replace(state + ".new", state)
+
+
+main()

@@ -1,0 +1,90 @@
+"""qbittorrent-nox, over its web API."""
+import http.client
+import json
+import os
+import subprocess
+
+from .. import namespace
+from .base import Client, Running
+
+
+class QBittorrent(Client):
+    name = "qbittorrent"
+
+    def version(self):
+        return subprocess.run(["qbittorrent-nox", "--version"], capture_output=True, text=True).stdout.strip()
+
+    def start(self, case, torrent, folder, address, role="", up_limit=None):
+        profile = case.new_folder(f"qbittorrent{role}.profile")
+        control = namespace.control_address(address)
+        config = os.path.join(profile, "qBittorrent", "config")
+        os.makedirs(config)
+        with open(os.path.join(config, "qBittorrent.conf"), "w") as file:
+            file.write(
+                "[LegalNotice]\nAccepted=true\n"
+                "[BitTorrent]\n"
+                f"Session\\InterfaceAddress={address}\nSession\\Port={namespace.PEER_PORT}\nSession\\BTProtocol=TCP\n"
+                "Session\\DHTEnabled=false\nSession\\PeXEnabled=false\nSession\\LSDEnabled=false\nSession\\Encryption=2\n"
+                "Session\\QueueingSystemEnabled=false\nSession\\MultiConnectionsPerIp=true\nSession\\RefreshInterval=100\n"
+                "Session\\AddTorrentPaused=false\n"
+                f"Session\\GlobalUPSpeedLimit={(up_limit or 0) // 1024}\n"
+                "[Network]\nPortForwardingEnabled=false\n"
+                "[Preferences]\n"
+                f"WebUI\\Address={control}\nWebUI\\Port={namespace.CONTROL_PORT}\nWebUI\\LocalHostAuth=false\n"
+                "WebUI\\CSRFProtection=false\nWebUI\\HostHeaderValidation=false\nWebUI\\UseUPnP=false\n")
+        process = case.start(["qbittorrent-nox", f"--profile={profile}"], f"qbittorrent{role}", env={"HOME": profile})
+        api = Api(control)
+        case.wait(api.answers, "qbittorrent-nox takes commands", [process])
+        api.add(torrent.path, folder)
+
+        def state():
+            torrents = json.loads(api.call("torrents/info"))
+            return torrents[0] if torrents else {"state": "checkingResumeData", "progress": 0}
+
+        def ready():
+            now = state()["state"]
+            if now in ("error", "missingFiles"):
+                raise RuntimeError(f"qbittorrent-nox says {now}")
+            return not now.startswith(("checking", "queued", "moving", "allocating")) and now != "unknown"
+
+        return Running(process, ready, lambda: ready() and state()["progress"] == 1)
+
+
+class Api:
+    """qBittorrent's web API."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def call(self, path, body=b"", content_type="application/x-www-form-urlencoded"):
+        connection = http.client.HTTPConnection(self.address, namespace.CONTROL_PORT, timeout=20)
+        try:
+            connection.request("POST", "/api/v2/" + path, body, {"Content-Type": content_type})
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise RuntimeError(f"{path}: {response.status} {answer[:200]}")
+        return answer
+
+    def answers(self):
+        try:
+            self.call("app/version")
+            return True
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def add(self, torrent, folder):
+        edge = "--------riverrun-interop"
+        with open(torrent, "rb") as file:
+            data = file.read()
+        fields = {"savepath": folder, "root_folder": "true", "contentLayout": "Original"}
+        body = b"".join(
+            f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items())
+        body += (f'--{edge}\r\nContent-Disposition: form-data; name="torrents"; filename="a.torrent"\r\n'
+                 "Content-Type: application/x-bittorrent\r\n\r\n").encode() + data + f"\r\n--{edge}--\r\n".encode()
+        answer = self.call("torrents/add", body, f"multipart/form-data; boundary={edge}")
+        if answer.strip() != b"Ok.":
+            raise RuntimeError(f"torrents/add: {answer!r}")

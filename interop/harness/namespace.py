@@ -1,0 +1,39 @@
+"""The private network: 10.77.0.0/16 on the namespace's loopback.
+
+Transmission refuses peers in 127.0.0.0/8, and several clients take all peers on one address for one peer. So every process
+gets an address of its own: its ports are free by construction, whatever else runs.
+"""
+import itertools
+import subprocess
+import threading
+
+PEER_PORT = 6881
+TRACKER_PORT = 6969
+CONTROL_PORT = 9091
+
+_next = itertools.count(1)
+_lock = threading.Lock()
+
+
+def enter():
+    """Prepares loopback; refuses to run where there is another network interface."""
+    links = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout.splitlines()
+    real = [line for line in links if "state UP" in line and ": lo:" not in line]
+    if real:
+        raise SystemExit("this needs a network namespace of its own: start it with interop/run")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "address", "add", "10.77.0.1/16", "dev", "lo"], check=True)
+
+
+def address():
+    """An address that no other process has."""
+    with _lock:
+        number = next(_next)
+    if number > 60000:
+        raise RuntimeError("out of addresses")
+    return f"10.77.{1 + number // 250}.{1 + number % 250}"
+
+
+def control_address(peer_address):
+    """Where the process with that address takes commands: programs trust 127.0.0.0/8."""
+    return "127." + peer_address.split(".", 1)[1]
