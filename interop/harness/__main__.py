@@ -18,8 +18,12 @@ from .torrent import make
 LIMIT_ALL = 30 * 60
 # Who makes the torrent of which content; with these every client exchanges torrents of every maker.
 MAKER = {"single": "riverrun-v1", "short-last": "transmission", "tiny": "mktorrent", "many": "mktorrent", "edges": "libtorrent-v1",
-         "names": "libtorrent-v1", "large": "mktorrent"}
-LARGE_CLIENTS = ("aria2c", "libtorrent")
+         "names": "libtorrent-v1", "awkward": "riverrun-v1", "large": "mktorrent"}
+# Contents that only some clients exchange, with the reason.
+ONLY = {
+    "large": ("aria2c", "libtorrent"),                               # time
+    "awkward": ("aria2c", "libtorrent", "qbittorrent", "rtorrent"),  # Transmission changes such names
+}
 
 
 class Plan:
@@ -41,7 +45,7 @@ def plans(us, made, everything):
             continue
         heavy = content.name == "large"
         for client in OTHERS:
-            if client is us or (heavy and client.name not in LARGE_CLIENTS):
+            if client is us or client.name not in ONLY.get(content.name, [client.name]):
                 continue
             for direction in ("seeds", "downloads"):
                 def cell(case, name=content.name, client=client, direction=direction):
@@ -70,7 +74,7 @@ def plans(us, made, everything):
         add(f"opentracker/refuses over {word}", lambda case, udp=udp: announce.refused(case, *made("tiny"), udp))
     add("crash/riverrun seeds to riverrun and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, us))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
-    for name in ("single", "short-last", "tiny", "many", "edges", "names"):
+    for name in ("single", "short-last", "tiny", "many", "edges", "names", "awkward"):
         for maker in makers.OTHER_MAKERS:
             add(f"made by/{maker}/{name}", lambda case, m=maker, n=name: makers.ours_reads(case, m, made(n)[0]))
         for maker in makers.OUR_MAKERS:
@@ -128,7 +132,7 @@ def main():
     parser.add_argument("--only", default="", help="only the cases whose name contains this")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
     parser.add_argument("--us", default="riverrun", help="a client to stand in for riverrun: shows whether a fault is ours")
-    parser.add_argument("--jobs", type=int, default=max(2, (os.cpu_count() or 2) + 1), help="cases at once")
+    parser.add_argument("--jobs", type=int, default=2 + 2 * (os.cpu_count() or 2), help="cases at once")
     parser.add_argument("--keep", action="store_true", help="keep the folders of all cases")
     options = parser.parse_args()
     clients = {client.name: client for client in [RIVERRUN, *OTHERS]}

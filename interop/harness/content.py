@@ -96,12 +96,15 @@ def _many():
     return files
 
 
-# Names that a shell, a terminal, a sorter or a file system might trip over.
+# Names that a shell, a terminal, a sorter or a careless client might trip over.
 _NAMES = [
-    "with spaces.txt", " leading space", "-rf", "--help", ".hidden", "...", "ends with dot.", "naïve-composed.txt",
-    "naïve-decomposed.txt", "日本語/ファイル.bin", "кириллица.txt", "emoji 🚀🎵.ogg", "quote'quote\"quote", "$(touch x);`id`&|<>",
-    "100%25 %s%n", "[brackets]{braces}", "star*question?", "comma,colon:semicolon;", "CON", "~tilde", "#hash", "@at", "tab\there",
-    "rtl \u202eexe.txt", "L" * 200, "a/b/c/d/e/f/g/h/i/j/k/l/m/n/deep.txt",
+    "with spaces.txt", "-rf", "--help", ".hidden", "naïve-composed.txt", "nai\u0308ve-decomposed.txt", "日本語/ファイル.bin",
+    "кириллица.txt", "emoji 🚀🎵.ogg", "quote'quote", "$(touch x);`id`&", "100%25 %s%n", "[brackets]{braces}", "comma,semicolon;",
+    "~tilde", "#hash", "@at", "L" * 200, "a/b/c/d/e/f/g/h/i/j/k/l/m/n/deep.txt",
+]
+# Names that Windows forbids and Linux does not. Transmission writes other names in their place on any system.
+_AWKWARD = [
+    " leading space", "...", "ends with dot.", 'double"quote', "|<>", "star*question?", "colon:", "CON", "nul.txt", "trailing space ",
 ]
 
 
@@ -119,6 +122,7 @@ def contents():
         Content("many", 64 * KIB, _many(), "many files"),
         Content("edges", 32 * KIB, edges, "edges"),
         Content("names", 32 * KIB, {name: 900 + 7777 * (at % 5) for at, name in enumerate(_NAMES)}, "names -& (that) need càre"),
+        Content("awkward", 32 * KIB, {name: 900 + 7777 * (at % 5) for at, name in enumerate(_AWKWARD)}, "awkward"),
         Content("large", 1 * MIB, {"": 2048 * MIB + 5 * MIB + 123}, "large.bin", limit=240),
     ]
     return {content.name: content for content in every}

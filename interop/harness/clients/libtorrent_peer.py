@@ -27,19 +27,22 @@ def main():
     parameters.flags |= libtorrent.torrent_flags.disable_pex
     handle = session.add_torrent(parameters)
     checking = (libtorrent.torrent_status.checking_files, libtorrent.torrent_status.checking_resume_data)
+    flushing = flushed = False
     while True:
         session.wait_for_alert(50)
         for alert in session.pop_alerts():
             print(alert.what(), alert.message(), flush=True)
+            flushed |= flushing and isinstance(alert, libtorrent.cache_flushed_alert)
         status = handle.status()
         if status.state in checking:
             continue
-        if status.is_seeding:
-            # What is complete shall also be in the files when they are compared.
+        if status.is_seeding and not flushing:
+            # Complete means that a reader of the files sees all of it.
             handle.flush_cache()
+            flushing = True
         with open(state + ".new", "w") as file:
             json.dump({
-                "complete": bool(status.is_seeding), "done": status.total_wanted_done,
+                "complete": flushed, "done": status.total_wanted_done,
                 "uploaded": status.total_payload_upload, "downloaded": status.total_payload_download,
                 "failed": status.total_failed_bytes, "peers": status.num_peers}, file)
         os.replace(state + ".new", state)

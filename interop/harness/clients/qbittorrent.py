@@ -32,7 +32,8 @@ class QBittorrent(Client):
                 "[Preferences]\n"
                 f"WebUI\\Address={control}\nWebUI\\Port={namespace.CONTROL_PORT}\nWebUI\\LocalHostAuth=false\n"
                 "WebUI\\CSRFProtection=false\nWebUI\\HostHeaderValidation=false\nWebUI\\UseUPnP=false\n")
-        process = case.start(["qbittorrent-nox", f"--profile={profile}"], f"qbittorrent{role}", env={"HOME": profile})
+        process = case.start(["qbittorrent-nox", f"--profile={profile}"], f"qbittorrent{role}", 
+                             env={"HOME": profile, "TMPDIR": profile})
         api = Api(control)
         case.wait(api.answers, "qbittorrent-nox takes commands", [process])
         api.add(torrent.path, folder)

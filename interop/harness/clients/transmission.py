@@ -11,6 +11,7 @@ from .base import Client, Running
 
 class Transmission(Client):
     name = "transmission"
+    creates_empty_files = False
 
     def version(self):
         return subprocess.run(["transmission-daemon", "--version"], capture_output=True, text=True).stderr.strip()
