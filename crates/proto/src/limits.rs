@@ -60,3 +60,7 @@ pub const UDP_RETRIES: u8 = 8;
 pub const MAX_METADATA_LENGTH: u32 = 32 << 20;
 /// Contacts kept of one message of peer exchange: BEP 11 allows 50, more only in the first.
 pub const MAX_PEX_CONTACTS: usize = 200;
+/// Values in one tracker reply; each costs 16 bytes while it is read, and a peer in the old form has seven.
+pub const MAX_TRACKER_TOKENS: usize = 100_000;
+/// Peers by host name taken from one tracker reply: each costs somebody a name resolution.
+pub const MAX_NAMED_PEERS: usize = 50;

@@ -1,7 +1,10 @@
 //! Trackers: announce and scrape over HTTP and UDP, tiers and their timing (BEP 3, 7, 12, 15, 21, 23, 24, 31, 41, 48).
+
 mod announce;
+pub mod http;
 mod policy;
 mod url;
+
 pub use announce::{AnnounceError, AnnounceReply, AnnounceRequest, Event, NamedPeer, Retry, ScrapeEntry, dialable};
 pub use policy::{PolicyError, Reach, may_connect, redirect};
 pub use url::{MAX_URL_LENGTH, Scheme, TrackerUrl, UrlError};

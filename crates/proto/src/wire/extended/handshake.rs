@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use riverrun_metainfo::bencode::{self, Limits, Value};
 
 use super::{ExtendedError, Extension};
+use crate::compact;
 use crate::limits::MAX_METADATA_LENGTH;
 use crate::wire::peer_id::{MAX_CLIENT_NAME, remote_text};
 
@@ -66,7 +67,7 @@ impl ExtendedHandshake {
             }
             b"p" => self.listen_port = value.as_uint().filter(|port| *port != 0),
             b"v" => self.client = value.as_bytes().map(|name| remote_text(name, MAX_CLIENT_NAME)),
-            b"yourip" => self.your_ip = address(value),
+            b"yourip" => self.your_ip = value.as_bytes().and_then(compact::ip),
             b"ipv4" => self.ipv4 = value.as_array::<4>().map(Ipv4Addr::from),
             b"ipv6" => self.ipv6 = value.as_array::<16>().map(Ipv6Addr::from),
             b"reqq" => self.reqq = value.as_uint().filter(|reqq| *reqq != 0),
@@ -89,37 +90,34 @@ impl ExtendedHandshake {
                     names.int(extension.name(), *id);
                 }
             });
-            let mut int = |key: &str, value: Option<i64>| {
-                if let Some(value) = value {
-                    dict.int(key, value);
+            let numbers = [
+                ("p", self.listen_port.map(i64::from)),
+                ("reqq", self.reqq.map(i64::from)),
+                ("metadata_size", self.metadata_size.map(i64::from)),
+                ("upload_only", self.upload_only.map(i64::from)),
+                ("e", self.prefers_encryption.map(i64::from)),
+                ("complete_ago", self.complete_ago),
+            ];
+            for (key, number) in numbers {
+                if let Some(number) = number {
+                    dict.int(key, number);
                 }
-            };
-            int("p", self.listen_port.map(i64::from));
-            int("reqq", self.reqq.map(i64::from));
-            int("metadata_size", self.metadata_size.map(i64::from));
-            int("upload_only", self.upload_only.map(i64::from));
-            int("e", self.prefers_encryption.map(i64::from));
-            int("complete_ago", self.complete_ago);
+            }
             if let Some(client) = &self.client {
                 dict.bytes("v", client);
             }
-            let mut address = |key: &str, ip: Option<IpAddr>| match ip {
-                Some(IpAddr::V4(ip)) => _ = dict.bytes(key, ip.octets()),
-                Some(IpAddr::V6(ip)) => _ = dict.bytes(key, ip.octets()),
-                None => {}
-            };
-            address("yourip", self.your_ip);
-            address("ipv4", self.ipv4.map(IpAddr::from));
-            address("ipv6", self.ipv6.map(IpAddr::from));
+            let ips = [
+                ("yourip", self.your_ip),
+                ("ipv4", self.ipv4.map(IpAddr::from)),
+                ("ipv6", self.ipv6.map(IpAddr::from)),
+            ];
+            for (key, ip) in ips {
+                if let Some(ip) = ip {
+                    let mut bytes = Vec::with_capacity(16);
+                    compact::put_ip(&mut bytes, ip);
+                    dict.bytes(key, bytes);
+                }
+            }
         })
-    }
-}
-
-/// An address of 4 or 16 bytes without port.
-fn address(value: Value<'_>) -> Option<IpAddr> {
-    match value.as_bytes()?.len() {
-        4 => value.as_array::<4>().map(IpAddr::from),
-        16 => value.as_array::<16>().map(IpAddr::from),
-        _ => None,
     }
 }

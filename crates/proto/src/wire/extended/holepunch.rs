@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::ExtendedError;
+use crate::compact::put_addr;
 
 /// Why a rendezvous does not come about (BEP 55).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,11 +89,7 @@ impl HolePunch {
             Self::Error(addr, error) => (2, addr, error.code()),
         };
         let mut bytes = vec![kind, u8::from(addr.is_ipv6())];
-        match addr.ip() {
-            IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
-            IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
-        }
-        bytes.extend_from_slice(&addr.port().to_be_bytes());
+        put_addr(&mut bytes, addr);
         bytes.extend_from_slice(&code.to_be_bytes());
         bytes
     }

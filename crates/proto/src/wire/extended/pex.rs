@@ -1,10 +1,11 @@
 //! Peer exchange (BEP 11).
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use riverrun_metainfo::bencode::{self, Dict, Limits};
 
 use super::ExtendedError;
+use crate::compact::{put_addr, v4_addrs, v6_addrs};
 use crate::limits::MAX_PEX_CONTACTS;
 
 /// What the sender says of a peer it is connected to (BEP 11).
@@ -62,8 +63,8 @@ impl PexMessage {
         let dict = document.root().as_dict().ok_or(ExtendedError::NotADictionary(WHAT))?;
         let flags = bytes(dict, "added.f").iter().chain(std::iter::repeat(&0));
         let flags6 = bytes(dict, "added6.f").iter().chain(std::iter::repeat(&0));
-        let added = v4(bytes(dict, "added")).zip(flags).chain(v6(bytes(dict, "added6")).zip(flags6));
-        let dropped = v4(bytes(dict, "dropped")).chain(v6(bytes(dict, "dropped6")));
+        let added = v4_addrs(bytes(dict, "added")).zip(flags).chain(v6_addrs(bytes(dict, "added6")).zip(flags6));
+        let dropped = v4_addrs(bytes(dict, "dropped")).chain(v6_addrs(bytes(dict, "dropped6")));
         Ok(Self {
             added: added
                 .take(MAX_PEX_CONTACTS)
@@ -81,12 +82,12 @@ impl PexMessage {
         for contact in &self.added {
             let (addrs, flags) =
                 if contact.addr.is_ipv4() { (&mut added, &mut flags) } else { (&mut added6, &mut flags6) };
-            put(addrs, contact.addr);
+            put_addr(addrs, contact.addr);
             flags.push(contact.flags.0);
         }
         let (mut dropped, mut dropped6) = (Vec::new(), Vec::new());
         for addr in &self.dropped {
-            put(if addr.is_ipv4() { &mut dropped } else { &mut dropped6 }, *addr);
+            put_addr(if addr.is_ipv4() { &mut dropped } else { &mut dropped6 }, *addr);
         }
         bencode::dict(|dict| {
             for (key, value) in [
@@ -107,27 +108,4 @@ impl PexMessage {
 
 fn bytes<'d>(dict: Dict<'d>, key: &str) -> &'d [u8] {
     dict.get(key).and_then(|value| value.as_bytes()).unwrap_or_default()
-}
-
-fn v4(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
-    bytes
-        .as_chunks::<6>()
-        .0
-        .iter()
-        .map(|&[a, b, c, d, high, low]| SocketAddr::from((Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low]))))
-}
-
-fn v6(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
-    bytes.as_chunks::<18>().0.iter().map(|contact| {
-        let (ip, port) = contact.split_first_chunk::<16>().expect("18 bytes");
-        SocketAddr::from((Ipv6Addr::from(*ip), u16::from_be_bytes([port[0], port[1]])))
-    })
-}
-
-fn put(out: &mut Vec<u8>, addr: SocketAddr) {
-    match addr {
-        SocketAddr::V4(addr) => out.extend_from_slice(&addr.ip().octets()),
-        SocketAddr::V6(addr) => out.extend_from_slice(&addr.ip().octets()),
-    }
-    out.extend_from_slice(&addr.port().to_be_bytes());
 }
