@@ -3,6 +3,7 @@
 mod announce;
 pub mod http;
 mod policy;
+pub mod udp;
 mod url;
 
 pub use announce::{AnnounceError, AnnounceReply, AnnounceRequest, Event, NamedPeer, Retry, ScrapeEntry, dialable};
