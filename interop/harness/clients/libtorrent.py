@@ -11,7 +11,12 @@ _DRIVER = os.path.join(os.path.dirname(__file__), "libtorrent_peer.py")
 
 
 class Libtorrent(Client):
+    """`how` goes to the driver."""
+
     name = "libtorrent"
+
+    def __init__(self, *how):
+        self.how = how
 
     def version(self):
         words = [PYTHON, "-c", "import libtorrent; print('libtorrent', libtorrent.__version__)"]
@@ -20,7 +25,7 @@ class Libtorrent(Client):
     def start(self, case, torrent, folder, address, role="", up_limit=None):
         state = case.path(f"libtorrent{role}.state")
         process = case.start(
-            [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{address}:{namespace.PEER_PORT}", state, up_limit or 0],
+            [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{address}:{namespace.PEER_PORT}", state, up_limit or 0, *self.how],
             f"libtorrent{role}")
         running = Running(process, lambda: bool(self.state(state)), lambda: self.state(state).get("complete"))
         running.uploaded = lambda: self.state(state).get("uploaded", 0)

@@ -1,6 +1,7 @@
-"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT
+"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once]
 
 Seeds what is in FOLDER, downloads the rest, goes on until stopped, and keeps STATE_FILE up to date (JSON).
+`fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete.
 """
 import json
 import os
@@ -8,10 +9,16 @@ import sys
 
 import libtorrent
 
+FAST = {
+    **libtorrent.high_performance_seed(), "aio_threads": 4, "hashing_threads": 2, "max_out_request_queue": 1500,
+    "recv_socket_buffer_size": 4 << 20, "send_socket_buffer_size": 4 << 20, "max_queued_disk_bytes": 64 << 20,
+}
+
 
 def main():
-    torrent, folder, listen, state, up_limit = sys.argv[1:]
+    torrent, folder, listen, state, up_limit, *how = sys.argv[1:]
     session = libtorrent.session({
+        **(FAST if "fast" in how else {}),
         "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0],
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
@@ -46,6 +53,8 @@ def main():
                 "uploaded": status.total_payload_upload, "downloaded": status.total_payload_download,
                 "failed": status.total_failed_bytes, "peers": status.num_peers}, file)
         os.replace(state + ".new", state)
+        if "once" in how and flushed:
+            break
 
 
 main()
