@@ -20,8 +20,10 @@ pub mod piece_hash;
 pub mod url;
 
 pub use bitfield::Bitfield;
+pub use info::{Info, ParseOptions};
 pub use info_hash::{InfoHashV1, InfoHashV2, InfoHashes, WireHash};
 pub use layout::{Extent, FileIndex, Layout, LayoutError, LayoutFile};
 pub use magnet::Magnet;
+pub use metainfo::{Metainfo, MetainfoError};
 pub use path::SafePath;
 pub use piece::{BLOCK_LENGTH, Block, PieceIndex, Span};

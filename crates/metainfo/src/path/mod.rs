@@ -155,17 +155,31 @@ impl SafePath {
     /// # Errors
     /// No names, or more than [`MAX_DEPTH`].
     pub fn new<'n>(names: impl IntoIterator<Item = &'n [u8]>, rules: NameRules) -> Result<Self, PathError> {
-        let mut path = String::new();
+        Self::build(&mut String::new(), names, rules)
+    }
+
+    /// As [`SafePath::new`], with a text to build it in, so that many paths need one allocation each.
+    pub(crate) fn build<'n>(
+        text: &mut String,
+        names: impl IntoIterator<Item = &'n [u8]>,
+        rules: NameRules,
+    ) -> Result<Self, PathError> {
+        text.clear();
         for (depth, name) in names.into_iter().enumerate() {
             if depth == MAX_DEPTH {
                 return Err(PathError::Depth);
             }
             if depth > 0 {
-                path.push('/');
+                text.push('/');
             }
-            path.push_str(&safe_name(name, rules));
+            text.push_str(&safe_name(name, rules));
         }
-        if path.is_empty() { Err(PathError::Empty) } else { Ok(Self(path.into())) }
+        if text.is_empty() { Err(PathError::Empty) } else { Ok(Self(text.as_str().into())) }
+    }
+
+    /// The usual path of padding that has none (BEP 47). It is never on disk.
+    pub(crate) fn padding(length: u64) -> Self {
+        Self(format!(".pad/{length}").into())
     }
 
     /// The path of one name.

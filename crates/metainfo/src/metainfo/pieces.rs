@@ -1,0 +1,214 @@
+//! What each piece must hash to, and hashing one to see.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::hash::{Sha1, Sha256};
+use crate::info::Info;
+use crate::merkle::{self, Node};
+use crate::piece::{BLOCK_LENGTH, PieceIndex};
+
+/// The expected hash of every piece: v1, v2 or both. Cheap to ask and to share; the hashes are slices of the torrent file.
+#[derive(Clone)]
+pub struct PieceHashes {
+    piece_length: u32,
+    pieces: u32,
+    /// 20 bytes for each piece; empty without v1.
+    v1: Bytes,
+    /// The files that have bytes, by their first piece; empty without v2.
+    v2: Vec<FilePieces>,
+}
+
+/// The pieces of one file, and their hashes as far as they are known.
+#[derive(Clone)]
+struct FilePieces {
+    first: u32,
+    length: u64,
+    root: Node,
+    /// The piece layer, 32 bytes for each piece; empty for a file of one piece, or as long as it is not known.
+    layer: Bytes,
+}
+
+/// What a piece must hash to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExpectedHash {
+    /// The SHA-1 of the whole piece, padding included as zeros (BEP 3).
+    pub v1: Option<[u8; 20]>,
+    /// The node of the hash tree that covers the piece; `None` as well while its layer is not known (BEP 52).
+    pub v2: Option<ExpectedV2>,
+}
+
+/// What the hash tree over a piece must lead to (BEP 52).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExpectedV2 {
+    /// The node that covers the piece.
+    pub node: Node,
+    /// The leaves below that node: a power of two; those past the end of the file are 32 zero bytes.
+    pub leaves: u32,
+    /// The bytes of the piece that are of its file, and hashed: padding after them is not.
+    pub length: u32,
+}
+
+impl PieceHashes {
+    pub(crate) fn new(info: &Info, layers: &BTreeMap<Node, Bytes>) -> Self {
+        let layout = info.layout();
+        let placed = layout.files().iter().zip(info.roots());
+        let v2 = placed.filter_map(|(file, root)| {
+            let root = (*root)?;
+            let layer = layers.get(&root).cloned().unwrap_or_default();
+            let first = layout.piece_at(file.offset)?.0;
+            Some(FilePieces { first, length: file.length, root, layer })
+        });
+        Self {
+            piece_length: layout.piece_length(),
+            pieces: layout.piece_count(),
+            v1: info.v1_pieces().clone(),
+            v2: v2.collect(),
+        }
+    }
+
+    /// The number of pieces.
+    #[must_use]
+    pub fn piece_count(&self) -> u32 {
+        self.pieces
+    }
+
+    /// What a piece must hash to; nothing past the last piece.
+    #[must_use]
+    pub fn expected(&self, piece: PieceIndex) -> ExpectedHash {
+        let v1 = self.v1.as_chunks::<20>().0.get(piece.as_usize()).copied();
+        ExpectedHash { v1, v2: self.expected_v2(piece) }
+    }
+
+    fn expected_v2(&self, piece: PieceIndex) -> Option<ExpectedV2> {
+        if piece.0 >= self.pieces {
+            return None;
+        }
+        let file = &self.v2[self.v2.partition_point(|file| file.first <= piece.0).checked_sub(1)?];
+        let piece_length = u64::from(self.piece_length);
+        let number = piece.0 - file.first;
+        // In a hybrid, padding may follow the last piece of a file as pieces of its own only if the torrent was refused.
+        let rest = file.length.checked_sub(u64::from(number) * piece_length).filter(|&rest| rest > 0)?;
+        let length = u32::try_from(rest.min(piece_length)).ok()?;
+        if file.length <= piece_length {
+            let leaves = length.div_ceil(BLOCK_LENGTH).next_power_of_two();
+            return Some(ExpectedV2 { node: file.root, leaves, length });
+        }
+        let node = *file.layer.as_chunks::<32>().0.get(number as usize)?;
+        Some(ExpectedV2 { node, leaves: self.piece_length / BLOCK_LENGTH, length })
+    }
+
+    /// Whether some v2 hash is not known because its piece layer is missing.
+    #[must_use]
+    pub fn lacks_layers(&self) -> bool {
+        self.v2.iter().any(|file| file.length > u64::from(self.piece_length) && file.layer.is_empty())
+    }
+
+    /// A hasher for the bytes of a piece.
+    #[must_use]
+    pub fn hasher(&self, piece: PieceIndex) -> PieceHasher {
+        PieceHasher::new(self.expected(piece))
+    }
+}
+
+impl std::fmt::Debug for PieceHashes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (v1, v2) = (!self.v1.is_empty(), !self.v2.is_empty());
+        f.debug_struct("PieceHashes").field("pieces", &self.pieces).field("v1", &v1).field("v2", &v2).finish()
+    }
+}
+
+/// What hashing a piece showed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Every hash that is known is right.
+    Good,
+    /// The bytes are wrong.
+    Corrupt,
+    /// One hash is right and the other is not: no bytes can be right for this torrent (BEP 52).
+    Inconsistent,
+    /// No hash is known yet: the piece layer is missing.
+    Unknown,
+}
+
+/// Hashes the bytes of one piece, in order, in parts of any size.
+#[derive(Clone, Debug)]
+pub struct PieceHasher {
+    v1: Option<(Sha1, [u8; 20])>,
+    v2: Option<LeafHasher>,
+}
+
+/// The leaves of a piece as its bytes come.
+#[derive(Clone, Debug)]
+struct LeafHasher {
+    expected: ExpectedV2,
+    /// Bytes of the file that are still to come; what follows them is padding.
+    left: u32,
+    leaf: Sha256,
+    leaves: Vec<Node>,
+}
+
+impl PieceHasher {
+    /// A hasher for a piece that must come out as `expected`.
+    #[must_use]
+    pub fn new(expected: ExpectedHash) -> Self {
+        let v2 = expected.v2.map(|expected| LeafHasher {
+            expected,
+            left: expected.length,
+            leaf: Sha256::new(),
+            leaves: Vec::with_capacity(expected.length.div_ceil(BLOCK_LENGTH) as usize),
+        });
+        Self { v1: expected.v1.map(|expected| (Sha1::new(), expected)), v2 }
+    }
+
+    /// Takes the next bytes of the piece, padding included.
+    pub fn update(&mut self, bytes: &[u8]) {
+        if let Some((sha1, _)) = &mut self.v1 {
+            sha1.update(bytes);
+        }
+        if let Some(v2) = &mut self.v2 {
+            v2.update(bytes);
+        }
+    }
+
+    /// The verdict on all bytes that came.
+    #[must_use]
+    pub fn finish(self) -> Verdict {
+        let v1 = self.v1.map(|(sha1, expected)| sha1.finish() == expected);
+        match (v1, self.v2.map(LeafHasher::matches)) {
+            (None, None) => Verdict::Unknown,
+            (Some(true), Some(false)) | (Some(false), Some(true)) => Verdict::Inconsistent,
+            (Some(false), _) | (_, Some(false)) => Verdict::Corrupt,
+            _ => Verdict::Good,
+        }
+    }
+}
+
+impl LeafHasher {
+    fn update(&mut self, bytes: &[u8]) {
+        let mut bytes = &bytes[..bytes.len().min(self.left as usize)];
+        while !bytes.is_empty() {
+            let room = u64::from(BLOCK_LENGTH) - self.leaf.length();
+            let (now, later) = bytes.split_at(bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            self.leaf.update(now);
+            self.left -= u32::try_from(now.len()).expect("a part of at most `left` bytes");
+            bytes = later;
+            if self.leaf.length() == u64::from(BLOCK_LENGTH) {
+                self.end_leaf();
+            }
+        }
+    }
+
+    fn end_leaf(&mut self) {
+        let leaf = std::mem::take(&mut self.leaf);
+        self.leaves.push(leaf.finish());
+    }
+
+    fn matches(mut self) -> bool {
+        if self.leaf.length() > 0 {
+            self.end_leaf();
+        }
+        self.left == 0 && merkle::piece_hash(&self.leaves, self.expected.leaves.ilog2()) == self.expected.node
+    }
+}
