@@ -89,12 +89,6 @@ pub enum StorageError {
         /// Its permission bits.
         mode: u32,
     },
-    /// An element of a relative path is empty, `.`, `..`, or holds a separator or NUL.
-    #[error("{path:?} is not a safe relative path")]
-    BadPath {
-        /// As it came.
-        path: String,
-    },
     /// The list of places does not fit the layout: another number of files, or padding that is not padding.
     #[error("the places of {places} files do not fit a layout of {files}")]
     PlacesUnlikeLayout {
@@ -145,7 +139,7 @@ impl StorageError {
             | Self::SyncFailed { path }
             | Self::ReadOnly { path }
             | Self::NotWritable { path, .. } => Some(path),
-            Self::BadPath { .. } | Self::PlacesUnlikeLayout { .. } | Self::BadSpan { .. } | Self::Dropped => None,
+            Self::PlacesUnlikeLayout { .. } | Self::BadSpan { .. } | Self::Dropped => None,
         }
     }
 

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use riverrun_metainfo::path::SafePath;
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -29,7 +30,7 @@ use beneath::Beneath;
 use lock::Lock;
 pub use open_files::OpenFiles;
 use open_files::{Key, OpenFile};
-pub use place::{FilePlace, Place, RelativePath};
+pub use place::{FilePlace, Place};
 pub use space::Space;
 
 /// Whether files may be created and changed.
@@ -188,7 +189,7 @@ impl FileStorage {
         }
     }
 
-    fn place_of(&self, file: FileIndex) -> Result<(&RelativePath, bool), StorageError> {
+    fn place_of(&self, file: FileIndex) -> Result<(&SafePath, bool), StorageError> {
         match self.place.files.get(file.0 as usize) {
             Some(FilePlace::File { path, executable }) => Ok((path, *executable)),
             // Neither padding nor links have bytes on disk, so no extent leads here.
@@ -223,7 +224,7 @@ impl FileStorage {
         Ok(self.options.open_files.keep(key, opened))
     }
 
-    fn open_once(&self, path: &RelativePath, need: Need) -> Result<OpenFile, StorageError> {
+    fn open_once(&self, path: &SafePath, need: Need) -> Result<OpenFile, StorageError> {
         // A FIFO or a device must not make us wait.
         let flags = OFlags::NONBLOCK;
         let beneath = self.beneath()?;
@@ -237,7 +238,7 @@ impl FileStorage {
         self.regular(path, fd, writable)
     }
 
-    fn create(&self, file: FileIndex, path: &RelativePath, executable: bool) -> Result<OpenFile, StorageError> {
+    fn create(&self, file: FileIndex, path: &SafePath, executable: bool) -> Result<OpenFile, StorageError> {
         let full = || self.place.root.join(path.as_str());
         if self.state().seen.contains_key(&file.0) {
             return Err(StorageError::Missing { path: full() });
@@ -261,7 +262,7 @@ impl FileStorage {
         }
     }
 
-    fn regular(&self, path: &RelativePath, fd: rustix::fd::OwnedFd, writable: bool) -> Result<OpenFile, StorageError> {
+    fn regular(&self, path: &SafePath, fd: rustix::fd::OwnedFd, writable: bool) -> Result<OpenFile, StorageError> {
         let full = || self.place.root.join(path.as_str());
         let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", full(), errno))?;
         match beneath::kind(&stat) {
@@ -271,7 +272,7 @@ impl FileStorage {
     }
 
     /// Remembers which file it is; another one than the first time is an error (THREATS L4).
-    fn recognise(&self, file: FileIndex, path: &RelativePath, open: &OpenFile) -> Result<(), StorageError> {
+    fn recognise(&self, file: FileIndex, path: &SafePath, open: &OpenFile) -> Result<(), StorageError> {
         if *self.state().seen.entry(file.0).or_insert(open.identity) == open.identity {
             return Ok(());
         }

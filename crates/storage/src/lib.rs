@@ -11,7 +11,7 @@ pub mod pool;
 
 pub use disk::{Disk, DiskConfig, DiskTorrent, Done, DoneSink, VerifyOutcome};
 pub use error::StorageError;
-pub use file::{Access, FileOptions, FilePlace, FileStorage, OpenFiles, Place, Preallocation, RelativePath};
+pub use file::{Access, FileOptions, FilePlace, FileStorage, OpenFiles, Place, Preallocation};
 pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
 

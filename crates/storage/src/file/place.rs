@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use riverrun_metainfo::Layout;
+use riverrun_metainfo::path::SafePath;
 
 use crate::StorageError;
 
@@ -25,7 +26,7 @@ pub enum FilePlace {
     /// A plain file.
     File {
         /// Where, beneath the root.
-        path: RelativePath,
+        path: SafePath,
         /// Whether the user may run it (BEP 47, attribute `x`).
         executable: bool,
     },
@@ -33,15 +34,11 @@ pub enum FilePlace {
     /// a link nor a folder that holds the link; else an empty file stands in for it. Nothing is ever opened through it.
     Link {
         /// Where, beneath the root.
-        path: RelativePath,
+        path: SafePath,
         /// What it leads to, beneath the root.
-        target: RelativePath,
+        target: SafePath,
     },
 }
-
-/// A path beneath a root: one element or more, none of them empty, `.` or `..`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RelativePath(Box<str>);
 
 impl Place {
     /// Judged against the layout, with an empty file in the place of every link that must not be made (THREATS M12).
@@ -84,7 +81,7 @@ impl Place {
 impl FilePlace {
     /// Where it is, unless it is padding.
     #[must_use]
-    pub fn path(&self) -> Option<&RelativePath> {
+    pub fn path(&self) -> Option<&SafePath> {
         match self {
             Self::Pad => None,
             Self::File { path, .. } | Self::Link { path, .. } => Some(path),
@@ -92,67 +89,25 @@ impl FilePlace {
     }
 }
 
-impl RelativePath {
-    /// Joins elements that were made safe before. This is the last line of defence, not the one that repairs names.
-    ///
-    /// # Errors
-    /// There is no element, or one is empty, `.`, `..`, or holds `/` or NUL.
-    pub fn new<E: AsRef<str>>(elements: impl IntoIterator<Item = E>) -> Result<Self, StorageError> {
-        let mut path = String::new();
-        let mut sound = true;
-        for (number, element) in elements.into_iter().enumerate() {
-            let element = element.as_ref();
-            sound &= !matches!(element, "" | "." | "..") && !element.contains(['/', '\0']);
-            if number > 0 {
-                path.push('/');
-            }
-            path.push_str(element);
-        }
-        if sound && !path.is_empty() {
-            return Ok(Self(path.into()));
-        }
-        Err(StorageError::BadPath { path })
-    }
-
-    /// The elements with `/` between them.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What a symbolic link at this path has to say to lead to `target`.
-    pub(super) fn link_text(&self, target: &Self) -> String {
-        let folders = self.folder().map_or(vec![], |folder| folder.split('/').collect());
-        let elements: Vec<_> = target.as_str().split('/').collect();
-        let shared = folders.iter().zip(&elements).take_while(|(one, other)| one == other).count();
-        let up = folders.len() - shared;
-        let text: Vec<_> = std::iter::repeat_n("..", up).chain(elements[shared..].iter().copied()).collect();
-        if text.is_empty() { ".".to_owned() } else { text.join("/") }
-    }
-
-    /// The folder it is in; `None` for the root.
-    pub(super) fn folder(&self) -> Option<&str> {
-        self.0.rsplit_once('/').map(|(folder, _)| folder)
-    }
+/// What a symbolic link at `path` has to say to lead to `target`.
+pub(super) fn link_text(path: &SafePath, target: &SafePath) -> String {
+    let folders = path.parent().map_or(vec![], |folder| folder.split('/').collect());
+    let elements: Vec<_> = target.names().collect();
+    let shared = folders.iter().zip(&elements).take_while(|(one, other)| one == other).count();
+    let up = folders.len() - shared;
+    let text: Vec<_> = std::iter::repeat_n("..", up).chain(elements[shared..].iter().copied()).collect();
+    if text.is_empty() { ".".to_owned() } else { text.join("/") }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use riverrun_metainfo::path::NameRules;
+
     use super::*;
 
-    #[test]
-    fn m1_unsafe_elements_are_no_relative_path() {
-        for bad in [&[][..], &[""], &["a", ""], &["."], &["a", ".."], &["a/b"], &["/a"], &["a\0"]] {
-            assert!(matches!(RelativePath::new(bad), Err(StorageError::BadPath { .. })), "{bad:?}");
-        }
-        let path = RelativePath::new(["a", "..b", "c d"]).unwrap();
-        assert_eq!((path.as_str(), path.folder()), ("a/..b/c d", Some("a/..b")));
-        assert_eq!(RelativePath::new(["a"]).unwrap().folder(), None);
-    }
-
-    fn at(path: &str) -> RelativePath {
-        RelativePath::new(path.split('/')).unwrap()
+    fn at(path: &str) -> SafePath {
+        SafePath::parse(path, NameRules::default()).unwrap()
     }
 
     #[test]
@@ -185,7 +140,7 @@ mod tests {
             ("a/b/l", "f", "../../f"),
             ("b/l", "a", "../a"),
         ] {
-            assert_eq!(at(link).link_text(&at(target)), text);
+            assert_eq!(link_text(&at(link), &at(target)), text);
         }
     }
 }

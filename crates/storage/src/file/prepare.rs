@@ -1,12 +1,14 @@
 //! Making files ready before their bytes come: folders, sizes, empty files, links.
 
 use riverrun_metainfo::FileIndex;
+use riverrun_metainfo::path::SafePath;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::open_files::OpenFile;
-use super::{FilePlace, FileStorage, Need, Preallocation, RelativePath};
+use super::place::link_text;
+use super::{FilePlace, FileStorage, Need, Preallocation};
 use crate::StorageError;
 
 impl FileStorage {
@@ -64,8 +66,8 @@ impl FileStorage {
         result.map_err(|errno| StorageError::io("allocate", path(), errno))
     }
 
-    fn make_link(&self, path: &RelativePath, target: &RelativePath) -> Result<(), StorageError> {
-        let text = path.link_text(target);
+    fn make_link(&self, path: &SafePath, target: &SafePath) -> Result<(), StorageError> {
+        let text = link_text(path, target);
         let beneath = self.beneath_to_write()?;
         let full = || self.place.root.join(path.as_str());
         let (parent, name, _) = beneath.make_parent(path.as_str())?;

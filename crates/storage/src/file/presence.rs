@@ -2,12 +2,14 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use riverrun_metainfo::path::SafePath;
 use riverrun_metainfo::{Extent, FileIndex};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Stat};
 
 use super::beneath::{self, Beneath};
-use super::{FilePlace, FileStorage, Need, RelativePath, identity};
+use super::place::link_text;
+use super::{FilePlace, FileStorage, Need, identity};
 use crate::{FilePresence, Presence, StorageError};
 
 /// What stands at the path of a file.
@@ -61,11 +63,11 @@ impl FileStorage {
         &self,
         beneath: &Beneath<'_>,
         last: &mut LastFolder<'a>,
-        path: &'a RelativePath,
+        path: &'a SafePath,
     ) -> Result<Found, StorageError> {
-        if last.folder != path.folder() {
+        if last.folder != path.parent() {
             let opened = beneath.open_parent(path.as_str()).map(|(parent, _)| parent);
-            *last = LastFolder { folder: path.folder(), opened };
+            *last = LastFolder { folder: path.parent(), opened };
         }
         let parent = match &last.opened {
             Ok(parent) => parent,
@@ -90,7 +92,7 @@ impl FileStorage {
             (FilePlace::File { .. }, FileType::RegularFile) => u64::try_from(stat.st_size).unwrap_or(0),
             (FilePlace::Link { path, target }, FileType::Symlink) => {
                 let text = std::fs::read_link(self.place.root.join(path.as_str()));
-                if text.is_ok_and(|text| text.as_os_str().as_bytes() == path.link_text(target).as_bytes()) {
+                if text.is_ok_and(|text| text.as_os_str().as_bytes() == link_text(path, target).as_bytes()) {
                     0
                 } else {
                     return FilePresence::NotAFile;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use riverrun_metainfo::FileIndex;
+use riverrun_metainfo::path::SafePath;
 use rustix::io::Errno;
 
 use super::{FileStorage, Need, beneath};
@@ -70,7 +71,7 @@ impl FileStorage {
         }
         let mut folders = BTreeSet::<Option<&str>>::new();
         for &file in created {
-            let mut folder = self.place.files[file as usize].path().and_then(super::RelativePath::folder);
+            let mut folder = self.place.files[file as usize].path().and_then(SafePath::parent);
             while folders.insert(folder)
                 && let Some(path) = folder
             {
