@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use riverrun_metainfo::PieceIndex;
 use rustix::io::Errno;
 
 /// Why bytes could not be stored or read.
@@ -105,6 +106,12 @@ pub enum StorageError {
         /// Its length in bytes.
         length: u64,
     },
+    /// No hash of this piece is known, because its piece layer is missing (BEP 52).
+    #[error("no hash of piece {piece} is known")]
+    NoHash {
+        /// The piece.
+        piece: PieceIndex,
+    },
     /// Writes of this piece were dropped, so its bytes are not all there.
     #[error("blocks of the piece were dropped while the storage was failing")]
     Dropped,
@@ -139,7 +146,7 @@ impl StorageError {
             | Self::SyncFailed { path }
             | Self::ReadOnly { path }
             | Self::NotWritable { path, .. } => Some(path),
-            Self::PlacesUnlikeLayout { .. } | Self::BadSpan { .. } | Self::Dropped => None,
+            Self::PlacesUnlikeLayout { .. } | Self::BadSpan { .. } | Self::NoHash { .. } | Self::Dropped => None,
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod disk;
 mod error;
 pub mod file;
+mod hashing;
 pub mod memory;
 pub mod pool;
 

@@ -1,0 +1,25 @@
+//! The thread that syncs: one sync can take seconds, and nothing else should wait for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Done;
+use super::queue::{Queue, Woken, Work};
+
+pub(super) fn run(queue: &Queue) {
+    let (mut jobs, mut no_reads) = (Vec::new(), VecDeque::new());
+    while queue.take(&mut jobs, &mut no_reads, None) != Woken::Stopped {
+        for job in jobs.drain(..) {
+            let Work::Sync { token } = job.work else { continue };
+            if job.torrent.is_cancelled() {
+                continue;
+            }
+            let storage = &job.torrent.storage;
+            let result = storage.sync().and_then(|()| storage.presence()).map_err(Arc::new);
+            job.torrent.sink.done(vec![Done::Synced { token, result }]);
+            if queue.is_stopped() {
+                return;
+            }
+        }
+    }
+}

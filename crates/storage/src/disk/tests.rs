@@ -1,0 +1,1 @@
+//! The threads against storages in memory.

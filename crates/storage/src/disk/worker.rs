@@ -1,0 +1,387 @@
+//! One disk thread.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::IoSliceMut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use riverrun_metainfo::metainfo::Verdict;
+use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex, Span};
+
+use super::batch::{self, Write};
+use super::park::Parked;
+use super::queue::{Job, Nudge, Queue, Woken, Work};
+use super::{Done, MAX_READ_BYTES, Shared, Torrent, VerifyOutcome};
+use crate::hashing::{Hasher, LANES, Piece};
+use crate::{Buffer, StorageError};
+
+/// How long complete pieces wait for more, so that they are hashed side by side; only while pieces come in quick succession.
+const LINGER: Duration = Duration::from_millis(5);
+/// Pieces come in quick succession if the last ones were hashed within this time.
+const BUSY: Duration = Duration::from_millis(100);
+/// After this long without work, memory that only serves speed is given back.
+const IDLE: Duration = Duration::from_secs(10);
+
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    number: usize,
+    /// Wakes this thread when buffers become free.
+    waker: Waker,
+    work: Vec<Job>,
+    reads: VecDeque<Job>,
+    writes: VecDeque<Write>,
+    verifies: Verifies,
+    parked: HashMap<u64, Parked>,
+    ends: Ends,
+    hasher: Hasher,
+}
+
+/// Pieces that wait to be hashed together.
+#[derive(Default)]
+struct Verifies {
+    waiting: Vec<Verify>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    /// When pieces were hashed last.
+    last: Option<Instant>,
+}
+
+struct Verify {
+    torrent: Arc<Torrent>,
+    piece: PieceIndex,
+    digests: bool,
+}
+
+/// Ends of jobs, told in batches.
+#[derive(Default)]
+struct Ends {
+    of_torrents: Vec<(Arc<Torrent>, Vec<Done>)>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, number: usize) -> Self {
+        let waker = Arc::new(Nudge { shared: Arc::downgrade(&shared), worker: number }).into();
+        Self {
+            shared,
+            number,
+            waker,
+            work: Vec::new(),
+            reads: VecDeque::new(),
+            writes: VecDeque::new(),
+            verifies: Verifies::default(),
+            parked: HashMap::new(),
+            ends: Ends::default(),
+            hasher: Hasher::default(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let queue = &shared.workers[self.number];
+        loop {
+            let deadline = self.deadline();
+            let woken = queue.take(&mut self.work, &mut self.reads, deadline);
+            if woken == Woken::Stopped {
+                return;
+            }
+            if woken == Woken::TimedOut && self.verifies.waiting.is_empty() {
+                self.give_memory_back();
+                continue;
+            }
+            self.serve_reads(queue);
+            for job in std::mem::take(&mut self.work) {
+                self.accept(job, queue);
+            }
+            self.flush_writes(queue);
+            if self.verifies.are_due() {
+                self.hash(queue);
+            }
+            self.ends.tell();
+        }
+    }
+
+    /// When to look again although nothing came.
+    fn deadline(&self) -> Option<Instant> {
+        if let Some(since) = self.verifies.since {
+            return Some(since + LINGER);
+        }
+        let holds_memory = self.hasher.holds_memory() || (self.number == 0 && self.shared.pool.held_bytes() > 0);
+        holds_memory.then(|| Instant::now() + IDLE)
+    }
+
+    fn give_memory_back(&mut self) {
+        self.hasher.give_memory_back();
+        if self.number == 0 {
+            self.shared.pool.trim();
+        }
+    }
+
+    fn accept(&mut self, job: Job, queue: &Queue) {
+        let Job { torrent, work } = job;
+        if torrent.is_cancelled() && !matches!(work, Work::Forget) {
+            torrent.unqueue(work.write_length());
+            return;
+        }
+        match work {
+            Work::Write { piece, offset, length, run } => {
+                if self.verifies.have(&torrent, piece) {
+                    self.flush_writes(queue);
+                    self.hash(queue);
+                }
+                self.writes.push_back(Write { torrent, piece, offset, length, run });
+            }
+            Work::Verify { piece, digests } => self.verifies.push(Verify { torrent, piece, digests }),
+            Work::Read { .. } => self.reads.push_back(Job { torrent, work }),
+            Work::Barrier { token, left } => {
+                self.flush_writes(queue);
+                self.arrive(torrent, token, &left);
+            }
+            Work::Retry => {
+                self.flush_writes(queue);
+                self.retry(&torrent, queue);
+            }
+            Work::DropHeld => {
+                self.flush_writes(queue);
+                self.drop_held(&torrent);
+            }
+            Work::Forget => {
+                self.flush_writes(queue);
+                self.forget(&torrent);
+            }
+            // Only the thread for syncs gets these.
+            Work::Sync { .. } => {}
+        }
+    }
+
+    fn arrive(&self, torrent: Arc<Torrent>, token: u64, left: &AtomicUsize) {
+        if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.syncs.push(Job { torrent, work: Work::Sync { token } });
+        }
+    }
+
+    /// Writes what waits, adjacent runs together; holds what belongs to parked torrents.
+    fn flush_writes(&mut self, queue: &Queue) {
+        batch::sort(&mut self.writes);
+        while let Some(first) = self.writes.front() {
+            let torrent = Arc::clone(&first.torrent);
+            let count = batch::front_run(&self.writes);
+            let parked = torrent.is_parked() || self.parked.get(&torrent.number).is_some_and(|parked| parked.holding);
+            let result = if parked { Ok(()) } else { batch::write_front(&self.writes, count) };
+            if let Err(error) = result {
+                self.park(&torrent, Arc::new(error));
+            } else if !parked {
+                let length = self.writes.drain(..count).map(|write| write.length).sum();
+                torrent.unqueue(length);
+                self.serve_reads(queue);
+                continue;
+            }
+            self.hold_front(&torrent, count);
+        }
+    }
+
+    fn park(&mut self, torrent: &Arc<Torrent>, error: Arc<StorageError>) {
+        if !torrent.park(&error) {
+            return;
+        }
+        self.ends.push(torrent, Done::Parked(error));
+    }
+
+    fn hold_front(&mut self, torrent: &Arc<Torrent>, count: usize) {
+        let parked = self.parked.entry(torrent.number).or_insert_with(|| Parked::new(torrent.park_error()));
+        parked.holding = true;
+        parked.error = torrent.park_error();
+        for write in self.writes.drain(..count) {
+            parked.hold_write(write, &self.shared.held_bytes, self.shared.max_held_bytes);
+        }
+    }
+
+    fn retry(&mut self, torrent: &Arc<Torrent>, queue: &Queue) {
+        // Parked anew by another thread since: the next retry is for that.
+        if torrent.is_parked() {
+            return;
+        }
+        let Some(parked) = self.parked.get_mut(&torrent.number) else { return };
+        parked.holding = false;
+        let jobs = parked.take_jobs(&self.shared.held_bytes);
+        if parked.is_over() {
+            self.parked.remove(&torrent.number);
+        }
+        for job in jobs {
+            self.accept(job, queue);
+        }
+        self.flush_writes(queue);
+    }
+
+    fn drop_held(&mut self, torrent: &Arc<Torrent>) {
+        let Some(parked) = self.parked.get_mut(&torrent.number) else { return };
+        for job in parked.drop_writes(&self.shared.held_bytes) {
+            if let Work::Verify { piece, digests } = job.work {
+                self.verifies.push(Verify { torrent: job.torrent, piece, digests });
+            }
+        }
+    }
+
+    fn forget(&mut self, torrent: &Arc<Torrent>) {
+        if let Some(mut parked) = self.parked.remove(&torrent.number) {
+            parked.take_jobs(&self.shared.held_bytes);
+        }
+        self.reads.retain(|job| job.torrent.number != torrent.number);
+    }
+
+    /// Hashes all pieces that wait.
+    fn hash(&mut self, queue: &Queue) {
+        let mut hasher = std::mem::take(&mut self.hasher);
+        for verifies in self.settle_without_hashing().chunks(LANES) {
+            let mut pieces: Vec<_> = verifies.iter().map(Verify::to_piece).collect();
+            hasher.hash(&mut pieces, || {
+                self.serve_reads(queue);
+            });
+            for (verify, piece) in verifies.iter().zip(pieces) {
+                let result = piece.result.expect("the hasher judges every piece");
+                let outcome = verify.outcome(result, &mut hasher);
+                self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
+            }
+            // A piece that is known earlier is offered to others earlier.
+            self.ends.tell();
+        }
+        self.hasher = hasher;
+        self.verifies.last = Some(Instant::now());
+    }
+
+    /// Takes the pieces that wait; those which lost writes are told at once, those whose writes are held wait on with them.
+    fn settle_without_hashing(&mut self) -> Vec<Verify> {
+        self.verifies.since = None;
+        let mut left = Vec::with_capacity(self.verifies.waiting.len());
+        for verify in std::mem::take(&mut self.verifies.waiting) {
+            if verify.torrent.is_cancelled() {
+                continue;
+            }
+            let number = verify.torrent.number;
+            match self.parked.get_mut(&number) {
+                Some(parked) if parked.has_failed(verify.piece) => {
+                    let outcome = VerifyOutcome::Failed(parked.tell_failed(verify.piece));
+                    if parked.is_over() {
+                        self.parked.remove(&number);
+                    }
+                    self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
+                }
+                Some(parked) if parked.holds(verify.piece) => {
+                    let work = Work::Verify { piece: verify.piece, digests: verify.digests };
+                    parked.hold_verify(Job { torrent: verify.torrent, work });
+                }
+                _ => left.push(verify),
+            }
+        }
+        left
+    }
+
+    /// Answers reads as long as there are buffers for them.
+    fn serve_reads(&mut self, queue: &Queue) {
+        queue.take_reads(&mut self.reads);
+        if self.reads.is_empty() {
+            return;
+        }
+        while let Some(job) = self.reads.front() {
+            let Work::Read { token, span } = job.work else { break };
+            if !job.torrent.is_cancelled() {
+                let Poll::Ready(buffers) = self.buffers_for(span) else { break };
+                let result = buffers.and_then(|buffers| read(&job.torrent, span, buffers)).map_err(Arc::new);
+                self.ends.push(&job.torrent, Done::Read { token, result });
+            }
+            self.reads.pop_front();
+        }
+        self.ends.tell();
+    }
+
+    /// Buffers for a span, leaving a quarter of the pool for what comes in.
+    fn buffers_for(&self, span: Span) -> Poll<Result<Vec<Buffer>, StorageError>> {
+        let pool = &self.shared.pool;
+        let count = usize::try_from(span.length.div_ceil(u64::from(BLOCK_LENGTH))).unwrap_or(usize::MAX);
+        if span.length > MAX_READ_BYTES || count > pool.capacity() {
+            return Poll::Ready(Err(StorageError::BadSpan { offset: span.offset, length: span.length }));
+        }
+        let leave = (pool.capacity() / 4).min(pool.capacity() - count);
+        pool.poll_take_many(count, leave, &mut Context::from_waker(&self.waker)).map(Ok)
+    }
+}
+
+fn read(torrent: &Torrent, span: Span, mut buffers: Vec<Buffer>) -> Result<Vec<Buffer>, StorageError> {
+    let mut left = usize::try_from(span.length).expect("no longer than MAX_READ_BYTES");
+    let mut slices = Vec::with_capacity(buffers.len());
+    for buffer in &mut buffers {
+        let room = buffer.unfilled();
+        let count = room.len().min(left);
+        slices.push(IoSliceMut::new(&mut room[..count]));
+        left -= count;
+    }
+    torrent.storage.read_at(span, &mut slices)?;
+    let mut left = usize::try_from(span.length).expect("no longer than MAX_READ_BYTES");
+    for buffer in &mut buffers {
+        let count = buffer.unfilled().len().min(left);
+        buffer.advance(count);
+        left -= count;
+    }
+    Ok(buffers)
+}
+
+impl Verifies {
+    fn push(&mut self, verify: Verify) {
+        self.since.get_or_insert_with(Instant::now);
+        self.waiting.push(verify);
+    }
+
+    fn have(&self, torrent: &Torrent, piece: PieceIndex) -> bool {
+        self.waiting.iter().any(|verify| verify.piece == piece && verify.torrent.number == torrent.number)
+    }
+
+    /// Whether waiting longer for more makes no sense.
+    fn are_due(&self) -> bool {
+        let Some(since) = self.since else { return false };
+        if self.waiting.len() >= LANES {
+            return true;
+        }
+        let now = Instant::now();
+        let busy = self.last.is_some_and(|last| now - last < BUSY);
+        !busy || now >= since + LINGER
+    }
+}
+
+impl Verify {
+    fn to_piece(&self) -> Piece<'_> {
+        Piece::new(&*self.torrent.storage, &self.torrent.layout, &self.torrent.hashes, self.piece)
+    }
+
+    fn outcome(&self, result: Result<Verdict, StorageError>, hasher: &mut Hasher) -> VerifyOutcome {
+        let mut digests =
+            || hasher.digests(&*self.torrent.storage, &self.torrent.layout, self.piece, &self.torrent.key);
+        let outcome = match result {
+            Ok(Verdict::Good) if !self.digests => Ok(VerifyOutcome::Good { digests: None }),
+            Ok(Verdict::Good) => digests().map(|digests| VerifyOutcome::Good { digests: Some(digests) }),
+            Ok(Verdict::Corrupt) => digests().map(|digests| VerifyOutcome::Corrupt { digests }),
+            Ok(Verdict::Inconsistent) => Ok(VerifyOutcome::Inconsistent),
+            Ok(Verdict::Unknown) => Err(StorageError::NoHash { piece: self.piece }),
+            Err(error) => Err(error),
+        };
+        outcome.unwrap_or_else(|error| VerifyOutcome::Failed(Arc::new(error)))
+    }
+}
+
+impl Ends {
+    fn push(&mut self, torrent: &Arc<Torrent>, done: Done) {
+        if let Some((_, batch)) = self.of_torrents.iter_mut().find(|(of, _)| of.number == torrent.number) {
+            batch.push(done);
+        } else {
+            self.of_torrents.push((Arc::clone(torrent), vec![done]));
+        }
+    }
+
+    fn tell(&mut self) {
+        for (torrent, batch) in self.of_torrents.drain(..) {
+            if !torrent.is_cancelled() {
+                torrent.sink.done(batch);
+            }
+        }
+    }
+}
