@@ -393,7 +393,7 @@ fn l12_more_files_than_may_be_open() {
     let options = FileOptions { access: Access::ReadWrite, open_files: open_files.clone(), ..FileOptions::default() };
     let storage = torrent.open_with(options).unwrap();
     storage.prepare(false, |_| true).unwrap();
-    let bytes: Vec<u8> = (0..3000).map(|at| (at % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..3000u32).map(|at| (at % 251) as u8).collect();
     write(&storage, 0, &bytes).unwrap();
     assert!(open_files.count() <= 16);
     storage.sync().unwrap();
