@@ -24,8 +24,8 @@ pub struct Draft {
     pub creation_date: Option<i64>,
     /// The bytes of the info dictionary.
     pub info: Bytes,
-    /// The piece layers by root (BEP 52).
-    pub piece_layers: BTreeMap<Node, Bytes>,
+    /// The piece layers by root (BEP 52): there for v2, even if no file has one; not for v1.
+    pub piece_layers: Option<BTreeMap<Node, Bytes>>,
     /// Further entries, as key and bencoded value.
     pub others: Vec<(Bytes, Bytes)>,
 }
@@ -76,9 +76,9 @@ impl Draft {
                     }
                 });
             }
-            if !self.piece_layers.is_empty() {
+            if let Some(piece_layers) = &self.piece_layers {
                 dict.dict("piece layers", |layers| {
-                    for (root, layer) in &self.piece_layers {
+                    for (root, layer) in piece_layers {
                         layers.bytes(root, layer);
                     }
                 });

@@ -48,6 +48,8 @@ pub struct Metainfo {
     creation_date: Option<i64>,
     /// The piece layers by root, each verified against it.
     layers: BTreeMap<Node, Bytes>,
+    /// The file has the key for them, if only with nothing in it.
+    has_layers: bool,
     /// Entries that are not known here, as key and raw value.
     others: Vec<(Bytes, Bytes)>,
     warnings: Vec<Warning>,
@@ -94,6 +96,7 @@ impl Metainfo {
             comment: fields.text(root, "comment"),
             created_by: fields.text(root, "created by"),
             creation_date: fields.optional(root, "creation date", Value::as_int),
+            has_layers: info.hashes().v2().is_some() && root.get("piece layers").is_some(),
             info: Arc::new(info),
             layers,
             others,
@@ -180,7 +183,7 @@ impl Metainfo {
             created_by: self.created_by.clone(),
             creation_date: self.creation_date,
             info: self.info.raw().clone(),
-            piece_layers: self.layers.clone(),
+            piece_layers: self.has_layers.then(|| self.layers.clone()),
             others: self.others.clone(),
         }
     }
