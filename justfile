@@ -21,7 +21,7 @@ sim *ARGS:
 
 # every fuzz body over its corpus, as plain tests; with a target: search for SECONDS with a nightly toolchain
 fuzz TARGET="" SECONDS="60":
-    {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "cargo +nightly fuzz run " + TARGET + " -- -max_total_time=" + SECONDS } }}
+    {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "mkdir -p fuzz/found/" + TARGET + " && cargo +nightly fuzz run " + TARGET + " fuzz/found/" + TARGET + " fuzz/corpus/" + TARGET + " -- -max_len=65536 -max_total_time=" + SECONDS } }}
 
 # a download beside aria2c and libtorrent: MiB/s, CPU seconds per GiB, peak memory
 bench *ARGS:

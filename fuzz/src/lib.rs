@@ -1,0 +1,33 @@
+//! What strangers send, thrown at the parsers: one body for each, which panics when something that must hold does not.
+//!
+//! Every body takes any bytes. A search runs them by `cargo fuzz`; `tests/corpus.rs` runs them over the committed corpus on any
+//! toolchain. A crash that a search finds becomes a file of the corpus.
+
+mod bencode;
+mod bits;
+mod layout;
+mod magnet;
+mod merkle;
+mod path;
+mod wire;
+
+pub use bencode::bencode;
+pub use layout::layout;
+pub use magnet::magnet;
+pub use merkle::merkle;
+pub use path::safe_path;
+pub use wire::{extended, wire};
+
+/// A body: must return, whatever the bytes are.
+pub type Body = fn(&[u8]);
+
+/// Every body by the name of its target and of its folder in `corpus`.
+pub const BODIES: &[(&str, Body)] = &[
+    ("bencode", bencode),
+    ("extended", extended),
+    ("layout", layout),
+    ("magnet", magnet),
+    ("merkle", merkle),
+    ("safe_path", safe_path),
+    ("wire", wire),
+];
