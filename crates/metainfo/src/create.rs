@@ -9,11 +9,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::bencode::{self, DictWriter};
 use crate::hash;
 use crate::merkle::{self, Node};
+use crate::metainfo::Draft;
 use crate::piece::BLOCK_LENGTH;
-use crate::piece_hash::{Format, PieceDigest, PieceHasher};
+use crate::piece_hash::{Digester, Format, PieceDigest};
 use crate::{FileIndex, InfoHashV1, InfoHashV2, InfoHashes, Layout, LayoutError, PieceIndex};
 
 #[cfg(test)]
@@ -120,11 +123,11 @@ pub struct Plan {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Created {
     /// The info dictionary, canonical.
-    pub info: Vec<u8>,
+    pub info: Bytes,
     /// Its hashes.
     pub info_hashes: InfoHashes,
-    /// The piece layer of each root (BEP 52), for files longer than a piece; empty for v1.
-    pub piece_layers: BTreeMap<Node, Vec<Node>>,
+    /// The piece layer of each root (BEP 52), for files longer than a piece; `None` for v1.
+    pub piece_layers: Option<BTreeMap<Node, Bytes>>,
 }
 
 /// A piece length for content of this many bytes: a power of two from 16 KiB to 16 MiB that makes 1,000 to 2,000 pieces, if one does.
@@ -205,8 +208,8 @@ impl Plan {
     /// Takes the bytes of a piece, in order and padding as zeros, to make the digest that [`Plan::put`] wants. Needs no access
     /// to the plan after that, so it can go to another thread.
     #[must_use]
-    pub fn hasher(&self, piece: PieceIndex) -> PieceHasher {
-        PieceHasher::new(&self.layout, piece, self.options.format)
+    pub fn digester(&self, piece: PieceIndex) -> Digester {
+        Digester::of(&self.layout, piece, self.options.format)
     }
 
     /// Keeps the digest of a piece. One for a piece past the end is dropped.
@@ -247,7 +250,8 @@ impl Plan {
             Format::V2 => InfoHashes::V2(InfoHashV2(hash::sha256(&info))),
             Format::Hybrid => InfoHashes::Hybrid(InfoHashV1(hash::sha1(&info)), InfoHashV2(hash::sha256(&info))),
         };
-        Ok(Created { info, info_hashes, piece_layers: roots.layers })
+        let piece_layers = self.options.format.has_v2().then_some(roots.layers);
+        Ok(Created { info: info.into(), info_hashes, piece_layers })
     }
 
     fn v1_pieces(&self) -> Result<Vec<u8>, CreateError> {
@@ -278,7 +282,7 @@ impl Plan {
             } else {
                 let root = merkle::root(&layer, height);
                 roots.by_file.push(Some(root));
-                roots.layers.insert(root, layer);
+                roots.layers.insert(root, layer.into_flattened().into());
             }
         }
         Ok(roots)
@@ -329,23 +333,17 @@ impl Plan {
 }
 
 impl Created {
-    /// Writes the entries of the torrent file that were made here: `info`, and `piece layers` if it has v2.
-    pub fn put(&self, dict: &mut DictWriter<'_>) {
-        dict.raw("info", &self.info);
-        if self.info_hashes.v2().is_some() {
-            dict.dict("piece layers", |layers| {
-                for (root, layer) in &self.piece_layers {
-                    layers.bytes(root, layer.as_flattened());
-                }
-            });
-        }
+    /// The torrent file to be, with nothing but what was made here: trackers and the rest can be put in before it is encoded.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        Draft { piece_layers: self.piece_layers.clone(), ..Draft::new(self.info.clone()) }
     }
 }
 
 #[derive(Debug, Default)]
 struct Roots {
     by_file: Vec<Option<Node>>,
-    layers: BTreeMap<Node, Vec<Node>>,
+    layers: BTreeMap<Node, Bytes>,
 }
 
 struct TreeFile<'a> {

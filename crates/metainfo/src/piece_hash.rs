@@ -40,29 +40,54 @@ pub struct PieceDigest {
 
 /// Takes the bytes of one piece in order, in parts of any length.
 #[derive(Clone, Debug)]
-pub struct PieceHasher {
+pub struct Digester {
     v1: Option<Sha1>,
     v2: Option<Leaves>,
+}
+
+/// What of a piece is hashed for v2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PieceTree {
+    /// The bytes of the piece that are of its file; padding after them is no part of the tree.
+    pub length: u32,
+    /// The height of the piece's node: missing leaves fill it up.
+    pub height: u32,
 }
 
 /// The leaves of one piece, as they come.
 #[derive(Clone, Debug)]
 struct Leaves {
-    /// Bytes of the file that are still to come; padding after them is no part of the tree.
-    left: u64,
-    /// The height to which missing leaves fill up.
-    top: u32,
+    /// Bytes of the file that are still to come.
+    left: usize,
+    height: u32,
     done: Vec<Node>,
     open: Sha256,
 }
 
-impl PieceHasher {
-    /// Before the first byte of a piece. A piece past the end has no bytes.
-    ///
-    /// For v2, the file whose piece it is comes from the layout: in a v2 or hybrid torrent a piece has bytes of one file only.
+impl PieceTree {
+    /// What of a piece of a v2 or hybrid torrent is hashed for v2: there a piece has bytes of one file only. Nothing past the end.
     #[must_use]
-    pub fn new(layout: &Layout, piece: PieceIndex, format: Format) -> Self {
-        Self { v1: format.has_v1().then(Sha1::new), v2: format.has_v2().then(|| Leaves::of(layout, piece)) }
+    pub fn of(layout: &Layout, piece: PieceIndex) -> Self {
+        let span = layout.piece_span(piece);
+        let content = span.into_iter().flat_map(|span| layout.extents(span)).find(|extent| !extent.pad);
+        let Some(extent) = content else { return Self { length: 0, height: 0 } };
+        let length = u32::try_from(extent.length).expect("a part of a piece is no longer than one");
+        let file_length = layout.files()[extent.file.0 as usize].length;
+        Self { length, height: merkle::top_of_piece(file_length, layout.piece_length()) }
+    }
+}
+
+impl Digester {
+    /// Before the first byte: SHA-1 or not, a hash tree or not.
+    #[must_use]
+    pub fn new(v1: bool, v2: Option<PieceTree>) -> Self {
+        Self { v1: v1.then(Sha1::new), v2: v2.map(Leaves::new) }
+    }
+
+    /// Before the first byte of a piece of this layout.
+    #[must_use]
+    pub fn of(layout: &Layout, piece: PieceIndex, format: Format) -> Self {
+        Self::new(format.has_v1(), format.has_v2().then(|| PieceTree::of(layout, piece)))
     }
 
     /// Takes the next bytes of the piece, those of padding as zeros.
@@ -83,19 +108,14 @@ impl PieceHasher {
 }
 
 impl Leaves {
-    fn of(layout: &Layout, piece: PieceIndex) -> Self {
-        let span = layout.piece_span(piece);
-        let content = span.into_iter().flat_map(|span| layout.extents(span)).find(|extent| !extent.pad);
-        let (left, file_length) =
-            content.map_or((0, 0), |extent| (extent.length, layout.files()[extent.file.0 as usize].length));
-        let top = merkle::top_of_piece(file_length, layout.piece_length());
-        Self { left, top, done: Vec::new(), open: Sha256::new() }
+    fn new(tree: PieceTree) -> Self {
+        let done = Vec::with_capacity(tree.length.div_ceil(BLOCK_LENGTH) as usize);
+        Self { left: tree.length as usize, height: tree.height, done, open: Sha256::new() }
     }
 
     fn update(&mut self, bytes: &[u8]) {
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let mut bytes = &bytes[..bytes.len().min(left)];
-        self.left -= bytes.len() as u64;
+        let mut bytes = &bytes[..bytes.len().min(self.left)];
+        self.left -= bytes.len();
         while !bytes.is_empty() {
             let room = usize::try_from(u64::from(BLOCK_LENGTH) - self.open.length()).unwrap_or(usize::MAX);
             let (part, rest) = bytes.split_at(bytes.len().min(room));
@@ -111,7 +131,7 @@ impl Leaves {
         if self.open.length() > 0 {
             self.done.push(self.open.finish());
         }
-        merkle::root_at(&self.done, 0, self.top)
+        merkle::root_at(&self.done, 0, self.height)
     }
 }
 
@@ -139,7 +159,7 @@ mod tests {
                 let range = extent.offset as usize..(extent.offset + extent.length) as usize;
                 piece_bytes.extend_from_slice(&contents[file as usize][range]);
             }
-            let mut hasher = PieceHasher::new(layout, piece, format);
+            let mut hasher = Digester::of(layout, piece, format);
             piece_bytes.chunks(part).for_each(|part| hasher.update(part));
             hasher.finish()
         };
@@ -188,7 +208,7 @@ mod tests {
     #[test]
     fn a_piece_past_the_end_takes_no_bytes() {
         let layout = Layout::v2(PIECE, [1]).unwrap();
-        let mut hasher = PieceHasher::new(&layout, PieceIndex(9), Format::V2);
+        let mut hasher = Digester::of(&layout, PieceIndex(9), Format::V2);
         hasher.update(&[1; 100]);
         assert_eq!(hasher.finish().v2, Some(merkle::pad_hash(0)));
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::hash::{Sha1, Sha256};
 use crate::info::Info;
-use crate::merkle::{self, Node};
+use crate::merkle::Node;
 use crate::piece::{BLOCK_LENGTH, PieceIndex};
+use crate::piece_hash::{Digester, PieceDigest, PieceTree};
 
 /// The expected hash of every piece: v1, v2 or both. Cheap to ask and to share; the hashes are slices of the torrent file.
 #[derive(Clone)]
@@ -135,48 +135,43 @@ pub enum Verdict {
 /// Hashes the bytes of one piece, in order, in parts of any size.
 #[derive(Clone, Debug)]
 pub struct PieceHasher {
-    v1: Option<(Sha1, [u8; 20])>,
-    v2: Option<LeafHasher>,
-}
-
-/// The leaves of a piece as its bytes come.
-#[derive(Clone, Debug)]
-struct LeafHasher {
-    expected: ExpectedV2,
-    /// Bytes of the file that are still to come; what follows them is padding.
+    expected: ExpectedHash,
     left: u32,
-    leaf: Sha256,
-    leaves: Vec<Node>,
+    digester: Digester,
 }
 
 impl PieceHasher {
     /// A hasher for a piece that must come out as `expected`.
     #[must_use]
     pub fn new(expected: ExpectedHash) -> Self {
-        let v2 = expected.v2.map(|expected| LeafHasher {
-            expected,
-            left: expected.length,
-            leaf: Sha256::new(),
-            leaves: Vec::with_capacity(expected.length.div_ceil(BLOCK_LENGTH) as usize),
-        });
-        Self { v1: expected.v1.map(|expected| (Sha1::new(), expected)), v2 }
+        let tree = expected.v2.map(ExpectedV2::tree);
+        let left = tree.map_or(0, |tree| tree.length);
+        Self { expected, left, digester: Digester::new(expected.v1.is_some(), tree) }
     }
 
     /// Takes the next bytes of the piece, padding included.
     pub fn update(&mut self, bytes: &[u8]) {
-        if let Some((sha1, _)) = &mut self.v1 {
-            sha1.update(bytes);
-        }
-        if let Some(v2) = &mut self.v2 {
-            v2.update(bytes);
-        }
+        self.left = self.left.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.digester.update(bytes);
     }
 
-    /// The verdict on all bytes that came.
+    /// The verdict on all bytes that came. A piece that was cut short is corrupt.
     #[must_use]
     pub fn finish(self) -> Verdict {
-        let v1 = self.v1.map(|(sha1, expected)| sha1.finish() == expected);
-        match (v1, self.v2.map(LeafHasher::matches)) {
+        if self.left > 0 {
+            return Verdict::Corrupt;
+        }
+        self.expected.judge(&self.digester.finish())
+    }
+}
+
+impl ExpectedHash {
+    /// Compares what a piece hashed to, as far as it is expected and was hashed.
+    #[must_use]
+    pub fn judge(&self, digest: &PieceDigest) -> Verdict {
+        let v1 = self.v1.zip(digest.v1).map(|(expected, found)| expected == found);
+        let v2 = self.v2.zip(digest.v2).map(|(expected, found)| expected.node == found);
+        match (v1, v2) {
             (None, None) => Verdict::Unknown,
             (Some(true), Some(false)) | (Some(false), Some(true)) => Verdict::Inconsistent,
             (Some(false), _) | (_, Some(false)) => Verdict::Corrupt,
@@ -185,30 +180,10 @@ impl PieceHasher {
     }
 }
 
-impl LeafHasher {
-    fn update(&mut self, bytes: &[u8]) {
-        let mut bytes = &bytes[..bytes.len().min(self.left as usize)];
-        while !bytes.is_empty() {
-            let room = u64::from(BLOCK_LENGTH) - self.leaf.length();
-            let (now, later) = bytes.split_at(bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-            self.leaf.update(now);
-            self.left -= u32::try_from(now.len()).expect("a part of at most `left` bytes");
-            bytes = later;
-            if self.leaf.length() == u64::from(BLOCK_LENGTH) {
-                self.end_leaf();
-            }
-        }
-    }
-
-    fn end_leaf(&mut self) {
-        let leaf = std::mem::take(&mut self.leaf);
-        self.leaves.push(leaf.finish());
-    }
-
-    fn matches(mut self) -> bool {
-        if self.leaf.length() > 0 {
-            self.end_leaf();
-        }
-        self.left == 0 && merkle::piece_hash(&self.leaves, self.expected.leaves.ilog2()) == self.expected.node
+impl ExpectedV2 {
+    /// What of the piece is hashed.
+    #[must_use]
+    pub fn tree(self) -> PieceTree {
+        PieceTree { length: self.length, height: self.leaves.ilog2() }
     }
 }
