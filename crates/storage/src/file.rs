@@ -149,6 +149,16 @@ impl FileStorage {
         Some(self.place.root.join(path.as_str()))
     }
 
+    /// Lets go of the file that was held open under this path: whatever stands there from now on, nothing included, is the
+    /// torrent's. Only for an owner who has seen that the file changed and forgets or checks its pieces (THREATS L4).
+    pub fn reopen(&self, file: FileIndex) {
+        self.options.open_files.close(Key { storage: self.number, file: file.0 });
+        let mut state = self.state();
+        state.seen.remove(&file.0);
+        state.unsynced.remove(&file.0);
+        state.created.remove(&file.0);
+    }
+
     fn writes(&self) -> bool {
         self.options.access == Access::ReadWrite
     }

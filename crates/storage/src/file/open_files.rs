@@ -114,6 +114,13 @@ impl OpenFiles {
         drop(closed);
     }
 
+    /// Closes one file.
+    pub(super) fn close(&self, key: Key) {
+        let closed = self.lock().files.remove(&key);
+        // Closing may take time, so it happens after the lock is gone.
+        drop(closed);
+    }
+
     /// Closes all files of a storage.
     pub(super) fn close_storage(&self, storage: u64) {
         let mut table = self.lock();

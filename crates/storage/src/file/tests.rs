@@ -256,6 +256,22 @@ fn l4_a_file_replaced_while_closed_is_not_taken_for_the_old_one() {
 }
 
 #[test]
+fn l4_a_file_that_is_gone_is_made_again_once_the_owner_says_so() {
+    let torrent = Torrent::new(&[(Some("a"), 3), (Some("b"), 3)]);
+    let options = FileOptions { access: Access::ReadWrite, ..FileOptions::default() };
+    let storage = torrent.open_with(options).unwrap();
+    write(&storage, 0, &[1; 6]).unwrap();
+    fs::remove_file(torrent.path("b")).unwrap();
+    storage.reopen(FileIndex(1));
+    assert!(matches!(read(&storage, 3, 3), Err(StorageError::Missing { .. })));
+    storage.sync().unwrap();
+    write(&storage, 3, &[2; 3]).unwrap();
+    assert_eq!(fs::read(torrent.path("b")).unwrap(), [2; 3]);
+    let present = storage.presence().unwrap().files[1];
+    assert!(matches!(present, FilePresence::Present { length: 3, same_as_open: true, .. }));
+}
+
+#[test]
 fn a_root_that_vanishes_or_changes_is_gone_not_empty() {
     let outer = tempfile::tempdir().unwrap();
     let root = outer.path().join("disk");
