@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use riverrun_metainfo::metainfo::Metainfo;
+use riverrun_storage::Storage;
 
 /// Where the description of a torrent comes from.
 #[derive(Clone, Debug)]
@@ -11,6 +14,8 @@ use bytes::Bytes;
 pub enum Source {
     /// The bytes of a .torrent file.
     Bytes(Bytes),
+    /// A torrent file that was read already.
+    Metainfo(Arc<Metainfo>),
     /// A magnet link; not supported yet.
     Magnet(String),
 }
@@ -24,6 +29,18 @@ impl From<Bytes> for Source {
 impl From<Vec<u8>> for Source {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes.into())
+    }
+}
+
+impl From<Arc<Metainfo>> for Source {
+    fn from(metainfo: Arc<Metainfo>) -> Self {
+        Self::Metainfo(metainfo)
+    }
+}
+
+impl From<Metainfo> for Source {
+    fn from(metainfo: Metainfo) -> Self {
+        Self::Metainfo(Arc::new(metainfo))
     }
 }
 
@@ -51,7 +68,6 @@ pub(crate) enum Place {
 /// A torrent to add, with its options.
 #[derive(Clone, Debug)]
 pub struct AddTorrent {
-    #[expect(dead_code, reason = "read once metainfo has its parser")]
     pub(crate) source: Source,
     pub(crate) place: Place,
     pub(crate) trackers: Option<Vec<Vec<String>>>,
@@ -67,6 +83,7 @@ pub struct AddTorrent {
     pub(crate) preallocate: Preallocate,
     pub(crate) max_connections: Option<usize>,
     pub(crate) wanted_files: Option<Vec<usize>>,
+    pub(crate) storage: Option<Arc<dyn Storage>>,
 }
 
 impl AddTorrent {
@@ -89,6 +106,7 @@ impl AddTorrent {
             preallocate: Preallocate::default(),
             max_connections: None,
             wanted_files: None,
+            storage: None,
         }
     }
 
@@ -196,6 +214,13 @@ impl AddTorrent {
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max);
+        self
+    }
+
+    /// Keeps the bytes in a storage of the caller's, made for this torrent's layout, in place of files.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
         self
     }
 

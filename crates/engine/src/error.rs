@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use riverrun_metainfo::InfoHashes;
+use riverrun_metainfo::metainfo::MetainfoError;
+use riverrun_metainfo::{InfoHashes, PieceIndex};
 use riverrun_storage::StorageError;
 
 /// Why a session did not start.
@@ -37,6 +38,9 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError {
+    /// It is no torrent, or none that can be used.
+    #[error(transparent)]
+    Metainfo(#[from] MetainfoError),
     /// Magnet links come with a later version.
     #[error("magnet links are not supported yet")]
     Magnet,
@@ -46,6 +50,12 @@ pub enum AddError {
     /// A file that is wanted is not in the torrent.
     #[error("the torrent has no file {0}")]
     NoSuchFile(usize),
+    /// The path for a torrent of one file does not end in a name that a file can have.
+    #[error("{} is no path for a file", path.display())]
+    BadPath {
+        /// The path.
+        path: PathBuf,
+    },
     /// Its files cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -77,6 +87,9 @@ pub enum TorrentError {
         /// The pieces of the torrent.
         pieces: u32,
     },
+    /// A piece has the right v1 hash and the wrong v2 hash, or the other way round: no data can be right for this torrent (BEP 52).
+    #[error("piece {0} cannot be right: the torrent has inconsistent hashes")]
+    Inconsistent(PieceIndex),
     /// It was stopped or removed, or its session was shut down.
     #[error("the torrent is stopped")]
     Stopped,

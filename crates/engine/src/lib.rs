@@ -17,13 +17,18 @@
 
 mod add;
 mod ask;
+mod drive;
+mod engine;
 mod error;
 mod events;
+mod http;
+mod rate;
 mod session;
 mod settings;
 mod status;
 pub mod testing;
 mod torrent;
+mod udp_hub;
 
 pub use add::{AddTorrent, Preallocate, Source};
 pub use ask::{

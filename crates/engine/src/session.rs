@@ -2,15 +2,33 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use riverrun_metainfo::InfoHashes;
+use riverrun_proto::wire::PeerId;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
+use crate::drive::{add, leave, listen, timer};
+use crate::engine::Engine;
 use crate::{AddError, AddTorrent, Events, Settings, StartError, Torrent};
 
-/// All torrents of a program with the listeners, disk threads and budgets that they share. Cheap to clone.
+/// All torrents of a program with the listeners, disk threads and budgets that they share. Cheap to clone; when the last clone
+/// is dropped everything stops at once, without the courtesies of [`shutdown`](Self::shutdown).
 #[derive(Clone, Debug)]
-pub struct Session {}
+pub struct Session {
+    running: Arc<Running>,
+}
+
+/// Stops all when dropped.
+#[derive(Debug)]
+struct Running {
+    engine: Arc<Engine>,
+    listeners: Vec<AbortHandle>,
+    timers: AbortHandle,
+}
 
 /// Starts a session.
 #[derive(Clone, Debug, Default)]
@@ -24,17 +42,15 @@ pub struct SessionBuilder {
 pub struct SessionStatus {
     /// Torrents.
     pub torrents: usize,
-    /// Connections whose handshakes are done.
+    /// Connections, those that are being opened among them.
     pub connections: usize,
     /// Incoming connections whose handshakes are not done.
     pub handshakes: usize,
-    /// Connections being opened.
-    pub dials: usize,
-    /// Incoming connections that were dropped in favour of others.
+    /// Incoming connections that were dropped in favour of newer ones before their handshakes were done.
     pub handshakes_dropped: u64,
-    /// Bytes received from peers, protocol included.
+    /// Bytes received from peers, protocol included, handshakes not.
     pub down_bytes: u64,
-    /// Bytes sent to peers, protocol included.
+    /// Bytes sent to peers, protocol included, handshakes not.
     pub up_bytes: u64,
     /// The share of the block memory in use, 0 to 1.
     pub memory_used: f32,
@@ -87,8 +103,30 @@ impl SessionBuilder {
     ///
     /// # Errors
     /// An address cannot be listened on, or the state folder cannot be used.
+    ///
+    /// # Panics
+    /// It is called outside a tokio runtime with network and time.
+    #[expect(clippy::unused_async, reason = "it must be called on a runtime, and will have to wait for port mapping")]
     pub async fn start(self) -> Result<Session, StartError> {
-        todo!("skeleton")
+        let settings = self.settings;
+        if let Some(dir) = &settings.state_dir {
+            std::fs::create_dir_all(dir).map_err(|source| StartError::StateDir { path: dir.clone(), source })?;
+        }
+        let random = || getrandom::u64().map_err(|_| StartError::Random);
+        let seed = settings.seed.map_or_else(random, Ok)?;
+        let mut peer_id = [0; 12];
+        match settings.seed {
+            Some(seed) => fastrand::Rng::with_seed(seed).fill(&mut peer_id),
+            None => getrandom::fill(&mut peer_id).map_err(|_| StartError::Random)?,
+        }
+        let listeners = listen::bind(&settings.listen)?;
+        let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let engine = Arc::new(Engine::new(settings, PeerId::ours(peer_id), seed, random()?, listening));
+        let weak = Arc::downgrade(&engine);
+        let listeners = listeners.into_iter().map(|listener| tokio::spawn(listen::run(weak.clone(), listener)));
+        let listeners = listeners.map(|task| task.abort_handle()).collect();
+        let timers = tokio::spawn(timer::run(weak.clone())).abort_handle();
+        Ok(Session { running: Arc::new(Running { engine, listeners, timers }) })
     }
 }
 
@@ -99,55 +137,88 @@ impl Session {
         SessionBuilder::default()
     }
 
+    fn engine(&self) -> &Arc<Engine> {
+        &self.running.engine
+    }
+
     /// Adds a torrent and begins: checks what is there, then exchanges.
     ///
     /// # Errors
     /// The source is no torrent or is here already, or its files cannot be opened.
     pub async fn add(&self, torrent: AddTorrent) -> Result<Torrent, AddError> {
-        let _ = torrent;
-        todo!("skeleton")
+        add::add(self.engine(), torrent).await.map(Torrent::new)
     }
 
     /// The torrents, in the order they were added.
     #[must_use]
     pub fn torrents(&self) -> Vec<Torrent> {
-        todo!("skeleton")
+        self.engine().all().into_iter().map(Torrent::new).collect()
     }
 
-    /// The torrent with these hashes.
+    /// The torrent with one of these hashes.
     #[must_use]
     pub fn find(&self, hashes: InfoHashes) -> Option<Torrent> {
-        let _ = hashes;
-        todo!("skeleton")
+        hashes.wire_all().find_map(|hash| self.engine().find_wire(hash)).map(Torrent::new)
     }
 
-    /// Where it listens, with real ports; the first is the one trackers are told.
+    /// Where it listens, with real ports; the port of the first is the one trackers are told.
     #[must_use]
     pub fn listen_addrs(&self) -> Vec<SocketAddr> {
-        todo!("skeleton")
+        self.engine().listening.clone()
     }
 
     /// What happens in all torrents from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        todo!("skeleton")
+        Events { receiver: self.engine().events.subscribe(), only: None }
     }
 
     /// How things are now.
     #[must_use]
     pub fn status(&self) -> SessionStatus {
-        todo!("skeleton")
+        let engine = self.engine();
+        let (handshakes, handshakes_dropped) = engine.handshakes.counts();
+        SessionStatus {
+            torrents: engine.all().len(),
+            connections: engine.settings.max_connections.saturating_sub(engine.connections.available_permits()),
+            handshakes,
+            handshakes_dropped,
+            down_bytes: engine.down.total(),
+            up_bytes: engine.up.total(),
+            memory_used: engine.pool().used(),
+        }
     }
 
     /// Changes the rate limits, in bytes a second; `None` is no limit.
     pub fn set_limits(&self, down: Option<u64>, up: Option<u64>) {
-        let _ = (down, up);
+        self.engine().down.set(down);
+        self.engine().up.set(up);
     }
 
     /// Stops: accepts nobody, closes connections, flushes, writes resume records and tells trackers, all within `patience`.
     /// True if all of it was done in time. Later calls do nothing.
     pub async fn shutdown(&self, patience: Duration) -> bool {
-        let _ = patience;
-        todo!("skeleton")
+        let engine = self.engine();
+        engine.stopped.store(true, Ordering::Release);
+        self.running.listeners.iter().for_each(AbortHandle::abort);
+        let leaving: Vec<_> = engine.all().into_iter().map(|core| tokio::spawn(leave::leave(core))).collect();
+        let all = async {
+            for task in leaving {
+                // A task that panicked has nothing more to say.
+                let _ = task.await;
+            }
+        };
+        timeout(patience, all).await.is_ok()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.engine.stopped.store(true, Ordering::Release);
+        self.listeners.iter().for_each(AbortHandle::abort);
+        self.timers.abort();
+        for core in self.engine.all() {
+            leave::abandon(&core);
+        }
     }
 }

@@ -32,10 +32,8 @@ pub struct Settings {
     pub state_dir: Option<PathBuf>,
     /// How often a resume record is written while pieces come. Default 30 s.
     pub resume_interval: Duration,
-    /// What we call ourselves to HTTP trackers and, by the extension protocol, to peers.
+    /// What we call ourselves to HTTP trackers.
     pub user_agent: String,
-    /// The first bytes of our peer id (BEP 20), up to 20; random bytes follow.
-    pub peer_id_prefix: String,
     /// Seed of all choices by chance; `None` draws one. For tests.
     pub seed: Option<u64>,
     /// Threads that read, write and hash; 0 is one per core, up to four.
@@ -46,8 +44,6 @@ pub struct Settings {
     pub storage_retry: Duration,
     /// How many events a slow reader may lag before the oldest are dropped. Default 1024.
     pub event_backlog: usize,
-    /// Proxies that the environment names (`http_proxy`, `all_proxy`, ...) are used for HTTP trackers. Default true.
-    pub environment_proxy: bool,
 }
 
 impl Default for Settings {
@@ -69,13 +65,11 @@ impl Default for Settings {
             state_dir: None,
             resume_interval: Duration::from_secs(30),
             user_agent: concat!("riverrun/", env!("CARGO_PKG_VERSION")).into(),
-            peer_id_prefix: "-RV0100-".into(),
             seed: None,
             disk_threads: 0,
             memory_bytes: 32 << 20,
             storage_retry: Duration::from_secs(30),
             event_backlog: 1024,
-            environment_proxy: true,
         }
     }
 }

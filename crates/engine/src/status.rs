@@ -1,11 +1,12 @@
 //! How things are: snapshots for people.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use riverrun_metainfo::InfoHashes;
+use riverrun_metainfo::{InfoHashes, Layout, PieceIndex};
 use riverrun_proto::swarm;
 
+use crate::drive::Core;
 use crate::{TorrentError, TorrentId};
 
 /// What a torrent does now.
@@ -182,5 +183,104 @@ impl TorrentStatus {
         #[expect(clippy::cast_precision_loss, reason = "a share for display")]
         let share = self.have_bytes as f64 / self.total_bytes as f64;
         share
+    }
+}
+
+/// The padding of a torrent: how many bytes of which pieces are no content.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Padding(Vec<(PieceIndex, u64)>);
+
+impl Padding {
+    pub(crate) fn of(layout: &Layout) -> Self {
+        let mut pieces: Vec<(PieceIndex, u64)> = Vec::new();
+        for file in layout.files().iter().filter(|file| file.pad) {
+            let (mut at, end) = (file.offset, file.offset + file.length);
+            while let Some((piece, span)) =
+                layout.piece_at(at).and_then(|piece| Some((piece, layout.piece_span(piece)?)))
+                && at < end
+            {
+                let bytes = span.end().min(end) - at;
+                match pieces.last_mut() {
+                    Some((last, sum)) if *last == piece => *sum += bytes,
+                    _ => pieces.push((piece, bytes)),
+                }
+                at += bytes;
+            }
+        }
+        Self(pieces)
+    }
+
+    /// Padding in the pieces that `counts` says, in bytes.
+    pub(crate) fn within(&self, counts: impl Fn(PieceIndex) -> bool) -> u64 {
+        self.0.iter().filter(|(piece, _)| counts(*piece)).map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// Puts a snapshot together.
+pub(crate) fn of(core: &Core) -> TorrentStatus {
+    let now = Instant::now();
+    let layout = core.layout();
+    let (phase, swarm, trackers, padded) = core.look(|brain| {
+        let have = brain.exchange.as_ref().map(|exchange| exchange.swarm.have());
+        let padded = have.map_or(0, |have| {
+            core.padding.within(|piece| have.has(piece) && core.wanted.as_ref().is_none_or(|wanted| wanted.has(piece)))
+        });
+        (brain.phase(now), brain.status(now), brain.announcer.status(now), padded)
+    });
+    let all: u64 = match &core.wanted {
+        None => layout.content_length(),
+        Some(wanted) => {
+            let bytes: u64 = wanted.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
+            bytes - core.padding.within(|piece| wanted.has(piece))
+        }
+    };
+    let have_bytes = swarm.wanted_bytes.saturating_sub(swarm.left_bytes).saturating_sub(padded);
+    let waiting = match phase {
+        Phase::Downloading => swarm.waiting.map(|waiting| waits_for(waiting, &trackers)),
+        _ => None,
+    };
+    let left = all.saturating_sub(have_bytes + swarm.partial_bytes);
+    let eta = left.checked_div(swarm.down_rate).map(Duration::from_secs);
+    TorrentStatus {
+        id: core.id,
+        info_hashes: core.info_hashes(),
+        name: core.info.name().as_str().to_owned(),
+        path: core.options.path.clone(),
+        eta: eta.filter(|_| matches!(phase, Phase::Downloading)),
+        phase,
+        total_bytes: all,
+        have_bytes,
+        partial_bytes: swarm.partial_bytes,
+        pieces: layout.piece_count(),
+        have_pieces: swarm.have_pieces,
+        down_bytes: swarm.down_bytes,
+        up_bytes: swarm.up_bytes,
+        wasted_bytes: swarm.wasted_bytes,
+        corrupt_bytes: swarm.corrupt_bytes,
+        down_rate: swarm.down_rate,
+        up_rate: swarm.up_rate,
+        connections: swarm.connections,
+        seeds: swarm.seeds,
+        candidates: swarm.candidates,
+        waiting,
+        trackers,
+    }
+}
+
+/// Why nothing comes: as the swarm sees it, or what its trackers do about it.
+fn waits_for(waiting: swarm::Waiting, trackers: &[TrackerStatus]) -> Waiting {
+    if waiting != swarm::Waiting::NoPeers {
+        return Waiting::Swarm(waiting);
+    }
+    let failed = |tracker: &&TrackerStatus| matches!(tracker.state, TrackerState::Failed { .. });
+    let soonest = trackers.iter().filter(failed).min_by_key(|tracker| tracker.next.unwrap_or(Duration::MAX));
+    if trackers.is_empty() {
+        Waiting::NoTrackers
+    } else if trackers.iter().any(|tracker| tracker.state == TrackerState::Working) {
+        Waiting::Swarm(waiting)
+    } else if let Some(TrackerStatus { url, state: TrackerState::Failed { error, .. }, next, .. }) = soonest {
+        Waiting::Tracker { url: url.clone(), error: error.clone(), next_try: *next }
+    } else {
+        Waiting::Announcing
     }
 }

@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use riverrun_metainfo::{Bitfield, InfoHashes};
-use riverrun_proto::swarm::PeerStatus;
+use riverrun_proto::swarm::{Command, PeerStatus, Source};
 
-use crate::{Events, TorrentError, TorrentStatus};
+use crate::drive::stage::Outcome;
+use crate::drive::{Core, leave, open};
+use crate::{Events, TorrentError, TorrentStatus, status};
 
 /// Names one torrent of a session; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -14,49 +18,60 @@ pub struct TorrentId(pub u64);
 
 /// One torrent of a session. Cheap to clone; dropping it changes nothing.
 #[derive(Clone, Debug)]
-pub struct Torrent {}
+pub struct Torrent {
+    core: Arc<Core>,
+}
 
 impl Torrent {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
     /// Its number in the session.
     #[must_use]
     pub fn id(&self) -> TorrentId {
-        todo!("skeleton")
+        self.core.id
     }
 
     /// Its hashes.
     #[must_use]
     pub fn info_hashes(&self) -> InfoHashes {
-        todo!("skeleton")
+        self.core.info_hashes()
     }
 
     /// Where its content stands: the file, or the folder.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        todo!("skeleton")
+        self.core.options.path.clone()
     }
 
     /// How it is now.
     #[must_use]
     pub fn status(&self) -> TorrentStatus {
-        todo!("skeleton")
+        status::of(&self.core)
     }
 
     /// Its connections.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
-        todo!("skeleton")
+        self.core.look(|brain| {
+            brain.exchange.as_ref().map(|exchange| exchange.swarm.peers(Instant::now())).unwrap_or_default()
+        })
     }
 
     /// The pieces that are verified and stored.
     #[must_use]
     pub fn have(&self) -> Bitfield {
-        todo!("skeleton")
+        self.core.look(|brain| match &brain.exchange {
+            Some(exchange) => exchange.swarm.have().clone(),
+            None => Bitfield::empty(self.core.layout().piece_count()),
+        })
     }
 
     /// What happens in it from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        todo!("skeleton")
+        Events { receiver: self.core.engine.events.subscribe(), only: Some(self.core.id) }
     }
 
     /// Waits until everything wanted is here, verified, synced and looked at once more.
@@ -65,31 +80,54 @@ impl Torrent {
     /// It ended before that; a full disk only does so with
     /// [`AddTorrent::fail_on_storage_error`](crate::AddTorrent::fail_on_storage_error).
     pub async fn completed(&self) -> Result<(), TorrentError> {
-        todo!("skeleton")
+        let mut outcome = self.core.outcome();
+        let outcome = outcome.wait_for(|outcome| !matches!(outcome, Outcome::Open)).await;
+        match outcome.as_deref() {
+            Ok(Outcome::Complete) => Ok(()),
+            Ok(Outcome::Failed(error)) => Err(error.clone()),
+            Ok(Outcome::Open) | Err(_) => Err(TorrentError::Stopped),
+        }
     }
 
     /// Closes its connections and exchanges nothing until [`resume`](Self::resume).
-    pub fn pause(&self) {}
+    pub fn pause(&self) {
+        self.core.pause(true);
+    }
 
     /// Exchanges again.
-    pub fn resume(&self) {}
+    pub fn resume(&self) {
+        self.core.pause(false);
+    }
 
     /// Names peers to try.
     pub fn add_peers(&self, addrs: &[SocketAddr]) {
-        let _ = addrs;
+        self.core.candidates(Source::User, addrs);
     }
 
     /// Asks its trackers now, as far as they allow.
-    pub fn announce(&self) {}
+    pub fn announce(&self) {
+        self.core.act(|brain, now, effects| {
+            brain.announcer.need_peers(now);
+            brain.announce(now, effects);
+        });
+    }
 
-    /// Hashes everything on disk again; the exchange rests meanwhile.
-    pub fn check(&self) {}
+    /// Hashes everything on disk again. Pieces that are damaged or missing are not had any more and are fetched again; the
+    /// exchange goes on meanwhile. How many there were.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the torrent is gone.
+    pub async fn check(&self) -> Result<u32, TorrentError> {
+        open::check_again(&self.core).await
+    }
 
     /// Asks for pieces in order, or not.
     pub fn set_sequential(&self, sequential: bool) {
-        let _ = sequential;
+        self.core.act(|brain, now, effects| brain.command(now, Command::SetSequential(sequential), effects));
     }
 
     /// Stops it, flushes, writes its resume record, tells its trackers, and takes it out of the session. Its files stay.
-    pub async fn remove(&self) {}
+    pub async fn remove(&self) {
+        leave::leave(self.core.clone()).await;
+    }
 }

@@ -1,0 +1,391 @@
+//! Everything of one torrent that is behind its lock.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
+use riverrun_proto::swarm::{
+    self, Action, CloseReason, Command, ConnectionId, DiskDone, Input, Pressure, Source, Swarm, SwarmStatus,
+};
+use riverrun_storage::{DiskTorrent, Done, Presence, StorageError, VerifyOutcome};
+use tokio::sync::{Notify, oneshot};
+
+use super::link::{Link, Outbox};
+use super::read_runs::ReadRuns;
+use super::saver::Saver;
+use super::stage::{Completion, Life};
+use super::tracker::Announcer;
+use super::write_runs::{Payloads, WriteRuns};
+use crate::{EventKind, Phase, TorrentError};
+
+/// How soon a swarm that was told of pressure looks again whether it is gone.
+const PRESSURE_LOOK: Duration = Duration::from_millis(50);
+
+/// The machines of one torrent and what stands between them and the world.
+#[derive(Debug)]
+pub(crate) struct Brain {
+    pub(crate) life: Life,
+    pub(crate) exchange: Option<Exchange>,
+    pub(crate) announcer: Announcer,
+    /// Peers named before there was a swarm.
+    pub(crate) early: Vec<(Source, SocketAddr)>,
+    /// When the timer queue will have us looked at.
+    scheduled: Option<Instant>,
+}
+
+/// The swarm while there is one, with its way to connections and to the disk.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) swarm: Swarm,
+    pub(crate) disk: DiskTorrent,
+    pub(crate) saver: Saver,
+    layout: Arc<Layout>,
+    links: BTreeMap<ConnectionId, Link>,
+    reads: ReadRuns,
+    writes: WriteRuns,
+    pressure: Pressure,
+}
+
+/// What is to be done once the lock is free.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) wakes: Vec<Arc<Notify>>,
+    pub(crate) dials: Vec<SocketAddr>,
+    pub(crate) events: Vec<EventKind>,
+    pub(crate) errands: Vec<Errand>,
+    pub(crate) schedule: Option<Instant>,
+}
+
+/// Work of some length that an input led to.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// Ask a tracker.
+    Announce(super::tracker::Job),
+    /// Write the resume record.
+    SaveResume {
+        /// The pieces that were verified when the sync was asked for.
+        have: Bitfield,
+        /// What the sync left.
+        presence: Presence,
+        /// Who waits for it.
+        told: Option<oneshot::Sender<()>>,
+    },
+    /// Everything is here and synced: see that the files are, too.
+    LastLook {
+        /// The pieces that were verified when the sync was asked for.
+        have: Bitfield,
+        /// What the sync left.
+        presence: Presence,
+    },
+    /// A piece could not be read back: see what became of the files.
+    LookAgain,
+}
+
+impl Exchange {
+    pub(crate) fn new(swarm: Swarm, disk: DiskTorrent, layout: Arc<Layout>, saver: Saver) -> Self {
+        Self {
+            swarm,
+            disk,
+            saver,
+            layout,
+            links: BTreeMap::new(),
+            reads: ReadRuns::default(),
+            writes: WriteRuns::default(),
+            pressure: Pressure::None,
+        }
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Whom to wake so that every connection looks.
+    pub(crate) fn wakes(&self) -> impl Iterator<Item = Arc<Notify>> + '_ {
+        self.links.values().map(Link::wake)
+    }
+}
+
+impl Brain {
+    pub(crate) fn new(life: Life, announcer: Announcer, early: Vec<(Source, SocketAddr)>) -> Self {
+        Self { life, exchange: None, announcer, early, scheduled: None }
+    }
+
+    /// Feeds the swarm and carries out what it wants.
+    pub(crate) fn feed(&mut self, now: Instant, input: Input<'_>, payloads: &mut Payloads, effects: &mut Effects) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.swarm.handle(now, input);
+        self.drain(now, payloads, effects);
+    }
+
+    fn drain(&mut self, now: Instant, payloads: &mut Payloads, effects: &mut Effects) {
+        let Some(exchange) = &mut self.exchange else { return };
+        while let Some(action) = exchange.swarm.poll() {
+            let Exchange { disk, layout, links, reads, writes, .. } = exchange;
+            match action {
+                Action::Store { nth, block, .. } => writes.add(disk, layout, payloads, nth, block),
+                Action::Verify { piece, digests } => {
+                    writes.flush(disk);
+                    disk.verify(piece, digests);
+                }
+                Action::Serve { connection, block } => reads.add(disk, layout, connection, block),
+                Action::Send { connection, message } => {
+                    with_link(links, connection, effects, |link| link.send(&message));
+                }
+                Action::Close { connection, reason } => {
+                    with_link(links, connection, effects, |link| link.close(reason));
+                }
+                Action::Dial { addr } => effects.dials.push(addr),
+                Action::NeedPeers => self.announcer.need_peers(now),
+                Action::Event(event) => {
+                    exchange.note(&mut self.life, now, event, effects);
+                }
+            }
+        }
+        exchange.writes.flush(&exchange.disk);
+        exchange.reads.flush(&exchange.disk);
+    }
+
+    /// Takes the ends of disk jobs.
+    pub(crate) fn disk_done(&mut self, now: Instant, done: Vec<Done>, effects: &mut Effects) {
+        for done in done {
+            match done {
+                Done::Verified { piece, outcome } => self.verified(now, piece, outcome, effects),
+                Done::Read { token, result } => self.read_done(now, token, result, effects),
+                Done::Synced { token, result } => self.synced(now, token, result, effects),
+                Done::Parked(error) => self.parked(now, error, effects),
+            }
+        }
+    }
+
+    fn verified(&mut self, now: Instant, piece: PieceIndex, outcome: VerifyOutcome, effects: &mut Effects) {
+        let done = match outcome {
+            VerifyOutcome::Good { digests } => DiskDone::Verified { piece, digests },
+            VerifyOutcome::Corrupt { digests } => DiskDone::Corrupt { piece, digests },
+            VerifyOutcome::Inconsistent => {
+                self.life.fail(TorrentError::Inconsistent(piece));
+                effects.events.push(EventKind::Phase(self.phase(now)));
+                return self.command(now, Command::Pause, effects);
+            }
+            VerifyOutcome::Failed(error) => {
+                tracing::debug!(%piece, %error, "piece lost");
+                effects.errands.push(Errand::LookAgain);
+                DiskDone::Lost { piece }
+            }
+        };
+        if self.life.unpark() {
+            // A write went through: the disk has room again.
+            effects.events.push(EventKind::Phase(self.phase(now)));
+        }
+        self.feed(now, Input::Disk(done), &mut Payloads::default(), effects);
+    }
+
+    fn read_done(
+        &mut self,
+        now: Instant,
+        token: u64,
+        result: Result<Vec<riverrun_storage::Buffer>, Arc<StorageError>>,
+        effects: &mut Effects,
+    ) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Some(run) = exchange.reads.done(token) else { return };
+        match result {
+            Ok(buffers) => {
+                with_link(&mut exchange.links, run.connection, effects, |link| {
+                    run.outgoing(buffers).for_each(|block| link.send_block(block));
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "block cannot be read");
+                effects.errands.push(Errand::LookAgain);
+                for block in run.blocks {
+                    let input = Input::ServeFailed { connection: run.connection, block };
+                    self.feed(now, input, &mut Payloads::default(), effects);
+                }
+            }
+        }
+    }
+
+    fn synced(&mut self, now: Instant, token: u64, result: Result<Presence, Arc<StorageError>>, effects: &mut Effects) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Some((purpose, have)) = exchange.saver.synced(token) else { return };
+        match result {
+            Ok(presence) if purpose.last_look => effects.errands.push(Errand::LastLook { have, presence }),
+            Ok(presence) => effects.errands.push(Errand::SaveResume { have, presence, told: purpose.told }),
+            Err(error) => self.parked(now, error, effects),
+        }
+    }
+
+    /// The disk failed: nothing new is asked for, and after a while it is tried again (THREATS L2, L3).
+    fn parked(&mut self, now: Instant, error: Arc<StorageError>, effects: &mut Effects) {
+        tracing::info!(%error, "the disk fails");
+        self.life.park(now, error.clone());
+        effects.events.push(EventKind::StorageFailed(TorrentError::Storage(error)));
+        self.set_pressure(now, Pressure::Full, effects);
+    }
+
+    /// Tells the swarm how much room there is, if that changed.
+    pub(crate) fn look_at_room(&mut self, now: Instant, used: f32, effects: &mut Effects) {
+        let Some(exchange) = &self.exchange else { return };
+        let level = if self.life.is_parked() { Pressure::Full } else { pressure(exchange.pressure, used) };
+        self.set_pressure(now, level, effects);
+    }
+
+    fn set_pressure(&mut self, now: Instant, level: Pressure, effects: &mut Effects) {
+        if let Some(exchange) = &mut self.exchange
+            && exchange.pressure != level
+        {
+            exchange.pressure = level;
+            self.feed(now, Input::Pressure(level), &mut Payloads::default(), effects);
+        }
+    }
+
+    /// Does what has become due.
+    pub(crate) fn timeout(&mut self, now: Instant, used: f32, effects: &mut Effects) {
+        self.scheduled = None;
+        if let Some(exchange) = &mut self.exchange {
+            if self.life.retry_due(now) {
+                tracing::debug!("trying the disk again");
+                exchange.disk.unpark();
+                self.life.retried(now);
+            }
+            exchange.saver.timeout(now, &exchange.swarm, &exchange.disk);
+            if exchange.swarm.next_timeout().is_some_and(|due| due <= now) {
+                self.feed(now, Input::Timeout, &mut Payloads::default(), effects);
+            }
+            self.look_at_room(now, used, effects);
+        }
+        self.announce(now, effects);
+    }
+
+    /// Lets the trackers' machine go on.
+    pub(crate) fn announce(&mut self, now: Instant, effects: &mut Effects) {
+        let stats = self.exchange.as_ref().map(|exchange| exchange.swarm.status(now));
+        let candidates = self.announcer.run(now, stats.as_ref(), effects);
+        if !candidates.is_empty() {
+            let input = Input::Candidates { source: Source::Tracker, addrs: &candidates };
+            self.feed(now, input, &mut Payloads::default(), effects);
+        }
+    }
+
+    /// Sees that the timer queue has us looked at in time. Called at the end of each hold of the lock.
+    pub(crate) fn plan(&mut self, now: Instant, effects: &mut Effects) {
+        let exchange = self.exchange.as_ref();
+        let due = [
+            exchange.and_then(|exchange| exchange.swarm.next_timeout()),
+            exchange.and_then(|exchange| exchange.saver.next_timeout()),
+            exchange.filter(|exchange| exchange.pressure != Pressure::None).map(|_| now + PRESSURE_LOOK),
+            self.life.next_timeout(),
+            self.announcer.next_timeout(),
+        ];
+        let Some(due) = due.into_iter().flatten().min() else { return };
+        if self.scheduled.is_none_or(|scheduled| due < scheduled) {
+            self.scheduled = Some(due);
+            effects.schedule = Some(due);
+        }
+    }
+
+    /// A connection is ready for messages; false if nobody wants it.
+    pub(crate) fn connected(
+        &mut self,
+        now: Instant,
+        connected: swarm::Connected,
+        wake: Arc<Notify>,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(exchange) = self.exchange.as_mut().filter(|_| self.life.exchanges()) else { return false };
+        exchange.links.insert(connected.connection, Link::new(wake));
+        self.feed(now, Input::Connected(connected), &mut Payloads::default(), effects);
+        true
+    }
+
+    /// A connection is gone.
+    pub(crate) fn closed(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        reason: CloseReason,
+        effects: &mut Effects,
+    ) {
+        if let Some(exchange) = &mut self.exchange
+            && exchange.links.remove(&connection).is_some()
+        {
+            self.feed(now, Input::Closed { connection, reason }, &mut Payloads::default(), effects);
+        }
+    }
+
+    /// Hands a connection what waits for it; a reason to close, if there is one.
+    pub(crate) fn collect(&mut self, connection: ConnectionId, outbox: &mut Outbox) -> Option<CloseReason> {
+        let link = self.exchange.as_mut().and_then(|exchange| exchange.links.get_mut(&connection));
+        link.map_or(Some(CloseReason::Stopped), |link| link.take(outbox))
+    }
+
+    /// Tells the swarm a command.
+    pub(crate) fn command(&mut self, now: Instant, command: Command, effects: &mut Effects) {
+        self.feed(now, Input::Command(command), &mut Payloads::default(), effects);
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> SwarmStatus {
+        self.exchange.as_ref().map(|exchange| exchange.swarm.status(now)).unwrap_or_default()
+    }
+
+    /// As a user sees it.
+    pub(crate) fn phase(&self, now: Instant) -> Phase {
+        self.life.phase(now, self.status(now).left_bytes)
+    }
+
+    /// Whether everything wanted is here, as the swarm knows.
+    pub(crate) fn is_finished(&self, now: Instant) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.swarm.status(now).left_bytes == 0)
+    }
+}
+
+impl Exchange {
+    /// Notes what happened in the swarm.
+    fn note(&mut self, life: &mut Life, now: Instant, event: swarm::Event, effects: &mut Effects) {
+        effects.events.push(match event {
+            swarm::Event::PieceDone(piece) => {
+                self.saver.piece_done(now, self.layout.length_of(piece));
+                EventKind::PieceDone(piece)
+            }
+            swarm::Event::PieceCorrupt(piece) => EventKind::PieceCorrupt(piece),
+            swarm::Event::Finished => {
+                life.completion = Completion::Looking;
+                self.saver.finish(&self.swarm, &self.disk);
+                EventKind::Phase(life.phase(now, 0))
+            }
+            swarm::Event::Banned(ip) => EventKind::Banned(canonical(ip)),
+            swarm::Event::Downloader(addr) => EventKind::Downloader(addr),
+            _ => return,
+        });
+    }
+}
+
+fn canonical(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}
+
+fn with_link(
+    links: &mut BTreeMap<ConnectionId, Link>,
+    connection: ConnectionId,
+    effects: &mut Effects,
+    act: impl FnOnce(&mut Link),
+) {
+    if let Some(link) = links.get_mut(&connection) {
+        act(link);
+        effects.wakes.extend(link.to_wake());
+    }
+}
+
+/// The level that a share of used memory means; it falls later than it rises, so that it does not flutter.
+fn pressure(before: Pressure, used: f32) -> Pressure {
+    match before {
+        Pressure::None if used < 0.5 => Pressure::None,
+        Pressure::Full if used >= 0.6 => Pressure::Full,
+        _ if used >= 0.85 => Pressure::Full,
+        Pressure::None => Pressure::Some,
+        _ if used >= 0.35 => Pressure::Some,
+        _ => Pressure::None,
+    }
+}

@@ -1,0 +1,270 @@
+//! One connection after its handshake: bytes in, messages to the swarm, its answers out.
+//!
+//! It waits for readability with no buffer held and then reads into a scratch that belongs to the worker thread, so that idle
+//! connections cost next to nothing. Payload is copied once, into pool buffers. If the pool is empty the connection reads no
+//! further, and TCP pushes back.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use riverrun_metainfo::Block;
+use riverrun_proto::swarm::{CloseReason, ConnectionId};
+use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Message};
+use riverrun_storage::Buffer;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::sleep_until;
+
+use super::Core;
+use super::core::Batch;
+use super::link::Outbox;
+use crate::rate::Grant;
+
+/// The most that is read at once, in bytes.
+const SCRATCH_BYTES: usize = 256 * 1024;
+/// The most that is written at once, in bytes.
+const MAX_WRITE: usize = 256 * 1024;
+/// A peer that leaves this much of our messages unread is not listened to until it reads, in bytes (THREATS P14).
+const MAX_UNREAD_CONTROL: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What one connection holds.
+pub(crate) struct Connection {
+    core: Arc<Core>,
+    id: ConnectionId,
+    stream: TcpStream,
+    wake: Arc<Notify>,
+    inbound: Inbound,
+    outbox: Outbox,
+    /// When the rate limits let us read, and write, again.
+    read_after: Option<Instant>,
+    write_after: Option<Instant>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What has been read and is not with the swarm yet.
+struct Inbound {
+    decoder: Decoder,
+    batch: Batch,
+    /// The block that is coming in.
+    block: Option<(Block, Buffer)>,
+    /// A block whose first byte waits for a buffer.
+    waiting: Option<Block>,
+    /// What was read and comes after that block's head.
+    rest: Vec<u8>,
+}
+
+/// Why decoding stopped.
+enum Stop {
+    /// All of the input is used up.
+    Empty,
+    /// The pool is empty; this much of the input is left.
+    NoBuffer(usize),
+}
+
+impl Connection {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        id: ConnectionId,
+        stream: TcpStream,
+        wake: Arc<Notify>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let config = DecoderConfig::new(Some(core.layout().piece_count()));
+        let inbound = Inbound {
+            decoder: Decoder::new(config),
+            batch: Batch::default(),
+            block: None,
+            waiting: None,
+            rest: Vec::new(),
+        };
+        let outbox = Outbox::default();
+        Self { core, id, stream, wake, inbound, outbox, read_after: None, write_after: None, _permit: permit }
+    }
+
+    /// Exchanges messages until either side has enough.
+    pub(crate) async fn run(mut self) {
+        let reason = self.exchange().await;
+        tracing::debug!(connection = self.id.0, ?reason, "connection closed");
+        // The socket goes first, so that a peer which is dialled again does not meet the old connection.
+        let Self { core, id, stream, .. } = self;
+        drop(stream);
+        core.closed(id, reason);
+    }
+
+    async fn exchange(&mut self) -> CloseReason {
+        loop {
+            if let Some(reason) = self.talk() {
+                return reason;
+            }
+            if let Err(reason) = self.write() {
+                return reason;
+            }
+            if !self.outbox.served.is_empty() {
+                continue;
+            }
+            if let Err(reason) = self.wait().await {
+                return reason;
+            }
+        }
+    }
+
+    /// One hold of the lock: gives what was read and served, takes what there is to send.
+    fn talk(&mut self) -> Option<CloseReason> {
+        self.core.received(self.id, &mut self.inbound.batch, &mut self.outbox)
+    }
+
+    /// Waits for something to do, and reads if it is that.
+    async fn wait(&mut self) -> Result<(), CloseReason> {
+        let now = Instant::now();
+        self.read_after = self.read_after.filter(|after| *after > now);
+        self.write_after = self.write_after.filter(|after| *after > now);
+        let starved = self.inbound.waiting.is_some();
+        let reads = !starved && self.read_after.is_none() && self.outbox.control_bytes() < MAX_UNREAD_CONTROL;
+        let writes = self.write_after.is_none() && !self.outbox.is_empty();
+        let interest = match (reads, writes) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        };
+        let later = [self.read_after, self.write_after].into_iter().flatten().min();
+        let pool = self.core.engine.pool().clone();
+        tokio::select! {
+            () = self.wake.notified() => Ok(()),
+            ready = async { self.stream.ready(interest.expect("the branch is off without")).await }, if interest.is_some() => {
+                let ready = ready.map_err(broken)?;
+                if ready.is_readable() || ready.is_read_closed() { self.read() } else { Ok(()) }
+            }
+            buffer = poll_fn(|cx| pool.poll_take(cx)), if starved => self.go_on(buffer),
+            () = async { sleep_until(later.expect("the branch is off without").into()).await }, if later.is_some() => Ok(()),
+        }
+    }
+
+    /// Reads once and decodes.
+    fn read(&mut self) -> Result<(), CloseReason> {
+        let granted = match self.core.engine.down.take(Instant::now(), SCRATCH_BYTES) {
+            Grant::Bytes(bytes) => bytes,
+            Grant::Wait(until) => {
+                self.read_after = Some(until);
+                return Ok(());
+            }
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(SCRATCH_BYTES, 0);
+            let result = self.stream.try_read(&mut scratch[..granted]);
+            self.core.engine.down.settle(granted, result.as_ref().map_or(0, |count| *count));
+            match result {
+                Ok(0) => Err(CloseReason::Eof),
+                Ok(count) => self.decode(&scratch[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                Err(error) => Err(broken(error)),
+            }
+        })
+    }
+
+    /// Decodes bytes; what cannot be taken now is kept.
+    fn decode(&mut self, mut input: &[u8]) -> Result<(), CloseReason> {
+        loop {
+            match self.inbound.decode(input, self.core.engine.pool())? {
+                Stop::Empty => return Ok(()),
+                Stop::NoBuffer(left) => {
+                    input = &input[input.len() - left..];
+                    // What this very batch holds may be what is lacking: blocks that nobody asked for give their buffers back.
+                    let had = !self.inbound.batch.payloads.is_empty();
+                    if had && let Some(reason) = self.talk() {
+                        return Err(reason);
+                    }
+                    let buffer = self.core.engine.pool().try_take().filter(|_| had);
+                    match buffer {
+                        Some(buffer) => self.inbound.begin(buffer),
+                        None => {
+                            self.inbound.rest = input.to_vec();
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The pool has a buffer again.
+    fn go_on(&mut self, buffer: Buffer) -> Result<(), CloseReason> {
+        self.inbound.begin(buffer);
+        let rest = std::mem::take(&mut self.inbound.rest);
+        self.decode(&rest)
+    }
+
+    /// Writes what the socket and the rate limit take.
+    fn write(&mut self) -> Result<(), CloseReason> {
+        let up = &self.core.engine.up;
+        while !self.outbox.is_empty() && self.write_after.is_none() {
+            let granted = match up.take(Instant::now(), MAX_WRITE) {
+                Grant::Bytes(bytes) => bytes,
+                Grant::Wait(until) => {
+                    self.write_after = Some(until);
+                    return Ok(());
+                }
+            };
+            let result = self.outbox.write_with(granted, |slices| self.stream.try_write_vectored(slices));
+            up.settle(granted, result.as_ref().map_or(0, |count| *count));
+            match result {
+                Ok(0) => return Err(CloseReason::Io(io::ErrorKind::WriteZero)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(broken(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inbound {
+    fn decode(&mut self, mut input: &[u8], pool: &riverrun_storage::Pool) -> Result<Stop, CloseReason> {
+        while let Some(frame) = self.decoder.next(&mut input).map_err(CloseReason::Wire)? {
+            match frame {
+                Frame::Message(message) => self.batch.messages.push(message),
+                Frame::BlockStart(block) => {
+                    self.waiting = Some(block);
+                    match pool.try_take() {
+                        Some(buffer) => self.begin(buffer),
+                        None => return Ok(Stop::NoBuffer(input.len())),
+                    }
+                }
+                Frame::BlockData(data) => {
+                    if let Some((_, buffer)) = &mut self.block {
+                        let taken = buffer.append(data);
+                        debug_assert_eq!(
+                            taken,
+                            data.len(),
+                            "the decoder lets no block through that is longer than a buffer"
+                        );
+                    }
+                }
+                Frame::BlockEnd => {
+                    if let Some((block, buffer)) = self.block.take() {
+                        self.batch.payloads.push(self.batch.messages.len(), buffer);
+                        self.batch.messages.push(Message::Piece(block));
+                    }
+                }
+            }
+        }
+        Ok(Stop::Empty)
+    }
+
+    /// The block that waited has a buffer.
+    fn begin(&mut self, buffer: Buffer) {
+        self.block = self.waiting.take().map(|block| (block, buffer));
+    }
+}
+
+fn broken(error: io::Error) -> CloseReason {
+    CloseReason::Io(error.kind())
+}

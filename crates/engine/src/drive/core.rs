@@ -1,0 +1,272 @@
+//! One torrent: its machines behind one lock, and what is done once the lock is free.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use riverrun_metainfo::info::Info;
+use riverrun_metainfo::metainfo::PieceHashes;
+use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex};
+use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source};
+use riverrun_proto::wire::Message;
+use riverrun_storage::{Done, DoneSink};
+use tokio::sync::{Notify, watch};
+
+use super::brain::{Brain, Effects, Errand};
+use super::link::Outbox;
+use super::stage::Outcome;
+use super::store::Store;
+use super::write_runs::Payloads;
+use super::{dial, open, tracker};
+use crate::engine::Engine;
+use crate::status::Padding;
+use crate::{Event, EventKind, TorrentId};
+
+/// One torrent of a session.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) id: TorrentId,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) info: Arc<Info>,
+    pub(crate) hashes: Arc<PieceHashes>,
+    pub(crate) store: Store,
+    pub(crate) options: Options,
+    /// The pieces of the wanted files; `None`: all.
+    pub(crate) wanted: Option<Bitfield>,
+    pub(crate) padding: Padding,
+    cell: Mutex<Brain>,
+    /// Tells dials and announces under way that nobody waits for them any more.
+    stopping: watch::Sender<bool>,
+    /// Woken when a connection is gone.
+    pub(crate) quiet: Notify,
+}
+
+/// How the owner wants it, as far as it does not change.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// The file or folder that is the content.
+    pub(crate) path: PathBuf,
+    pub(crate) read_only: bool,
+    pub(crate) overwrite: bool,
+    pub(crate) trust_resume: bool,
+    pub(crate) forget_resume_when_complete: bool,
+    pub(crate) sequential: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) wanted_files: Option<Vec<usize>>,
+    /// Where the resume record is, if one is kept.
+    pub(crate) record: Option<PathBuf>,
+}
+
+impl Options {
+    /// The files that are wanted; `None`: all.
+    pub(crate) fn wanted_files(&self) -> Option<BTreeSet<FileIndex>> {
+        let wanted = self.wanted_files.as_ref()?;
+        Some(wanted.iter().filter_map(|file| u32::try_from(*file).ok()).map(FileIndex).collect())
+    }
+
+    fn wanted_pieces(&self, layout: &Layout) -> Option<Bitfield> {
+        let mut wanted = Bitfield::empty(layout.piece_count());
+        for file in self.wanted_files()? {
+            layout.pieces_of(file).for_each(|piece| _ = wanted.insert(PieceIndex(piece)));
+        }
+        Some(wanted)
+    }
+}
+
+/// The messages and payloads of one read of a socket.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) payloads: Payloads,
+}
+
+impl Core {
+    pub(crate) fn new(
+        id: TorrentId,
+        engine: Arc<Engine>,
+        info: Arc<Info>,
+        hashes: Arc<PieceHashes>,
+        store: Store,
+        options: Options,
+        brain: Brain,
+    ) -> Arc<Self> {
+        let wanted = options.wanted_pieces(info.layout());
+        let padding = Padding::of(info.layout());
+        let cell = Mutex::new(brain);
+        Arc::new(Self {
+            id,
+            engine,
+            info,
+            hashes,
+            store,
+            options,
+            wanted,
+            padding,
+            cell,
+            stopping: watch::Sender::new(false),
+            quiet: Notify::new(),
+        })
+    }
+
+    pub(crate) fn info_hashes(&self) -> InfoHashes {
+        self.info.hashes()
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        self.info.layout()
+    }
+
+    /// Looks at the brain without changing it.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Brain) -> R) -> R {
+        look(&self.lock())
+    }
+
+    /// Locks, acts, plans the next look, unlocks, and then does what the act led to.
+    pub(crate) fn act<R>(self: &Arc<Self>, act: impl FnOnce(&mut Brain, Instant, &mut Effects) -> R) -> R {
+        let mut effects = Effects::default();
+        let result = {
+            let mut brain = self.lock();
+            let now = Instant::now();
+            let result = act(&mut brain, now, &mut effects);
+            brain.plan(now, &mut effects);
+            result
+        };
+        self.carry_out(effects);
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Brain> {
+        // A machine that panicked is a broken invariant of ours; its torrent goes on with what it knows, and so do the others.
+        self.cell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(self: &Arc<Self>, effects: Effects) {
+        for wake in effects.wakes {
+            wake.notify_one();
+        }
+        if let Some(due) = effects.schedule {
+            self.engine.timers.schedule(due, Arc::downgrade(self));
+        }
+        for addr in effects.dials {
+            self.engine.spawn(dial::dial(self.clone(), addr));
+        }
+        for kind in effects.events {
+            self.emit(kind);
+        }
+        for errand in effects.errands {
+            match errand {
+                Errand::Announce(job) => self.engine.spawn(tracker::announce(self.clone(), job)),
+                Errand::SaveResume { have, presence, told } => {
+                    self.engine.spawn(open::save_resume(self.clone(), have, presence, told));
+                }
+                Errand::LastLook { have, presence } => self.engine.spawn(open::last_look(self.clone(), have, presence)),
+                Errand::LookAgain => self.engine.spawn(open::look_again(self.clone())),
+            }
+        }
+    }
+
+    pub(crate) fn emit(&self, kind: EventKind) {
+        // Nobody listening is fine.
+        let _ = self.engine.events.send(Event { torrent: self.id, kind });
+    }
+
+    /// The messages of one read of a socket: feeds them, and hands over what there is to send. A reason to close, if any.
+    pub(crate) fn received(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        batch: &mut Batch,
+        outbox: &mut Outbox,
+    ) -> Option<CloseReason> {
+        let used = self.engine.pool().used();
+        let closing = self.act(|brain, now, effects| {
+            if !outbox.served.is_empty() {
+                let input = Input::Served { connection, blocks: &outbox.served };
+                brain.feed(now, input, &mut Payloads::default(), effects);
+                outbox.served.clear();
+            }
+            if !batch.messages.is_empty() {
+                let input = Input::Received { connection, messages: &batch.messages };
+                brain.feed(now, input, &mut batch.payloads, effects);
+                brain.look_at_room(now, used, effects);
+            }
+            brain.collect(connection, outbox)
+        });
+        batch.messages.clear();
+        batch.payloads.clear();
+        closing
+    }
+
+    /// A connection is ready for messages; false if nobody wants it.
+    pub(crate) fn connected(self: &Arc<Self>, connected: Connected, wake: Arc<Notify>) -> bool {
+        self.act(|brain, now, effects| brain.connected(now, connected, wake, effects))
+    }
+
+    pub(crate) fn closed(self: &Arc<Self>, connection: ConnectionId, reason: CloseReason) {
+        self.act(|brain, now, effects| brain.closed(now, connection, reason, effects));
+        self.quiet.notify_waiters();
+    }
+
+    pub(crate) fn dial_failed(self: &Arc<Self>, addr: SocketAddr, error: DialError) {
+        self.act(|brain, now, effects| {
+            brain.feed(now, Input::DialFailed { addr, error }, &mut Payloads::default(), effects);
+        });
+    }
+
+    /// Peers to try, from anywhere.
+    pub(crate) fn candidates(self: &Arc<Self>, source: Source, addrs: &[SocketAddr]) {
+        self.act(|brain, now, effects| {
+            if brain.exchange.is_none() {
+                brain.early.extend(addrs.iter().map(|addr| (source, *addr)));
+            }
+            brain.feed(now, Input::Candidates { source, addrs }, &mut Payloads::default(), effects);
+        });
+    }
+
+    pub(crate) fn timeout(self: &Arc<Self>) {
+        let used = self.engine.pool().used();
+        self.act(|brain, now, effects| brain.timeout(now, used, effects));
+    }
+
+    pub(crate) fn pause(self: &Arc<Self>, paused: bool) {
+        self.act(|brain, now, effects| {
+            if std::mem::replace(&mut brain.life.paused, paused) != paused {
+                brain.command(now, if paused { Command::Pause } else { Command::Resume }, effects);
+                brain.announcer.pause(now, paused);
+                brain.announce(now, effects);
+                effects.events.push(EventKind::Phase(brain.phase(now)));
+            }
+        });
+    }
+
+    pub(crate) fn outcome(&self) -> watch::Receiver<Outcome> {
+        self.look(|brain| brain.life.subscribe())
+    }
+
+    /// Resolves once the torrent is being stopped.
+    pub(crate) async fn stopping(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // An error means that the sender is gone, which cannot be while we hold the core.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    pub(crate) fn set_stopping(&self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+/// Takes the ends of disk jobs to the torrent, if it is still there.
+#[derive(Debug)]
+pub(crate) struct Sink(pub(crate) std::sync::Weak<Core>);
+
+impl DoneSink for Sink {
+    fn done(&self, done: Vec<Done>) {
+        let Some(core) = self.0.upgrade() else { return };
+        let used = core.engine.pool().used();
+        core.act(|brain, now, effects| {
+            brain.disk_done(now, done, effects);
+            brain.look_at_room(now, used, effects);
+        });
+    }
+}

@@ -1,0 +1,82 @@
+//! The end of a torrent in a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use riverrun_proto::swarm::Command;
+use tokio::time::timeout;
+
+use super::Core;
+use super::stage::{Completion, Stage};
+use super::tracker;
+use crate::EventKind;
+
+/// How long trackers are given to hear that we go.
+const STOPPED_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long connections are given to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Stops a torrent with all courtesies: connections are closed, the disk is flushed, the record is written, the trackers are
+/// told. Then it is forgotten.
+pub(crate) async fn leave(core: Arc<Core>) {
+    let running = core.act(|brain, now, effects| {
+        brain.command(now, Command::Pause, effects);
+        brain.life.paused = true;
+        matches!(brain.life.stage, Stage::Running)
+    });
+    core.set_stopping();
+    let farewell = timeout(STOPPED_TIMEOUT, tracker::say_stopped(core.clone()));
+    let saving = async {
+        if running {
+            // A peer that does not let us go does not keep us from saving.
+            let _ = timeout(CLOSE_TIMEOUT, quiet(&core)).await;
+            save(&core).await;
+        }
+    };
+    // A tracker that does not answer is told nothing.
+    let _ = tokio::join!(farewell, saving);
+    abandon(&core);
+    core.emit(EventKind::Removed);
+}
+
+/// Waits until no connection is left.
+async fn quiet(core: &Core) {
+    loop {
+        let changed = core.quiet.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if core.look(|brain| brain.exchange.as_ref().is_none_or(|exchange| exchange.connections() == 0)) {
+            return;
+        }
+        changed.await;
+    }
+}
+
+/// Syncs and writes the record, unless it was removed on purpose.
+async fn save(core: &Arc<Core>) {
+    let saved = core.act(|brain, _, _| {
+        let done = brain.life.completion == Completion::Yes && core.options.forget_resume_when_complete;
+        let exchange = brain.exchange.as_mut().filter(|_| !done && !core.options.read_only)?;
+        Some(exchange.saver.flush(&exchange.swarm, &exchange.disk))
+    });
+    if let Some(saved) = saved {
+        // It fails if the disk does, which was said before.
+        let _ = saved.await;
+    }
+}
+
+/// Stops a torrent at once.
+pub(crate) fn abandon(core: &Arc<Core>) {
+    core.engine.forget(core.id, core.info_hashes());
+    core.set_stopping();
+    let exchange = core.act(|brain, _, effects| {
+        brain.life.stop();
+        let exchange = brain.exchange.take();
+        if let Some(exchange) = &exchange {
+            effects.wakes.extend(exchange.wakes());
+        }
+        exchange
+    });
+    // What the disk has queued is cancelled by this, with the lock free again.
+    drop(exchange);
+}

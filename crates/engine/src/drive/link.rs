@@ -1,0 +1,199 @@
+//! What waits to be sent on one connection.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use riverrun_metainfo::Block;
+use riverrun_proto::swarm::CloseReason;
+use riverrun_proto::wire::{Message, PIECE_HEADER_LENGTH, piece_header};
+use riverrun_storage::Buffer;
+use tokio::sync::Notify;
+
+/// A connection whose peer lets this much of messages pile up is closed, in bytes. Blocks are not in it: the swarm has credit
+/// for few of them. A `have` for each of 400,000 pieces fits.
+const MAX_CONTROL_BYTES: usize = 4 << 20;
+/// How many slices one vectored write names; the system's limit is 1024.
+const MAX_SLICES: usize = 64;
+
+/// The torrent's side of one connection, beside the swarm under the same lock.
+#[derive(Debug)]
+pub(crate) struct Link {
+    wake: Arc<Notify>,
+    /// The connection was woken and has not looked yet.
+    woken: bool,
+    control: Vec<u8>,
+    blocks: VecDeque<Outgoing>,
+    close: Option<CloseReason>,
+}
+
+/// A block that has been read from disk and is on its way out.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) block: Block,
+    header: [u8; PIECE_HEADER_LENGTH],
+    payload: Vec<Buffer>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(block: Block, payload: Vec<Buffer>) -> Self {
+        Self { block, header: piece_header(block), payload }
+    }
+
+    fn length(&self) -> usize {
+        PIECE_HEADER_LENGTH + self.block.length as usize
+    }
+}
+
+impl Link {
+    pub(crate) fn new(wake: Arc<Notify>) -> Self {
+        Self { wake, woken: false, control: Vec::new(), blocks: VecDeque::new(), close: None }
+    }
+
+    /// Queues a message.
+    pub(crate) fn send(&mut self, message: &Message) {
+        message.encode(&mut self.control);
+        if self.control.len() > MAX_CONTROL_BYTES {
+            self.control.clear();
+            self.close.get_or_insert(CloseReason::Breach("reads nothing of what is sent"));
+        }
+    }
+
+    /// Queues a block.
+    pub(crate) fn send_block(&mut self, block: Outgoing) {
+        self.blocks.push_back(block);
+    }
+
+    /// Has the connection closed.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.close.get_or_insert(reason);
+    }
+
+    /// Whoever must be woken for it, once until the connection looks.
+    pub(crate) fn to_wake(&mut self) -> Option<Arc<Notify>> {
+        (!std::mem::replace(&mut self.woken, true)).then(|| self.wake.clone())
+    }
+
+    pub(crate) fn wake(&self) -> Arc<Notify> {
+        self.wake.clone()
+    }
+
+    /// Hands over all that waits.
+    pub(crate) fn take(&mut self, outbox: &mut Outbox) -> Option<CloseReason> {
+        self.woken = false;
+        if outbox.control_sent == outbox.control.len() {
+            outbox.control.clear();
+            outbox.control_sent = 0;
+            std::mem::swap(&mut outbox.control, &mut self.control);
+        } else {
+            outbox.control.append(&mut self.control);
+        }
+        outbox.blocks.append(&mut self.blocks);
+        self.close.clone()
+    }
+}
+
+/// The connection's side: what it has taken to send and has not sent yet.
+///
+/// Messages go before blocks, but never into the middle of one.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    control: Vec<u8>,
+    control_sent: usize,
+    blocks: VecDeque<Outgoing>,
+    /// How much of the first block has left.
+    block_sent: usize,
+    /// Blocks that have left since the swarm was last told.
+    pub(crate) served: Vec<Block>,
+}
+
+impl Outbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.control_sent == self.control.len()
+    }
+
+    /// Bytes of messages that have not left.
+    pub(crate) fn control_bytes(&self) -> usize {
+        self.control.len() - self.control_sent
+    }
+
+    /// The slices to write next, at most `most` bytes of them, handed to `write`; what it says was written is taken off.
+    pub(crate) fn write_with<E>(
+        &mut self,
+        most: usize,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let written = {
+            let mut slices = Slices { list: Vec::with_capacity(8), left: most };
+            let mid_block = self.block_sent > 0;
+            let mut blocks = self.blocks.iter();
+            if let Some(first) = mid_block.then(|| blocks.next()).flatten() {
+                slices.push_block(first, self.block_sent);
+            }
+            slices.push(&self.control[self.control_sent..]);
+            for block in blocks {
+                slices.push_block(block, 0);
+            }
+            write(&slices.list)?
+        };
+        self.advance(written);
+        Ok(written)
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        if self.block_sent > 0 {
+            written -= self.advance_block(written);
+        }
+        if self.block_sent == 0 {
+            let control = written.min(self.control_bytes());
+            self.control_sent += control;
+            written -= control;
+            if self.control_sent == self.control.len() {
+                self.control.clear();
+                self.control_sent = 0;
+            }
+        }
+        while written > 0 {
+            written -= self.advance_block(written);
+        }
+    }
+
+    /// Takes up to `written` bytes off the first block; how many.
+    fn advance_block(&mut self, written: usize) -> usize {
+        let Some(first) = self.blocks.front() else { return written };
+        let used = written.min(first.length() - self.block_sent);
+        self.block_sent += used;
+        if self.block_sent == first.length() {
+            self.served.push(first.block);
+            self.blocks.pop_front();
+            self.block_sent = 0;
+        }
+        used
+    }
+}
+
+struct Slices<'a> {
+    list: Vec<IoSlice<'a>>,
+    left: usize,
+}
+
+impl<'a> Slices<'a> {
+    fn push(&mut self, bytes: &'a [u8]) {
+        let bytes = &bytes[..bytes.len().min(self.left)];
+        if !bytes.is_empty() && self.list.len() < MAX_SLICES {
+            self.left -= bytes.len();
+            self.list.push(IoSlice::new(bytes));
+        } else if !bytes.is_empty() {
+            self.left = 0;
+        }
+    }
+
+    fn push_block(&mut self, block: &'a Outgoing, mut skip: usize) {
+        let parts = std::iter::once(block.header.as_slice()).chain(block.payload.iter().map(Buffer::filled));
+        for part in parts {
+            let skipped = skip.min(part.len());
+            skip -= skipped;
+            self.push(&part[skipped..]);
+        }
+    }
+}

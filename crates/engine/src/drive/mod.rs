@@ -1,0 +1,26 @@
+//! What carries inputs to the machines of [`riverrun_proto`] and their actions to sockets and disk threads.
+//!
+//! Each torrent is one [`Core`]: its machines behind one short lock. Whoever has an input (a connection with the messages of
+//! one read, a disk thread with finished jobs, the timer queue) locks, feeds, drains the actions into outboxes and the disk
+//! queue, unlocks, and then does what must not be done under the lock: wakes, dials, announces. The lock is never held across
+//! an await, a system call, a hash or a copy of payload.
+
+pub(crate) mod add;
+mod brain;
+mod connection;
+mod core;
+pub(crate) mod dial;
+pub(crate) mod leave;
+mod link;
+pub(crate) mod listen;
+pub(crate) mod open;
+mod read_runs;
+mod records;
+mod saver;
+pub(crate) mod stage;
+mod store;
+pub(crate) mod timer;
+mod tracker;
+mod write_runs;
+
+pub(crate) use self::core::Core;

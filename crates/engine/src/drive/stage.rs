@@ -1,0 +1,192 @@
+//! How far a torrent has come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use riverrun_storage::StorageError;
+use tokio::sync::watch;
+
+use crate::{Phase, TorrentError};
+
+/// The life of one torrent, as far as it is not the swarm's business.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) stage: Stage,
+    pub(crate) paused: bool,
+    pub(crate) completion: Completion,
+    parked: Option<Parked>,
+    retry: Duration,
+    fail_on_storage_error: bool,
+    outcome: watch::Sender<Outcome>,
+}
+
+/// What is done with the torrent.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Its files are being opened.
+    Opening,
+    /// What is on disk is being hashed.
+    Checking(Arc<Progress>),
+    /// It has a swarm.
+    Running,
+    /// It ended before its time.
+    Failed(TorrentError),
+    /// It is gone.
+    Stopped,
+}
+
+/// Whether everything wanted is here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Completion {
+    No,
+    /// As the swarm knows; it is being synced and looked at.
+    Looking,
+    Yes,
+}
+
+/// How far a check is, in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) done: AtomicU64,
+    pub(crate) total: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Parked {
+    error: Arc<StorageError>,
+    retry_at: Instant,
+    /// A try is under way: a write that goes through ends the trouble.
+    trying: bool,
+}
+
+/// What waiters for the end are told.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Open,
+    Complete,
+    Failed(TorrentError),
+}
+
+impl Life {
+    pub(crate) fn new(paused: bool, retry: Duration, fail_on_storage_error: bool) -> Self {
+        Self {
+            stage: Stage::Opening,
+            paused,
+            completion: Completion::No,
+            parked: None,
+            retry,
+            fail_on_storage_error,
+            outcome: watch::Sender::new(Outcome::Open),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Outcome> {
+        self.outcome.subscribe()
+    }
+
+    /// As a user sees it.
+    pub(crate) fn phase(&self, now: Instant, needed_bytes: u64) -> Phase {
+        match &self.stage {
+            Stage::Opening => Phase::Opening,
+            Stage::Checking(progress) => Phase::Checking {
+                done_bytes: progress.done.load(Ordering::Relaxed),
+                total_bytes: progress.total.load(Ordering::Relaxed),
+            },
+            Stage::Failed(error) => Phase::Failed { error: error.clone(), retry_in: None, needed_bytes },
+            Stage::Stopped => Phase::Stopped,
+            Stage::Running => match (&self.parked, self.paused, self.completion) {
+                (Some(parked), ..) => Phase::Failed {
+                    error: TorrentError::Storage(parked.error.clone()),
+                    retry_in: Some(parked.retry_at.saturating_duration_since(now)),
+                    needed_bytes,
+                },
+                (None, true, _) => Phase::Paused,
+                (None, false, Completion::No) => Phase::Downloading,
+                (None, false, Completion::Looking) => Phase::Finishing,
+                (None, false, Completion::Yes) => Phase::Seeding,
+            },
+        }
+    }
+
+    /// Whether connections are welcome.
+    pub(crate) fn exchanges(&self) -> bool {
+        matches!(self.stage, Stage::Running) && !self.paused
+    }
+
+    /// Everything wanted is here, verified, synced and looked at.
+    pub(crate) fn complete(&mut self) {
+        self.completion = Completion::Yes;
+        self.outcome.send_replace(Outcome::Complete);
+    }
+
+    /// Something that was here is not any more.
+    pub(crate) fn reopen(&mut self) {
+        self.completion = Completion::No;
+        self.outcome.send_if_modified(|outcome| {
+            let was = matches!(outcome, Outcome::Complete);
+            if was {
+                *outcome = Outcome::Open;
+            }
+            was
+        });
+    }
+
+    /// It ends before its time.
+    pub(crate) fn fail(&mut self, error: TorrentError) {
+        if !matches!(self.stage, Stage::Stopped) {
+            self.stage = Stage::Failed(error.clone());
+            self.outcome.send_replace(Outcome::Failed(error));
+        }
+    }
+
+    /// It is gone.
+    pub(crate) fn stop(&mut self) {
+        self.stage = Stage::Stopped;
+        self.outcome.send_if_modified(|outcome| {
+            let open = matches!(outcome, Outcome::Open);
+            if open {
+                *outcome = Outcome::Failed(TorrentError::Stopped);
+            }
+            open
+        });
+    }
+
+    /// The disk failed.
+    pub(crate) fn park(&mut self, now: Instant, error: Arc<StorageError>) {
+        if self.fail_on_storage_error {
+            self.outcome.send_replace(Outcome::Failed(TorrentError::Storage(error.clone())));
+        }
+        self.parked = Some(Parked { error, retry_at: now + self.retry, trying: false });
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Whether it is time to try the disk again.
+    pub(crate) fn retry_due(&self, now: Instant) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.retry_at <= now)
+    }
+
+    /// The disk is being tried.
+    pub(crate) fn retried(&mut self, now: Instant) {
+        if let Some(parked) = &mut self.parked {
+            parked.trying = true;
+            parked.retry_at = now + self.retry;
+        }
+    }
+
+    /// The disk works; true if it did not before.
+    pub(crate) fn unpark(&mut self) -> bool {
+        let over = self.parked.as_ref().is_some_and(|parked| parked.trying);
+        if over {
+            self.parked = None;
+        }
+        over
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.parked.as_ref().map(|parked| parked.retry_at)
+    }
+}

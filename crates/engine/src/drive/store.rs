@@ -1,0 +1,93 @@
+//! Where a torrent's bytes rest.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use riverrun_metainfo::FileIndex;
+use riverrun_metainfo::info::Info;
+use riverrun_metainfo::path::{NameRules, SafePath};
+use riverrun_storage::{FilePlace, FileStorage, Place, Storage};
+
+use crate::{AddError, add};
+
+/// The storage of a torrent: files, or whatever the owner gave.
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    Files(Arc<FileStorage>),
+    Own(Arc<dyn Storage>),
+}
+
+impl Store {
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        match self {
+            Self::Files(files) => files.clone(),
+            Self::Own(storage) => storage.clone(),
+        }
+    }
+
+    pub(crate) fn files(&self) -> Option<&Arc<FileStorage>> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::Own(_) => None,
+        }
+    }
+
+    /// Where a file is, for messages.
+    pub(crate) fn path_of(&self, file: FileIndex) -> PathBuf {
+        self.files().and_then(|files| files.path_of(file)).unwrap_or_default()
+    }
+}
+
+/// The file or folder that is the content, and where each of its files belongs.
+///
+/// # Errors
+/// The path that the user names for a single file is no name for a file.
+pub(crate) fn place(info: &Info, wish: &add::Place) -> Result<(PathBuf, Place), AddError> {
+    let here = |path: PathBuf| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
+    let (path, root, prefix) = match wish {
+        add::Place::Into(dir) => (dir.join(info.name().as_str()), dir.clone(), Prefix::Name),
+        add::Place::At(path) if info.is_single_file() => {
+            let name = user_name(path).ok_or_else(|| AddError::BadPath { path: path.clone() })?;
+            (path.clone(), path.parent().unwrap_or(Path::new("")).to_owned(), Prefix::Instead(name))
+        }
+        add::Place::At(path) => (path.clone(), path.clone(), Prefix::None),
+    };
+    let files = info.files().iter().zip(0u32..).map(|(file, number)| {
+        if file.attributes.is_pad() {
+            return FilePlace::Pad;
+        }
+        let path = prefix.apply(info, &file.path);
+        match info.link_target(FileIndex(number)) {
+            Some(target) => FilePlace::Link { path, target: prefix.apply(info, target) },
+            // The executable bit is a stranger's wish; it is not granted (BEP 47, THREATS M14).
+            None => FilePlace::File { path, executable: false },
+        }
+    });
+    Ok((path, Place { root: here(root), files: files.collect() }))
+}
+
+/// The last name of the user's path, if it can be kept as it is.
+fn user_name(path: &Path) -> Option<SafePath> {
+    let name = path.file_name()?.to_str()?;
+    Some(SafePath::name(name.as_bytes(), NameRules::NATIVE)).filter(|safe| safe.as_str() == name)
+}
+
+/// What stands before the path of each file.
+enum Prefix {
+    /// The torrent's name; nothing for a torrent of one file, whose path is its name.
+    Name,
+    /// Nothing: the root is the content.
+    None,
+    /// This name in place of the path of the one file.
+    Instead(SafePath),
+}
+
+impl Prefix {
+    fn apply(&self, info: &Info, path: &SafePath) -> SafePath {
+        match self {
+            Self::Name if !info.is_single_file() => path.within(info.name()),
+            Self::Name | Self::None => path.clone(),
+            Self::Instead(name) => name.clone(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What all torrents of a session share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use riverrun_metainfo::{InfoHashes, WireHash};
+use riverrun_proto::swarm::ConnectionId;
+use riverrun_proto::wire::PeerId;
+use riverrun_storage::{Disk, Pool};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, broadcast};
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::drive::Core;
+use crate::drive::listen::{HandshakeLimits, Handshakes};
+use crate::drive::timer::Timers;
+use crate::http::Http;
+use crate::rate::RateLimit;
+use crate::udp_hub::UdpHub;
+use crate::{Event, Settings, TorrentId};
+
+/// Budgets, disk threads, timers and the table of torrents.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) peer_id: PeerId,
+    /// Draws the seeds of torrents.
+    pub(crate) seeds: Mutex<fastrand::Rng>,
+    pub(crate) disk: Disk,
+    pub(crate) down: RateLimit,
+    pub(crate) up: RateLimit,
+    /// One permit for each connection, from before it is dialled until it is closed.
+    pub(crate) connections: Arc<Semaphore>,
+    /// One permit for each connection that is being opened.
+    pub(crate) dials: Semaphore,
+    pub(crate) handshakes: Handshakes,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) listening: Vec<SocketAddr>,
+    pub(crate) http: Http,
+    pub(crate) udp: UdpHub,
+    pub(crate) stopped: AtomicBool,
+    torrents: Mutex<Torrents>,
+    next_connection: AtomicU64,
+    runtime: Handle,
+}
+
+#[derive(Debug, Default)]
+struct Torrents {
+    next: u64,
+    by_id: BTreeMap<TorrentId, Arc<Core>>,
+    /// Only looked up, never walked. `None`: the name is taken, its torrent is being opened.
+    by_hash: HashMap<WireHash, Option<Arc<Core>>>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        settings: Settings,
+        peer_id: PeerId,
+        seed: u64,
+        udp_seed: u64,
+        listening: Vec<SocketAddr>,
+    ) -> Self {
+        let disk = Disk::start(riverrun_storage::DiskConfig {
+            threads: settings.disk_threads,
+            pool_bytes: settings.memory_bytes,
+        });
+        Self {
+            peer_id,
+            seeds: Mutex::new(fastrand::Rng::with_seed(seed)),
+            disk,
+            down: RateLimit::new(settings.down_limit),
+            up: RateLimit::new(settings.up_limit),
+            connections: Arc::new(Semaphore::new(settings.max_connections)),
+            dials: Semaphore::new(settings.max_dials),
+            handshakes: Handshakes::default(),
+            timers: Arc::default(),
+            events: broadcast::Sender::new(settings.event_backlog.max(1)),
+            listening,
+            http: Http::new(settings.user_agent.clone()),
+            udp: UdpHub::new(udp_seed),
+            stopped: AtomicBool::new(false),
+            torrents: Mutex::default(),
+            next_connection: AtomicU64::new(0),
+            runtime: Handle::current(),
+            settings,
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        self.disk.pool()
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seeds.lock().expect("no panic while the generator is locked").u64(..)
+    }
+
+    pub(crate) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The port that peers and trackers are told.
+    pub(crate) fn listen_port(&self) -> Option<u16> {
+        self.listening.first().map(SocketAddr::port)
+    }
+
+    pub(crate) fn handshake_limits(&self) -> HandshakeLimits {
+        HandshakeLimits {
+            all: self.settings.max_handshakes,
+            per_address: self.settings.max_handshakes_per_address,
+            loopback_exempt: self.settings.loopback_exempt,
+        }
+    }
+
+    /// Runs a task on the session's runtime, from any thread.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(task));
+    }
+
+    pub(crate) fn spawn_abortable(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.runtime.spawn(task).abort_handle()
+    }
+
+    /// Runs what blocks on a thread where that is allowed, from any thread.
+    pub(crate) fn spawn_blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R> {
+        self.runtime.spawn_blocking(work)
+    }
+
+    fn torrents(&self) -> MutexGuard<'_, Torrents> {
+        self.torrents.lock().expect("no panic while the table is locked")
+    }
+
+    /// Takes a torrent's name so that nobody else adds it; false if it is there already.
+    pub(crate) fn reserve(&self, hashes: InfoHashes) -> Option<TorrentId> {
+        let mut torrents = self.torrents();
+        if hashes.wire_all().any(|hash| torrents.by_hash.contains_key(&hash)) {
+            return None;
+        }
+        torrents.by_hash.extend(hashes.wire_all().map(|hash| (hash, None)));
+        torrents.next += 1;
+        Some(TorrentId(torrents.next))
+    }
+
+    /// Enters a torrent whose name was reserved.
+    pub(crate) fn enter(&self, core: &Arc<Core>) {
+        let mut torrents = self.torrents();
+        torrents.by_hash.extend(core.info_hashes().wire_all().map(|hash| (hash, Some(core.clone()))));
+        torrents.by_id.insert(core.id, core.clone());
+    }
+
+    /// Frees a torrent's name, and forgets it if it was entered.
+    pub(crate) fn forget(&self, id: TorrentId, hashes: InfoHashes) {
+        let mut torrents = self.torrents();
+        torrents.by_id.remove(&id);
+        for hash in hashes.wire_all() {
+            torrents.by_hash.remove(&hash);
+        }
+    }
+
+    /// The torrent that peers call by this hash.
+    pub(crate) fn find_wire(&self, hash: WireHash) -> Option<Arc<Core>> {
+        self.torrents().by_hash.get(&hash).cloned().flatten()
+    }
+
+    /// All torrents, in the order they were added.
+    pub(crate) fn all(&self) -> Vec<Arc<Core>> {
+        self.torrents().by_id.values().cloned().collect()
+    }
+}

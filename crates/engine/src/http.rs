@@ -1,0 +1,238 @@
+//! The one HTTP client of the engine, with its bounds (THREATS T1 to T3, T10).
+//!
+//! Where a request may lead is decided by [`may_connect`], with the address that a name was resolved to: addresses that it
+//! refuses never reach the connector, so a name that changes its address gains nothing. Redirects are followed here, one by
+//! one, so that each hop is judged by where the last one came from. Nothing is built before the first request, and nothing of
+//! TLS before the first that needs it.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, Response, header, redirect};
+use riverrun_proto::limits::{MAX_TRACKER_HEADER, MAX_TRACKER_REPLY, TRACKER_TIMEOUT};
+use riverrun_proto::tracker::{self, AnnounceError, Reach, Scheme, TrackerUrl, may_connect};
+use tokio::time::timeout;
+
+/// How long opening one connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// What is said when nobody listens at the tracker's address.
+pub(crate) const REFUSED: &str = "refused the connection";
+
+/// Stands for any address on the internet when a rule is asked.
+const ON_THE_INTERNET: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
+
+/// An address family.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(crate) fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+/// What a request may connect to, by [`may_connect`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Leash {
+    /// The URL's path is a tracker's, so that a service on this machine may be meant.
+    tracker_path: bool,
+    /// A server on the internet sent us here.
+    by_public: bool,
+    /// Only this family.
+    family: Option<Family>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Kind {
+    leash: Leash,
+    tls: bool,
+}
+
+/// Makes requests. Clients are made when first needed, one for each kind of leash.
+#[derive(Debug)]
+pub(crate) struct Http {
+    user_agent: String,
+    clients: Mutex<BTreeMap<Kind, Client>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Http {
+    pub(crate) fn new(user_agent: String) -> Self {
+        Self { user_agent, clients: Mutex::default() }
+    }
+
+    /// Gets `text`, a URL made from `url`, and follows redirects.
+    ///
+    /// # Errors
+    /// The network or the rules for where we go say no; the reply is too long or takes too long.
+    pub(crate) async fn get(
+        &self,
+        url: &TrackerUrl,
+        text: &str,
+        family: Option<Family>,
+    ) -> Result<Reply, AnnounceError> {
+        timeout(TRACKER_TIMEOUT, self.follow(url, text, family)).await.unwrap_or(Err(AnnounceError::Timeout))
+    }
+
+    async fn follow(&self, url: &TrackerUrl, text: &str, family: Option<Family>) -> Result<Reply, AnnounceError> {
+        let (mut url, mut text) = (url.clone(), text.to_owned());
+        let mut redirected_by = None;
+        for hops in 0.. {
+            let response = self.send(&url, &text, redirected_by, family).await?;
+            let location = response.headers().get(header::LOCATION);
+            let location = location.filter(|_| response.status().is_redirection());
+            let Some(location) = location else { return read(response).await };
+            let location = location.to_str().map_err(|_| AnnounceError::Malformed("redirect is no text"))?;
+            let next = tracker::redirect(&url, location, hops)?;
+            // Where nobody knows who answered, the strict rule holds.
+            redirected_by = Some(response.remote_addr().map_or(ON_THE_INTERNET, |addr| addr.ip()));
+            text = next.to_text();
+            url = next;
+        }
+        unreachable!("redirects are counted")
+    }
+
+    async fn send(
+        &self,
+        url: &TrackerUrl,
+        text: &str,
+        redirected_by: Option<IpAddr>,
+        family: Option<Family>,
+    ) -> Result<Response, AnnounceError> {
+        // A host that is an address is never resolved, so it is judged here.
+        if let Some(ip) = url.ip() {
+            may_connect(url, ip, redirected_by)?;
+        }
+        let leash = Leash {
+            tracker_path: may_connect(url, IpAddr::V4(Ipv4Addr::LOCALHOST), None).is_ok(),
+            by_public: redirected_by.is_some_and(|by| Reach::of(by) == Reach::Public),
+            family: family.filter(|_| url.ip().is_none()),
+        };
+        let client = self.client(Kind { leash, tls: url.scheme() == Scheme::Https })?;
+        let response = client.get(text).send().await.map_err(|error| explain(&error))?;
+        let header: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if header > MAX_TRACKER_HEADER {
+            return Err(AnnounceError::TooLong(MAX_TRACKER_HEADER));
+        }
+        Ok(response)
+    }
+
+    fn client(&self, kind: Kind) -> Result<Client, AnnounceError> {
+        let mut clients = self.clients.lock().expect("no panic while the clients are locked");
+        if let Some(client) = clients.get(&kind) {
+            return Ok(client.clone());
+        }
+        let client = if kind.tls {
+            // Where the system has no certificates to trust, those of the browsers that come with us do.
+            self.builder(kind).build().or_else(|_| {
+                let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+                let roots: Result<Vec<_>, _> = roots.iter().map(|root| Certificate::from_der(root)).collect();
+                self.builder(kind).tls_certs_only(roots?).build()
+            })
+        } else {
+            self.builder(kind).tls_certs_only([]).build()
+        };
+        let client = client.map_err(|error| explain(&error))?;
+        clients.insert(kind, client.clone());
+        Ok(client)
+    }
+
+    fn builder(&self, kind: Kind) -> reqwest::ClientBuilder {
+        Client::builder()
+            .user_agent(&self.user_agent)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_secs(10))
+            .http1_only()
+            // A proxy would choose where to connect in our place, past the leash.
+            .no_proxy()
+            .dns_resolver(LeashedResolver(kind.leash))
+    }
+}
+
+/// Reads a body as long as it keeps to the limit, which counts bytes after decompression.
+async fn read(mut response: Response) -> Result<Reply, AnnounceError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| explain(&error))? {
+        if body.len() + chunk.len() > MAX_TRACKER_REPLY {
+            return Err(AnnounceError::TooLong(MAX_TRACKER_REPLY));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply { status, body })
+}
+
+/// What went wrong, in a few words for people.
+fn explain(error: &reqwest::Error) -> AnnounceError {
+    if error.is_timeout() {
+        return AnnounceError::Timeout;
+    }
+    let mut innermost = error.source();
+    while let Some(source) = innermost {
+        if let Some(policy) = source.downcast_ref::<tracker::PolicyError>() {
+            return policy.clone().into();
+        }
+        if let Some(error) = source.downcast_ref::<io::Error>() {
+            if error.kind() == io::ErrorKind::ConnectionRefused {
+                return AnnounceError::Network(REFUSED.into());
+            }
+            if let Some(policy) = error.get_ref().and_then(|inner| inner.downcast_ref::<tracker::PolicyError>()) {
+                return policy.clone().into();
+            }
+        }
+        match source.source() {
+            Some(deeper) => innermost = Some(deeper),
+            None => return AnnounceError::Network(source.to_string()),
+        }
+    }
+    AnnounceError::Network(error.to_string())
+}
+
+/// Resolves names, and forgets the addresses that the leash does not reach.
+struct LeashedResolver(Leash);
+
+impl Resolve for LeashedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let leash = self.0;
+        Box::pin(async move {
+            let addrs: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let mut refused = None;
+            let allowed: Vec<SocketAddr> = addrs
+                .into_iter()
+                .filter(|addr| leash.family.is_none_or(|family| family == Family::of(addr.ip())))
+                .filter(|addr| leash.allows(addr.ip()).map_err(|error| refused = Some(error)).is_ok())
+                .collect();
+            match (allowed.is_empty(), refused) {
+                (true, Some(error)) => Err(error.into()),
+                (true, None) => Err("the name has no address".into()),
+                (false, _) => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+impl Leash {
+    /// The one rule of [`may_connect`], asked with a URL and an address of the same kind as the request's.
+    fn allows(self, to: IpAddr) -> Result<(), tracker::PolicyError> {
+        let url = if self.tracker_path { "http://host/announce" } else { "http://host/" };
+        let url = TrackerUrl::parse(url).expect("a plain URL");
+        may_connect(&url, to, self.by_public.then_some(ON_THE_INTERNET))
+    }
+}

@@ -1,0 +1,252 @@
+//! The UDP sockets of a session, one for each address family, and the machine that speaks over them.
+//!
+//! UDP trackers are the only users so far. The sockets are opened when they are first needed.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use riverrun_metainfo::WireHash;
+use riverrun_proto::tracker::udp::{Action, Client, ExchangeId, Input, Outcome};
+use riverrun_proto::tracker::{AnnounceError, AnnounceReply, AnnounceRequest, ScrapeEntry};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::sleep_until;
+
+use crate::http::Family;
+
+/// No answer of a tracker is longer: what is cut off then is none.
+const MAX_PACKET: usize = 64 * 1024;
+
+/// Speaks to UDP trackers for all torrents of a session.
+#[derive(Debug)]
+pub(crate) struct UdpHub {
+    desk: Arc<Desk>,
+    open: Mutex<Option<(Sockets, Running)>>,
+}
+
+/// The machine and those who wait for it.
+#[derive(Debug)]
+struct Desk {
+    state: Mutex<State>,
+    /// The machine wants to be looked at earlier than before.
+    earlier: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    client: Client,
+    next: u64,
+    /// Only looked up, never walked.
+    waiting: HashMap<ExchangeId, oneshot::Sender<Result<Outcome, AnnounceError>>>,
+    outgoing: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Sockets {
+    v4: Option<Arc<UdpSocket>>,
+    v6: Option<Arc<UdpSocket>>,
+}
+
+/// Stops the task when dropped.
+#[derive(Debug)]
+struct Running(AbortHandle);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Takes an exchange back when nobody waits for it any more.
+struct Waiting<'a> {
+    desk: &'a Desk,
+    id: ExchangeId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.desk.lock();
+        if state.waiting.remove(&self.id).is_some() {
+            state.feed(Input::Cancel(self.id));
+        }
+    }
+}
+
+impl UdpHub {
+    /// Nothing is opened yet. `seed` must come from the system's source of randomness: transaction ids are drawn from it.
+    pub(crate) fn new(seed: u64) -> Self {
+        let state = State { client: Client::new(seed), next: 0, waiting: HashMap::new(), outgoing: Vec::new() };
+        let desk = Arc::new(Desk { state: Mutex::new(state), earlier: Notify::new() });
+        Self { desk, open: Mutex::new(None) }
+    }
+
+    /// Announces to a tracker at an address that was resolved and judged.
+    pub(crate) async fn announce(
+        &self,
+        to: SocketAddr,
+        request: AnnounceRequest,
+        path_and_query: String,
+        retries: u8,
+    ) -> Result<AnnounceReply, AnnounceError> {
+        match self.exchange(to, |id| Input::Announce { id, to, request, path_and_query, retries }).await? {
+            Outcome::Announce(reply) => Ok(reply),
+            Outcome::Scrape(_) => Err(AnnounceError::Malformed("scrape for an announce")),
+        }
+    }
+
+    /// Scrapes torrents from a tracker at an address that was resolved and judged.
+    pub(crate) async fn scrape(
+        &self,
+        to: SocketAddr,
+        info_hashes: Vec<WireHash>,
+        retries: u8,
+    ) -> Result<Vec<(WireHash, ScrapeEntry)>, AnnounceError> {
+        match self.exchange(to, |id| Input::Scrape { id, to, info_hashes, retries }).await? {
+            Outcome::Scrape(entries) => Ok(entries),
+            Outcome::Announce(_) => Err(AnnounceError::Malformed("announce for a scrape")),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        to: SocketAddr,
+        input: impl FnOnce(ExchangeId) -> Input<'static>,
+    ) -> Result<Outcome, AnnounceError> {
+        let network = |error: io::Error| AnnounceError::Network(error.to_string());
+        let sockets = self.sockets().map_err(network)?;
+        if sockets.for_addr(to).is_none() {
+            return Err(AnnounceError::Network("no socket for this address family".into()));
+        }
+        let (sender, answer) = oneshot::channel();
+        let (waiting, packets) = {
+            let mut state = self.desk.lock();
+            let id = ExchangeId(state.next);
+            state.next += 1;
+            state.waiting.insert(id, sender);
+            state.feed(input(id));
+            (Waiting { desk: &self.desk, id }, state.take_outgoing())
+        };
+        self.desk.earlier.notify_one();
+        sockets.send(packets).await;
+        let answer = answer.await;
+        drop(waiting);
+        answer.unwrap_or(Err(AnnounceError::Timeout))
+    }
+
+    fn sockets(&self) -> io::Result<Sockets> {
+        let mut opened = self.open.lock().expect("no panic while the sockets are locked");
+        if let Some((sockets, _)) = &*opened {
+            return Ok(sockets.clone());
+        }
+        let sockets = match (open(Family::V4), open(Family::V6)) {
+            (Err(error), Err(_)) => return Err(error),
+            (v4, v6) => Sockets { v4: v4.ok().map(Arc::new), v6: v6.ok().map(Arc::new) },
+        };
+        let task = tokio::spawn(run(self.desk.clone(), sockets.clone())).abort_handle();
+        *opened = Some((sockets.clone(), Running(task)));
+        Ok(sockets)
+    }
+}
+
+fn open(family: Family) -> io::Result<UdpSocket> {
+    let (domain, any): (_, SocketAddr) = match family {
+        Family::V4 => (Domain::IPV4, (Ipv4Addr::UNSPECIFIED, 0).into()),
+        Family::V6 => (Domain::IPV6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+    };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if family == Family::V6 {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&any.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+impl Sockets {
+    fn for_addr(&self, addr: SocketAddr) -> Option<&Arc<UdpSocket>> {
+        match Family::of(addr.ip()) {
+            Family::V4 => self.v4.as_ref(),
+            Family::V6 => self.v6.as_ref(),
+        }
+    }
+
+    async fn send(&self, packets: Vec<(SocketAddr, Vec<u8>)>) {
+        for (to, packet) in packets {
+            if let Some(socket) = self.for_addr(to)
+                && let Err(error) = socket.send_to(&packet, to).await
+            {
+                // As if it was lost on the way: the machine sends it again.
+                tracing::debug!(%error, "udp packet not sent");
+            }
+        }
+    }
+}
+
+/// Carries packets in and the machine's time on.
+async fn run(desk: Arc<Desk>, sockets: Sockets) {
+    let (mut first, mut second) = (vec![0; MAX_PACKET], vec![0; MAX_PACKET]);
+    loop {
+        let due = desk.lock().client.next_timeout();
+        let packets = tokio::select! {
+            received = receive(sockets.v4.as_deref(), &mut first) => desk.received(received, &first),
+            received = receive(sockets.v6.as_deref(), &mut second) => desk.received(received, &second),
+            () = desk.earlier.notified() => Vec::new(),
+            () = async { sleep_until(due.expect("the branch is off without").into()).await }, if due.is_some() => {
+                let mut state = desk.lock();
+                state.feed(Input::Timeout);
+                state.take_outgoing()
+            }
+        };
+        sockets.send(packets).await;
+    }
+}
+
+async fn receive(socket: Option<&UdpSocket>, packet: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    match socket {
+        Some(socket) => socket.recv_from(packet).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while the machine is locked")
+    }
+
+    fn received(&self, received: io::Result<(usize, SocketAddr)>, packet: &[u8]) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut state = self.lock();
+        // The system tells of an unreachable host as an error of receiving; whom it concerns finds out by the clock.
+        if let Ok((length, from)) = received
+            && state.client.expects(from)
+        {
+            state.feed(Input::Received { from, packet: &packet[..length] });
+        }
+        state.take_outgoing()
+    }
+}
+
+impl State {
+    fn feed(&mut self, input: Input<'_>) {
+        self.client.handle(Instant::now(), input);
+        while let Some(action) = self.client.poll() {
+            match action {
+                Action::Send { to, packet } => self.outgoing.push((to, packet)),
+                Action::Done { id, outcome } => {
+                    if let Some(waiting) = self.waiting.remove(&id) {
+                        // Whoever waited may have gone.
+                        let _ = waiting.send(outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_outgoing(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        std::mem::take(&mut self.outgoing)
+    }
+}
