@@ -9,6 +9,8 @@ pub mod file;
 mod hashing;
 pub mod memory;
 pub mod pool;
+#[cfg(test)]
+mod sample;
 
 pub use disk::{Disk, DiskConfig, DiskTorrent, Done, DoneSink, VerifyOutcome};
 pub use error::StorageError;

@@ -104,8 +104,8 @@ impl Worker {
 
     /// When to look again although nothing came.
     fn deadline(&self) -> Option<Instant> {
-        if let Some(since) = self.verifies.since {
-            return Some(since + LINGER);
+        if let Some(deadline) = self.verifies.deadline() {
+            return Some(deadline);
         }
         let holds_memory = self.hasher.holds_memory() || (self.number == 0 && self.shared.pool.held_bytes() > 0);
         holds_memory.then(|| Instant::now() + IDLE)
@@ -203,6 +203,10 @@ impl Worker {
             return;
         }
         let Some(parked) = self.parked.get_mut(&torrent.number) else { return };
+        // A verify that lingers came behind writes that are held, and must stay behind them.
+        let behind = |verify: &mut Verify| verify.torrent.number == torrent.number && parked.holds(verify.piece);
+        let lingering: Vec<_> = self.verifies.waiting.extract_if(.., behind).collect();
+        lingering.into_iter().for_each(|verify| parked.hold_verify(verify.into_job()));
         parked.holding = false;
         let jobs = parked.take_jobs(&self.shared.held_bytes);
         if parked.is_over() {
@@ -252,7 +256,6 @@ impl Worker {
 
     /// Takes the pieces that wait; those which lost writes are told at once, those whose writes are held wait on with them.
     fn settle_without_hashing(&mut self) -> Vec<Verify> {
-        self.verifies.since = None;
         let mut left = Vec::with_capacity(self.verifies.waiting.len());
         for verify in std::mem::take(&mut self.verifies.waiting) {
             if verify.torrent.is_cancelled() {
@@ -268,8 +271,7 @@ impl Worker {
                     self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
                 }
                 Some(parked) if parked.holds(verify.piece) => {
-                    let work = Work::Verify { piece: verify.piece, digests: verify.digests };
-                    parked.hold_verify(Job { torrent: verify.torrent, work });
+                    parked.hold_verify(verify.into_job());
                 }
                 _ => left.push(verify),
             }
@@ -328,8 +330,14 @@ fn read(torrent: &Torrent, span: Span, mut buffers: Vec<Buffer>) -> Result<Vec<B
 
 impl Verifies {
     fn push(&mut self, verify: Verify) {
-        self.since.get_or_insert_with(Instant::now);
+        if self.waiting.is_empty() {
+            self.since = Some(Instant::now());
+        }
         self.waiting.push(verify);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.since.filter(|_| !self.waiting.is_empty()).map(|since| since + LINGER)
     }
 
     fn have(&self, torrent: &Torrent, piece: PieceIndex) -> bool {
@@ -338,17 +346,21 @@ impl Verifies {
 
     /// Whether waiting longer for more makes no sense.
     fn are_due(&self) -> bool {
-        let Some(since) = self.since else { return false };
+        let Some(deadline) = self.deadline() else { return false };
         if self.waiting.len() >= LANES {
             return true;
         }
         let now = Instant::now();
         let busy = self.last.is_some_and(|last| now - last < BUSY);
-        !busy || now >= since + LINGER
+        !busy || now >= deadline
     }
 }
 
 impl Verify {
+    fn into_job(self) -> Job {
+        Job { torrent: self.torrent, work: Work::Verify { piece: self.piece, digests: self.digests } }
+    }
+
     fn to_piece(&self) -> Piece<'_> {
         Piece::new(&*self.torrent.storage, &self.torrent.layout, &self.torrent.hashes, self.piece)
     }

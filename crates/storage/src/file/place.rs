@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use riverrun_metainfo::Layout;
+use riverrun_metainfo::info::{File, Info};
 use riverrun_metainfo::path::SafePath;
+use riverrun_metainfo::{FileIndex, Layout};
 
 use crate::StorageError;
 
@@ -41,6 +42,28 @@ pub enum FilePlace {
 }
 
 impl Place {
+    /// Where a torrent's files belong beneath `root`.
+    ///
+    /// With a `name`, that is the folder of a torrent of many files, or the file of a torrent of one; usually
+    /// [`Info::name`](riverrun_metainfo::info::Info::name). Without, files lie in the root itself under their own paths: for a
+    /// folder that the user named. Attribute `x` (BEP 47) counts only if `executables` says so.
+    #[must_use]
+    pub fn of_torrent(info: &Info, root: PathBuf, name: Option<&SafePath>, executables: bool) -> Self {
+        let placed = |path: &SafePath| match name {
+            Some(name) if info.is_single_file() => name.clone(),
+            Some(name) => path.within(name),
+            None => path.clone(),
+        };
+        let place = |(file, number): (&File, u32)| match info.link_target(FileIndex(number)) {
+            _ if file.attributes.is_pad() => FilePlace::Pad,
+            Some(target) => FilePlace::Link { path: placed(&file.path), target: placed(target) },
+            None => {
+                FilePlace::File { path: placed(&file.path), executable: executables && file.attributes.is_executable() }
+            }
+        };
+        Self { root, files: info.files().iter().zip(0..).map(place).collect() }
+    }
+
     /// Judged against the layout, with an empty file in the place of every link that must not be made (THREATS M12).
     pub(super) fn fitted(mut self, layout: &Layout) -> Result<Self, StorageError> {
         let fits = |(place, file): (&FilePlace, &riverrun_metainfo::LayoutFile)| match place {
@@ -103,17 +126,22 @@ pub(super) fn link_text(path: &SafePath, target: &SafePath) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use riverrun_metainfo::path::NameRules;
+    use riverrun_metainfo::piece_hash::Format;
 
     use super::*;
+    use crate::sample::Sample;
 
     fn at(path: &str) -> SafePath {
         SafePath::parse(path, NameRules::default()).unwrap()
     }
 
+    fn file(path: &str) -> FilePlace {
+        FilePlace::File { path: at(path), executable: false }
+    }
+
     #[test]
     fn m12_only_links_to_content_of_the_torrent_stay_links() {
         let link = |path, target| FilePlace::Link { path: at(path), target: at(target) };
-        let file = |path| FilePlace::File { path: at(path), executable: false };
         let layout =
             Layout::v1(16384, [(5, false), (0, false), (0, false), (0, false), (0, false), (0, false)]).unwrap();
         let files = vec![
@@ -129,6 +157,14 @@ mod tests {
         for (number, path) in [(2, "a/b/to_folder"), (3, "self"), (4, "to_link"), (5, "outside")] {
             assert_eq!(place.files[number], file(path));
         }
+    }
+
+    #[test]
+    fn the_places_of_a_torrent_follow_its_name_or_the_users() {
+        let info = Sample::new(Format::Hybrid, 16384, &[("a", 5), ("d/b", 7)]).info;
+        let files = |name: Option<&str>| Place::of_torrent(&info, "r".into(), name.map(at).as_ref(), false).files;
+        assert_eq!(files(None), [file("a"), FilePlace::Pad, file("d/b")]);
+        assert_eq!(files(Some("n")), [file("n/a"), FilePlace::Pad, file("n/d/b")]);
     }
 
     #[test]
