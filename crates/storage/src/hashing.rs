@@ -7,7 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher as _};
 use std::io::IoSliceMut;
 
-use riverrun_metainfo::metainfo::{PieceHashes, Verdict};
+use riverrun_metainfo::piece_hash::{Digester, PieceDigest};
 use riverrun_metainfo::{BLOCK_LENGTH, Layout, PieceIndex, Span};
 
 use crate::{Storage, StorageError};
@@ -21,11 +21,10 @@ const SLICE_BYTES: usize = 64 << 10;
 /// One piece to be hashed.
 pub(crate) struct Piece<'a> {
     storage: &'a dyn Storage,
-    layout: &'a Layout,
-    hashes: &'a PieceHashes,
-    index: PieceIndex,
-    /// What came of it; `None` before it was hashed.
-    pub(crate) result: Option<Result<Verdict, StorageError>>,
+    span: Span,
+    /// `None` once the result is there.
+    digester: Option<Digester>,
+    result: Option<Result<PieceDigest, StorageError>>,
 }
 
 /// Hashes pieces, with memory of its own for their slices.
@@ -35,31 +34,37 @@ pub(crate) struct Hasher {
 }
 
 impl<'a> Piece<'a> {
-    pub(crate) fn new(
-        storage: &'a dyn Storage,
-        layout: &'a Layout,
-        hashes: &'a PieceHashes,
-        index: PieceIndex,
-    ) -> Self {
-        Self { storage, layout, hashes, index, result: None }
+    pub(crate) fn new(storage: &'a dyn Storage, layout: &Layout, piece: PieceIndex, digester: Digester) -> Self {
+        Self { storage, span: span_of(layout, piece), digester: Some(digester), result: None }
+    }
+
+    /// What came of it; to be asked after [`Hasher::hash`].
+    pub(crate) fn into_result(self) -> Result<PieceDigest, StorageError> {
+        self.result.expect("every piece that was given to the hasher has a result")
     }
 }
 
 impl Hasher {
-    /// Hashes pieces and judges them; calls `between` every now and then, so that other work need not wait for all of it.
+    /// Hashes pieces; calls `between` every now and then, so that other work need not wait for all of it.
     pub(crate) fn hash(&mut self, pieces: &mut [Piece<'_>], mut between: impl FnMut()) {
         for piece in pieces {
-            piece.result = Some(self.hash_one(piece, &mut between));
+            let Some(digester) = piece.digester.take() else { continue };
+            piece.result = Some(self.hash_one(piece.storage, piece.span, digester, &mut between));
         }
     }
 
-    fn hash_one(&mut self, piece: &Piece<'_>, between: &mut impl FnMut()) -> Result<Verdict, StorageError> {
-        let mut hasher = piece.hashes.hasher(piece.index);
-        for span in slices_of(piece.layout, piece.index, SLICE_BYTES as u64) {
-            hasher.update(self.read(piece.storage, span)?);
+    fn hash_one(
+        &mut self,
+        storage: &dyn Storage,
+        span: Span,
+        mut digester: Digester,
+        between: &mut impl FnMut(),
+    ) -> Result<PieceDigest, StorageError> {
+        for slice in slices_of(span) {
+            digester.update(self.read(storage, slice)?);
             between();
         }
-        Ok(hasher.finish())
+        Ok(digester.finish())
     }
 
     /// A keyed digest of each block of a piece.
@@ -71,8 +76,8 @@ impl Hasher {
         key: &RandomState,
     ) -> Result<Vec<u64>, StorageError> {
         let mut digests = Vec::with_capacity(layout.block_count(piece) as usize);
-        for span in slices_of(layout, piece, SLICE_BYTES as u64) {
-            for block in self.read(storage, span)?.chunks(BLOCK_LENGTH as usize) {
+        for slice in slices_of(span_of(layout, piece)) {
+            for block in self.read(storage, slice)?.chunks(BLOCK_LENGTH as usize) {
                 let mut digest = key.build_hasher();
                 digest.write(block);
                 digests.push(digest.finish());
@@ -97,9 +102,14 @@ impl Hasher {
     }
 }
 
-/// The spans of a piece, each at most `length` bytes long.
-fn slices_of(layout: &Layout, piece: PieceIndex, length: u64) -> impl Iterator<Item = Span> + use<> {
-    let span = layout.piece_span(piece).unwrap_or(Span { offset: 0, length: 0 });
+/// A piece past the end has no bytes.
+fn span_of(layout: &Layout, piece: PieceIndex) -> Span {
+    layout.piece_span(piece).unwrap_or(Span { offset: 0, length: 0 })
+}
+
+/// Cuts a span into slices.
+fn slices_of(span: Span) -> impl Iterator<Item = Span> {
+    let length = SLICE_BYTES as u64;
     (0..span.length.div_ceil(length)).map(move |number| {
         let offset = span.offset + number * length;
         Span { offset, length: length.min(span.end() - offset) }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use riverrun_metainfo::create::{Options, Plan, SourceFile};
 use riverrun_metainfo::info::Info;
-use riverrun_metainfo::metainfo::{Draft, Metainfo, PieceHashes};
+use riverrun_metainfo::metainfo::{Metainfo, PieceHashes};
 use riverrun_metainfo::piece_hash::Format;
 use riverrun_metainfo::{Layout, PieceIndex, Span};
 
@@ -53,15 +53,11 @@ impl Sample {
             }
         }
         for piece in (0..plan.layout().piece_count()).map(PieceIndex) {
-            let mut hasher = plan.hasher(piece);
+            let mut hasher = plan.digester(piece);
             hasher.update(&stream[range(plan.layout().piece_span(piece).unwrap())]);
             plan.put(piece, hasher.finish());
         }
-        let created = plan.finish().unwrap();
-        let mut draft = Draft::new(created.info.into());
-        draft.piece_layers =
-            created.piece_layers.into_iter().map(|(root, layer)| (root, layer.concat().into())).collect();
-        let metainfo = Metainfo::parse(draft.encode().into()).unwrap();
+        let metainfo = Metainfo::parse(plan.finish().unwrap().draft().encode().into()).unwrap();
         let info = Arc::clone(metainfo.info());
         Self { layout: Arc::clone(info.layout()), hashes: metainfo.piece_hashes(), info, stream }
     }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::metainfo::Verdict;
+use riverrun_metainfo::metainfo::{ExpectedHash, ExpectedV2, Verdict};
+use riverrun_metainfo::piece_hash::Digester;
 use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex, Span};
 
 use super::batch::{self, Write};
@@ -243,8 +244,8 @@ impl Worker {
                 self.serve_reads(queue);
             });
             for (verify, piece) in verifies.iter().zip(pieces) {
-                let result = piece.result.expect("the hasher judges every piece");
-                let outcome = verify.outcome(result, &mut hasher);
+                let verdict = piece.into_result().map(|digest| verify.expected().judge(&digest));
+                let outcome = verify.outcome(verdict, &mut hasher);
                 self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
             }
             // A piece that is known earlier is offered to others earlier.
@@ -362,13 +363,19 @@ impl Verify {
     }
 
     fn to_piece(&self) -> Piece<'_> {
-        Piece::new(&*self.torrent.storage, &self.torrent.layout, &self.torrent.hashes, self.piece)
+        let expected = self.expected();
+        let digester = Digester::new(expected.v1.is_some(), expected.v2.map(ExpectedV2::tree));
+        Piece::new(&*self.torrent.storage, &self.torrent.layout, self.piece, digester)
     }
 
-    fn outcome(&self, result: Result<Verdict, StorageError>, hasher: &mut Hasher) -> VerifyOutcome {
+    fn expected(&self) -> ExpectedHash {
+        self.torrent.hashes.expected(self.piece)
+    }
+
+    fn outcome(&self, verdict: Result<Verdict, StorageError>, hasher: &mut Hasher) -> VerifyOutcome {
         let mut digests =
             || hasher.digests(&*self.torrent.storage, &self.torrent.layout, self.piece, &self.torrent.key);
-        let outcome = match result {
+        let outcome = match verdict {
             Ok(Verdict::Good) if !self.digests => Ok(VerifyOutcome::Good { digests: None }),
             Ok(Verdict::Good) => digests().map(|digests| VerifyOutcome::Good { digests: Some(digests) }),
             Ok(Verdict::Corrupt) => digests().map(|digests| VerifyOutcome::Corrupt { digests }),
