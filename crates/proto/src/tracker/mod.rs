@@ -3,9 +3,11 @@
 mod announce;
 pub mod http;
 mod policy;
+pub mod tiers;
 pub mod udp;
 mod url;
 
 pub use announce::{AnnounceError, AnnounceReply, AnnounceRequest, Event, NamedPeer, Retry, ScrapeEntry, dialable};
 pub use policy::{PolicyError, Reach, may_connect, redirect};
+pub use tiers::{Tiers, TiersConfig};
 pub use url::{MAX_URL_LENGTH, Scheme, TrackerUrl, UrlError};

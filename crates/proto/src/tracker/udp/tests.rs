@@ -1,5 +1,5 @@
 //! Tests of the packets, and of the client against a tracker in the same thread, with a hand-moved clock.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
