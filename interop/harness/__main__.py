@@ -56,9 +56,10 @@ def plans(us, made, everything):
     libtorrent = next(client for client in OTHERS if client.name == "libtorrent")
     aria2c = next(client for client in OTHERS if client.name == "aria2c")
     add("swarm/all", lambda case: swarm.all_together(case, *made("swarm"), [c for c in OTHERS if c is not us], us), 90)
+    add("swarm/one to all", lambda case: swarm.one_to_all(case, *made("swarm"), us, [c for c in OTHERS if c is not us]), 90)
     add("crash/libtorrent seeds and is killed", lambda case: crash.kill_seeder(case, *made("crash"), libtorrent, us))
-    add("crash/riverrun seeds and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, libtorrent))
-    add("crash/riverrun downloads and is killed", lambda case: crash.kill_downloader(case, *made("crash"), libtorrent, us))
+    add(f"crash/{us.name} seeds to libtorrent and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, libtorrent))
+    add(f"crash/{us.name} downloads and is killed", lambda case: crash.kill_downloader(case, *made("crash"), libtorrent, us))
     if us is not RIVERRUN:
         return planned
 

@@ -2,7 +2,7 @@
 from .case import Failure
 from .clients.riverrun import BINARY, Riverrun
 from .exchange import compare
-from .namespace import PEER_PORT
+from .namespace import PEER_PORT, endpoint_at_home
 from .process import run
 from .tracker import OpenTracker
 
@@ -18,7 +18,7 @@ def peers_and_scrape(case, content, torrent, udp):
     if tracker.scrape(torrent.v1) != (1, 0):
         raise Failure(f"opentracker counts {tracker.scrape(torrent.v1)}, not one seed")
     status, output = _ours(case, "peers", announced.path)
-    if status != 0 or f"{address}:{PEER_PORT}" not in output.splitlines():
+    if status != 0 or endpoint_at_home(address) not in output.splitlines():
         raise Failure(f"riverrun peers ended with {status}: {output}")
     status, output = _ours(case, "scrape", announced.path)
     if status != 0 or url not in output or "1" not in output:

@@ -7,6 +7,8 @@ import itertools
 import subprocess
 import threading
 
+# Where a program that binds no address of its own comes from.
+HOME = "10.77.0.1"
 PEER_PORT = 6881
 TRACKER_PORT = 6969
 CONTROL_PORT = 9091
@@ -22,14 +24,14 @@ def enter():
     if real:
         raise SystemExit("this needs a network namespace of its own: start it with interop/run")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    subprocess.run(["ip", "address", "add", "10.77.0.1/16", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "add", f"{HOME}/16", "dev", "lo"], check=True)
 
 
 def address():
     """An address that no other process has."""
     with _lock:
         number = next(_next)
-    if number > 60000:
+    if number > 30000:
         raise RuntimeError("out of addresses")
     return f"10.77.{1 + number // 250}.{1 + number % 250}"
 
@@ -37,3 +39,9 @@ def address():
 def control_address(peer_address):
     """Where the process with that address takes commands: programs trust 127.0.0.0/8."""
     return "127." + peer_address.split(".", 1)[1]
+
+
+def endpoint_at_home(peer_address):
+    """HOST:PORT for a program that listens where its own connections come from, in place of that address."""
+    high, low = (int(word) for word in peer_address.split(".")[2:])
+    return f"{HOME}:{1024 + (high - 1) * 250 + low}"

@@ -1,4 +1,4 @@
-"""All clients in one swarm: each has every fifth piece, only together they have all."""
+"""All clients in one swarm: only together they have all, or all get it from us."""
 from .content import MIB
 from .exchange import compare
 from .tracker import OpenTracker
@@ -24,8 +24,25 @@ def all_together(case, content, torrent, others, downloader):
     down = downloader.download(case, over_http, out, case.address())
     case.wait(down.complete, f"{downloader.name} completes", [*alive, down.process])
     compare(content, out, downloader)
-    seconds = None
     for client, each, folder in zip(others, running, folders):
         case.wait(each.complete, f"{client.name} completes", alive)
         compare(content, folder, client)
-    return seconds, f"{len(others)} clients, each with a part"
+    return None, f"{len(others)} clients, each with a part"
+
+
+def one_to_all(case, content, torrent, seeder, others):
+    """The seeder alone has the content; every other client completes."""
+    tracker = OpenTracker(case, [torrent.v1])
+    over_http = torrent.with_trackers(case.path("http.torrent"), [tracker.http_url])
+    up = seeder.seed(case, over_http, content.copy(case.path("seed")), case.address(), role="-seeder")
+    case.wait(up.ready, f"{seeder.name} serves", [up.process])
+    case.wait(tracker.knows(torrent.v1, 1), f"{seeder.name} has announced itself", [up.process])
+    running, folders = [], []
+    for client in others:
+        folders.append(case.new_folder(f"{client.name}-data"))
+        running.append(client.download(case, over_http, folders[-1], case.address()))
+    alive = [up.process, *(each.process for each in running)]
+    for client, each, folder in zip(others, running, folders):
+        case.wait(each.complete, f"{client.name} completes", alive)
+        compare(content, folder, client)
+    return None, f"{len(others)} clients at once"

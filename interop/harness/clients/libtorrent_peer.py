@@ -23,7 +23,7 @@ def main():
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "in_enc_policy": libtorrent.enc_policy.pe_disabled, "out_enc_policy": libtorrent.enc_policy.pe_disabled,
-        "upload_rate_limit": int(up_limit), "allow_multiple_connections_per_ip": True,
+        "allow_multiple_connections_per_ip": True,
         "min_reconnect_time": 1, "stop_tracker_timeout": 1,
         "alert_mask": libtorrent.alert.category_t.error_notification | libtorrent.alert.category_t.status_notification,
     })
@@ -33,6 +33,8 @@ def main():
     parameters.flags &= ~(libtorrent.torrent_flags.paused | libtorrent.torrent_flags.auto_managed)
     parameters.flags |= libtorrent.torrent_flags.disable_pex
     handle = session.add_torrent(parameters)
+    # The session's own limit would not count for peers on private addresses.
+    handle.set_upload_limit(int(up_limit))
     checking = (libtorrent.torrent_status.checking_files, libtorrent.torrent_status.checking_resume_data)
     flushing = flushed = False
     while True:

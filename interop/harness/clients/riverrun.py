@@ -1,4 +1,4 @@
-"""riverrun itself."""
+"""riverrun itself. Its announces and connections come from the namespace's first address, so it listens there, on a port of its own."""
 import os
 import subprocess
 
@@ -15,9 +15,8 @@ class Riverrun(Client):
         return subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip()
 
     def words(self, case, address, role, up_limit, peers):
-        listen = f"{address}:{namespace.PEER_PORT}"
         return ["--home", case.path(f"riverrun{role}.home"), "--no-dht", "--no-lsd", "--no-pex", "--no-utp", "--no-port-map",
-                "--listen", listen, "--interface", address, *(["-U", str(up_limit)] if up_limit else []),
+                "--listen", namespace.endpoint_at_home(address), *(["-U", str(up_limit)] if up_limit else []),
                 *(word for peer in peers for word in ("--peer", peer))]
 
     def download(self, case, torrent, folder, address, role="", peers=(), more=()):
