@@ -132,6 +132,22 @@ impl Bitfield {
         self.words.iter().zip(&other.words).any(|(mine, theirs)| mine & !theirs != 0)
     }
 
+    /// How many pieces are in both sets.
+    #[must_use]
+    pub fn count_common(&self, other: &Self) -> u32 {
+        self.words.iter().zip(&other.words).map(|(mine, theirs)| (mine & theirs).count_ones()).sum()
+    }
+
+    /// The pieces that are in both sets, from `first` on, in order.
+    pub fn iter_common<'a>(&'a self, other: &'a Self, first: PieceIndex) -> impl Iterator<Item = PieceIndex> + 'a {
+        let skip = first.as_usize() / 64;
+        let head = u64::MAX >> (first.0 % 64);
+        let common = self.words.iter().zip(&other.words).zip(0u32..).skip(skip);
+        common.flat_map(move |((mine, theirs), number)| {
+            pieces_in(mine & theirs & if number as usize == skip { head } else { u64::MAX }, number)
+        })
+    }
+
     /// The pieces of the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         self.words.iter().zip(0..).flat_map(|(&word, number)| pieces_in(word, number))
@@ -181,6 +197,22 @@ mod tests {
         field.insert(PieceIndex(0));
         field.insert(PieceIndex(9));
         assert_eq!(field.to_wire(), [0x80, 0x40]);
+    }
+
+    #[test]
+    fn common_pieces_of_two_sets() {
+        let (mut left, mut right) = (Bitfield::empty(200), Bitfield::empty(200));
+        for piece in (0..200).step_by(3) {
+            left.insert(PieceIndex(piece));
+        }
+        for piece in (0..200).step_by(5) {
+            right.insert(PieceIndex(piece));
+        }
+        for first in [0, 1, 15, 63, 64, 65, 127, 128, 195, 199, 300] {
+            let expected: Vec<_> = (first..200).filter(|piece| piece % 15 == 0).map(PieceIndex).collect();
+            assert_eq!(left.iter_common(&right, PieceIndex(first)).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!(left.count_common(&right), 14);
     }
 
     #[test]
