@@ -20,6 +20,7 @@ pub const DEFAULT_REQQ: u32 = 250;
 pub const MAX_CANDIDATES: usize = 3000;
 /// Peers taken from one tracker reply.
 pub const MAX_PEERS_PER_REPLY: usize = 5000;
+<<<<<<< HEAD
 /// The longest tracker reply over HTTP after decompression, in bytes; larger ones are attacks, not peers.
 pub const MAX_TRACKER_REPLY: usize = 1 << 20;
 /// The longest header of an HTTP tracker's response, in bytes.
@@ -64,3 +65,71 @@ pub const MAX_PEX_CONTACTS: usize = 200;
 pub const MAX_TRACKER_TOKENS: usize = 100_000;
 /// Peers by host name taken from one tracker reply: each costs somebody a name resolution.
 pub const MAX_NAMED_PEERS: usize = 50;
+=======
+/// Allowed-fast pieces given to a peer and kept of one (BEP 6: k).
+pub const MAX_ALLOWED_FAST: usize = 10;
+/// Suggested pieces kept of one peer; more push out the oldest.
+pub const MAX_SUGGESTED: usize = 16;
+/// Allowed-fast and suggest messages taken from one peer before it is dropped.
+pub const MAX_FAST_HINTS: u32 = 1000;
+/// Messages that bring nothing new, taken from one peer in one second before it is dropped.
+pub const MAX_IDLE_MESSAGES_PER_SECOND: u32 = 10_000;
+/// Haves of pieces known to be had, for each piece of the torrent, before the peer is dropped.
+pub const MAX_REDUNDANT_HAVES_PER_PIECE: u64 = 10;
+/// Rejects without a block between them before the peer is dropped (libtorrent's `max_rejects`).
+pub const MAX_REJECTS_IN_A_ROW: u32 = 50;
+/// Chokes within [`CHOKE_FLAP_SPAN`] that make a peer a flapper, who is trusted with one block at a time.
+pub const MAX_CHOKE_FLAPS: u32 = 10;
+/// The time over which chokes are counted.
+pub const CHOKE_FLAP_SPAN: Duration = Duration::from_secs(60);
+/// Requests that cannot be served, one after the other, before the peer is dropped.
+pub const MAX_REFUSED_REQUESTS: u32 = 300;
+/// For so long after a choke, requests that crossed it on the way are refused without being counted.
+pub const CHOKE_GRACE: Duration = Duration::from_secs(10);
+/// Requests over [`MAX_QUEUED_REQUESTS`] before the peer is dropped.
+pub const MAX_REQUESTS_OVER_QUEUE: u32 = 500;
+/// Payload that may be on its way to one peer before it is served more, in bytes: the least, for slow peers.
+pub const MIN_SERVING_BYTES: u64 = 256 * 1024;
+/// Payload that may be on its way to one peer before it is served more, in bytes: the most, for fast peers.
+pub const MAX_SERVING_BYTES: u64 = 1024 * 1024;
+/// The requests that we send to one peer at once whatever it accepts: 2 s at 10 Gbit/s is more than any queue is good for.
+pub const MAX_REQQ: u32 = 8192;
+/// How long a request may wait for its block before the block is asked of another peer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a peer may bring no useful block while another could.
+pub const PROGRESS_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the answer to a request that was taken back is waited for (BEP 6) before it is counted as lost.
+pub const TAKEN_BACK_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long we stay silent before a keep-alive (BEP 3 lets peers close after two minutes).
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
+/// How long a peer may stay silent.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(160);
+/// How long a peer with an upload slot may take no bytes before it loses the slot (P29).
+pub const SLOT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a peer that is useless both ways keeps its connection when others wait for one.
+pub const USELESS_TIMEOUT: Duration = Duration::from_secs(60);
+/// Dials under way at once for one torrent.
+pub const MAX_HALF_OPEN: usize = 40;
+/// Dials under way and connections to one address at once (P23); loopback is exempt.
+pub const MAX_DIALS_PER_ADDRESS: usize = 2;
+/// Dials per second for one torrent, after a burst of twice as many.
+pub const DIALS_PER_SECOND: u32 = 10;
+/// Dials to one address within a minute (P23); loopback is exempt.
+pub const MAX_DIALS_PER_ADDRESS_PER_MINUTE: u32 = 10;
+/// The first pause before a candidate is dialled again; it doubles with each failure.
+pub const DIAL_BACKOFF: Duration = Duration::from_secs(60);
+/// The longest pause before a candidate is dialled again.
+pub const MAX_DIAL_BACKOFF: Duration = Duration::from_secs(3600);
+/// Failures in a row after which a candidate is forgotten, unless the user named it.
+pub const MAX_DIAL_FAILURES: u32 = 3;
+/// With no connection and at most so many candidates, pauses are short: the only seeder may just be restarting.
+pub const FEW_CANDIDATES: usize = 8;
+/// The first of those short pauses; it doubles with each failure up to [`DIAL_BACKOFF`].
+pub const SHORT_DIAL_BACKOFF: Duration = Duration::from_secs(5);
+/// Records of corrupt tries kept for blame.
+pub const MAX_CORRUPT_TRIES: usize = 512;
+/// Tries of a failed piece by one peer alone that may be broken off before it is shared again.
+pub const MAX_BROKEN_PAROLES: u32 = 3;
+/// How long a failed piece waits for a peer that is no suspect before a suspect may fetch it alone.
+pub const PAROLE_PATIENCE: Duration = Duration::from_secs(5);
+>>>>>>> 51910af (swarm: exchange a torrent between peers)

@@ -2,20 +2,52 @@
 //!
 //! Invariants: `have` holds only pieces that were verified and stored; requests outstanding to a peer never pass its `reqq`;
 //! with the fast extension every request gets exactly one piece or reject (BEP 6).
+//!
+//! Each noun has its file; this one only holds them together. Inputs come in by [`dispatch`] (messages), [`greeting`]
+//! (connections), [`disk`] (answers of the disk), [`command`] (the owner) and [`timers`]; [`requests`] and [`refill`] decide
+//! who is asked for what, [`slots`] and [`choker`] who is served.
 
 mod action;
+mod allowed_fast;
+mod availability;
+mod blame;
+mod candidates;
+mod choker;
+mod command;
+mod conduct;
+mod disk;
+mod dispatch;
+mod endgame;
+mod extensions;
+mod greeting;
 mod input;
+mod outbox;
+mod partial;
+mod peer;
+mod picker;
+mod pieces;
+mod pipeline;
+mod progress;
+mod rate;
+mod refill;
+mod requests;
+mod slots;
+mod stats;
 mod status;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod uploads;
 
-pub use action::{Action, Blame, CloseReason, Event};
-pub use input::{Command, Connected, ConnectionId, DialError, DiskDone, Input, Pressure, Source};
-pub use status::{PeerStatus, SwarmStatus, Waiting};
-
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, InfoHashes, Layout};
+use riverrun_metainfo::{Bitfield, InfoHashes, Layout, WireHash};
 
+pub use self::action::{Action, Blame, CloseReason, Event};
+pub use self::input::{Command, Connected, ConnectionId, DialError, DiskDone, Input, Pressure, Source};
+pub use self::status::{PeerStatus, SwarmStatus, Waiting};
 use crate::wire::PeerId;
 
 /// What a swarm needs to know at birth.
@@ -41,51 +73,98 @@ pub struct SwarmConfig {
     pub seed: u64,
 }
 
+/// Who we are to peers, and how many of them we take.
+#[derive(Debug)]
+struct Identity {
+    info_hash: WireHash,
+    peer_id: PeerId,
+    listen_port: Option<u16>,
+    max_connections: usize,
+}
+
 /// The state of exchanging one torrent.
 #[derive(Debug)]
-pub struct Swarm {}
+pub struct Swarm {
+    identity: Identity,
+    paused: bool,
+    progress: progress::Progress,
+    peers: BTreeMap<ConnectionId, peer::Peer>,
+    requests: requests::Requests,
+    candidates: candidates::Candidates,
+    choker: choker::Choker,
+    blame: blame::Blame,
+    stats: stats::Stats,
+    timers: timers::Timers,
+    out: outbox::Outbox,
+    rng: fastrand::Rng,
+}
 
 impl Swarm {
     /// A swarm with no peers yet. It does nothing until the first input.
     #[must_use]
     pub fn new(now: Instant, config: SwarmConfig) -> Self {
-        let _ = (now, config);
-        Self {}
+        let mut rng = fastrand::Rng::with_seed(config.seed);
+        let identity = Identity {
+            info_hash: config.info_hashes.wire(),
+            peer_id: config.peer_id,
+            listen_port: config.listen_port,
+            max_connections: config.max_connections,
+        };
+        Self {
+            identity,
+            paused: false,
+            progress: progress::Progress::new(config.layout, config.have),
+            peers: BTreeMap::new(),
+            requests: requests::Requests::new(),
+            candidates: candidates::Candidates::new(now, config.private, rng.fork()),
+            choker: choker::Choker::new(config.upload_slots, rng.fork()),
+            blame: blame::Blame::default(),
+            stats: stats::Stats::new(now),
+            timers: timers::Timers::new(),
+            out: outbox::Outbox::default(),
+            rng,
+        }
     }
 
     /// Feed one input. Never blocks. What a remote did wrong comes out as an action.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        let _ = (now, input);
+        match input {
+            Input::Candidates { source, addrs } => {
+                self.candidates.add(source, addrs);
+                self.timers.dial_changed = true;
+            }
+            Input::Connected(connected) => self.connected(now, &connected),
+            Input::DialFailed { addr, error } => {
+                tracing::debug!(?error, "dial brought no connection");
+                self.candidates.dial_failed(now, addr);
+                self.timers.dial_changed = true;
+            }
+            Input::Received { connection, messages } => self.received(now, connection, messages),
+            Input::Served { connection, blocks } => self.served(now, connection, blocks),
+            Input::ServeFailed { connection, block } => self.serve_failed(now, connection, block),
+            Input::Closed { connection, reason } => self.closed(now, connection, &reason),
+            Input::Disk(done) => self.disk_done(now, done),
+            Input::Pressure(pressure) => self.pressed(pressure),
+            Input::Command(command) => self.command(now, command),
+            Input::Timeout => self.timeout(now),
+        }
+        self.settle(now);
     }
 
     /// The next thing to do; drain until `None` before the next [`handle`](Self::handle).
     pub fn poll(&mut self) -> Option<Action> {
-        None
+        self.out.pop()
     }
 
     /// When [`Input::Timeout`] is due; `None`: nothing pending.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// How things are now. Cheap enough for ten times a second.
-    #[must_use]
-    pub fn status(&self, now: Instant) -> SwarmStatus {
-        let _ = now;
-        SwarmStatus::default()
-    }
-
-    /// One line per connection, ordered by connection.
-    #[must_use]
-    pub fn peers(&self, now: Instant) -> Vec<PeerStatus> {
-        let _ = now;
-        Vec::new()
+        self.timers.next()
     }
 
     /// The pieces that are verified and stored.
     #[must_use]
     pub fn have(&self) -> &Bitfield {
-        todo!("skeleton")
+        self.progress.have()
     }
 }

@@ -1,0 +1,195 @@
+//! Who sent bad data: proved before anyone is banned.
+//!
+//! A corrupt piece of one sender convicts him. A corrupt piece of several convicts nobody: the senders of its blocks and the
+//! digests of these blocks are kept, and the piece is fetched again from one peer alone. When it is right at last, the blocks
+//! of the earlier tries are compared with it: who sent a block that differs is guilty, all others are innocent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+
+use riverrun_metainfo::PieceIndex;
+
+use crate::limits;
+use crate::swarm::ConnectionId;
+use crate::swarm::partial::{Contributor, Partial};
+
+/// The corrupt tries and the bans of a session.
+#[derive(Debug, Default)]
+pub(super) struct Blame {
+    cases: BTreeMap<PieceIndex, Case>,
+    banned: BTreeSet<IpAddr>,
+}
+
+/// All that is known of one piece that failed.
+#[derive(Debug, Default)]
+struct Case {
+    tries: Vec<Try>,
+    /// Tries by one peer alone that ended before the piece did.
+    broken_off: u32,
+}
+
+/// One corrupt copy of a piece.
+#[derive(Debug)]
+struct Try {
+    digests: Vec<u64>,
+    from: Vec<u16>,
+    contributors: Vec<Contributor>,
+}
+
+impl Blame {
+    /// Whether nothing may be had from or given to this address.
+    pub(super) fn is_banned(&self, address: IpAddr) -> bool {
+        self.banned.contains(&ban_key(address))
+    }
+
+    /// Bans an address; true if it was not.
+    pub(super) fn ban(&mut self, address: IpAddr) -> bool {
+        self.banned.insert(ban_key(address))
+    }
+
+    /// Whether a try of this piece failed, so that the next right copy needs digests.
+    pub(super) fn is_open(&self, piece: PieceIndex) -> bool {
+        self.cases.contains_key(&piece)
+    }
+
+    /// Whether the piece should be fetched from one peer alone.
+    pub(super) fn needs_parole(&self, piece: PieceIndex) -> bool {
+        self.cases.get(&piece).is_some_and(|case| case.broken_off < limits::MAX_BROKEN_PAROLES)
+    }
+
+    /// The one peer went before the piece was whole.
+    pub(super) fn parole_broken(&mut self, piece: PieceIndex) {
+        if let Some(case) = self.cases.get_mut(&piece) {
+            case.broken_off += 1;
+        }
+    }
+
+    /// Whether this connection sent blocks of a corrupt try of the piece.
+    pub(super) fn is_suspect(&self, piece: PieceIndex, connection: ConnectionId) -> bool {
+        let tries = self.cases.get(&piece).into_iter().flat_map(|case| &case.tries);
+        tries.flat_map(|failed| &failed.contributors).any(|contributor| contributor.connection == connection)
+    }
+
+    /// A piece failed its hash. Gives the address that is certainly guilty, if one is.
+    pub(super) fn corrupt(&mut self, partial: &Partial, digests: Vec<u64>) -> Option<IpAddr> {
+        let (from, contributors) = partial.senders();
+        let mut addresses = contributors.iter().map(|contributor| ban_key(contributor.address));
+        let first = addresses.next()?;
+        if addresses.all(|address| address == first) {
+            return Some(contributors[0].address);
+        }
+        let kept: usize = self.cases.values().map(|case| case.tries.len()).sum();
+        if kept < limits::MAX_CORRUPT_TRIES {
+            let case = self.cases.entry(partial.piece()).or_default();
+            case.broken_off = 0;
+            case.tries.push(Try { digests, from: from.to_vec(), contributors: contributors.to_vec() });
+        }
+        None
+    }
+
+    /// A piece is right: gives the addresses that sent other blocks in its corrupt tries.
+    pub(super) fn verified(&mut self, piece: PieceIndex, digests: Option<&[u64]>) -> Vec<IpAddr> {
+        let Some(case) = self.cases.remove(&piece) else { return Vec::new() };
+        let Some(right) = digests else { return Vec::new() };
+        let mut guilty = BTreeMap::new();
+        for failed in case.tries.iter().filter(|failed| failed.digests.len() == right.len()) {
+            for ((digest, right), from) in failed.digests.iter().zip(right).zip(&failed.from) {
+                let sender = failed.contributors.get(usize::from(*from));
+                if let (true, Some(sender)) = (digest != right, sender) {
+                    guilty.insert(ban_key(sender.address), sender.address);
+                }
+            }
+        }
+        guilty.into_values().collect()
+    }
+}
+
+/// What a ban is kept under: the address, or its /64 in IPv6, where one customer has a whole network.
+fn ban_key(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use riverrun_metainfo::{BLOCK_LENGTH, Layout};
+
+    use super::*;
+    use crate::swarm::partial::{Claim, Partials};
+    use crate::swarm::tests::birth;
+
+    fn address(number: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
+    }
+
+    /// A piece of which each block came from the sender of that number.
+    fn piece_from(senders: &[u8]) -> Partials {
+        let length = u64::from(BLOCK_LENGTH) * senders.len() as u64;
+        let layout = Layout::v1(length, [(length, false)]).expect("a small layout");
+        let mut partials = Partials::default();
+        let partial = partials.begin(&layout, PieceIndex(0), Claim::Shared, birth());
+        for (number, sender) in (0..).zip(senders) {
+            partial
+                .receive(number, Contributor { connection: ConnectionId((*sender).into()), address: address(*sender) });
+        }
+        partials
+    }
+
+    fn corrupt(blame: &mut Blame, senders: &[u8], digests: &[u64]) -> Option<IpAddr> {
+        let partials = piece_from(senders);
+        blame.corrupt(partials.get(PieceIndex(0)).expect("begun"), digests.to_vec())
+    }
+
+    #[test]
+    fn p5_a_piece_wholly_his_own_convicts_its_sender() {
+        let mut blame = Blame::default();
+        assert_eq!(corrupt(&mut blame, &[4, 4, 4], &[1, 2, 3]), Some(address(4)));
+        assert!(!blame.is_open(PieceIndex(0)));
+    }
+
+    #[test]
+    fn p6_only_the_sender_of_a_block_that_differs_is_guilty() {
+        let mut blame = Blame::default();
+        assert_eq!(corrupt(&mut blame, &[1, 2, 3, 1], &[10, 99, 30, 40]), None);
+        assert!(blame.needs_parole(PieceIndex(0)) && blame.is_suspect(PieceIndex(0), ConnectionId(3)));
+        assert!(!blame.is_suspect(PieceIndex(0), ConnectionId(4)));
+        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30, 40])), [address(2)]);
+        assert!(!blame.is_open(PieceIndex(0)));
+    }
+
+    #[test]
+    fn p6_every_corrupt_try_is_compared_and_no_digests_convict_nobody() {
+        let mut blame = Blame::default();
+        assert_eq!(corrupt(&mut blame, &[1, 2, 3], &[10, 99, 30]), None);
+        assert_eq!(corrupt(&mut blame, &[2, 1, 3], &[10, 20, 77]), None);
+        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30])), [address(2), address(3)]);
+        assert_eq!(corrupt(&mut blame, &[1, 2, 3], &[10, 99, 30]), None);
+        assert_eq!(blame.verified(PieceIndex(0), None), Vec::<IpAddr>::new());
+    }
+
+    #[test]
+    fn a_ban_holds_for_the_whole_64_of_an_ipv6_address_and_for_mapped_ipv4() {
+        let mut blame = Blame::default();
+        assert!(blame.ban("2001:db8:1:2:3:4:5:6".parse().expect("an address")));
+        assert!(blame.is_banned("2001:db8:1:2:ffff::1".parse().expect("an address")));
+        assert!(!blame.is_banned("2001:db8:1:3:3:4:5:6".parse().expect("an address")));
+        assert!(blame.ban(address(9)));
+        assert!(blame.is_banned("::ffff:10.0.0.9".parse().expect("an address")));
+        assert!(!blame.is_banned(address(8)));
+    }
+
+    #[test]
+    fn parole_is_given_up_when_it_is_broken_off_too_often() {
+        let mut blame = Blame::default();
+        corrupt(&mut blame, &[1, 2], &[1, 2]);
+        for _ in 0..limits::MAX_BROKEN_PAROLES {
+            assert!(blame.needs_parole(PieceIndex(0)));
+            blame.parole_broken(PieceIndex(0));
+        }
+        assert!(!blame.needs_parole(PieceIndex(0)) && blame.is_open(PieceIndex(0)));
+    }
+}

@@ -1,0 +1,507 @@
+//! Peers that are known but not connected, and whom to dial when.
+//!
+//! Every bound here keeps a liar among trackers and peers from using us: how many candidates are kept, how often one address
+//! is dialled, how many dials are under way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::limits;
+use crate::swarm::{ConnectionId, Source};
+
+/// All candidates of one torrent, those connected among them.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    known: BTreeMap<SocketAddr, Candidate>,
+    /// Addresses at which we met ourselves.
+    ourselves: BTreeSet<SocketAddr>,
+    private: bool,
+    dialling: usize,
+    connected: usize,
+    allowance: Allowance,
+    /// When addresses were dialled within the last minute.
+    recent: BTreeMap<IpAddr, (Instant, u32)>,
+    rng: fastrand::Rng,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Idle,
+    Dialling,
+    Connected(ConnectionId),
+}
+
+#[derive(Debug)]
+struct Candidate {
+    source: Source,
+    state: State,
+    failures: u32,
+    /// Not before this moment.
+    rests_until: Option<Instant>,
+    /// When the last try or connection ended.
+    ended: Option<Instant>,
+    /// It has everything.
+    seed: bool,
+    /// Breaks ties, so that not everyone dials the lowest address first.
+    order: u32,
+}
+
+/// A small store of dials that fills with time.
+#[derive(Debug)]
+struct Allowance {
+    dials: u32,
+    counted: Instant,
+}
+
+/// What candidates are dialled under.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Connections that may be made yet.
+    pub(super) room: usize,
+    /// Nobody is connected.
+    pub(super) alone: bool,
+    /// We have all that we want: seeds are of no use.
+    pub(super) finished: bool,
+}
+
+impl Candidates {
+    pub(super) fn new(now: Instant, private: bool, rng: fastrand::Rng) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            ourselves: BTreeSet::new(),
+            private,
+            dialling: 0,
+            connected: 0,
+            allowance: Allowance { dials: 2 * limits::DIALS_PER_SECOND, counted: now },
+            recent: BTreeMap::new(),
+            rng,
+        }
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// How many dials are under way.
+    pub(super) fn dialling(&self) -> usize {
+        self.dialling
+    }
+
+    /// How many may be dialled now or later.
+    pub(super) fn waiting(&self) -> usize {
+        self.known.len() - self.connected
+    }
+
+    /// Adds addresses that somebody named. Those that cannot be a peer's are left out, and in a private torrent those that did
+    /// not come from a tracker or the user (BEP 27).
+    pub(super) fn add(&mut self, source: Source, addrs: &[SocketAddr]) {
+        if self.private && matches!(source, Source::Dht | Source::Pex | Source::Lsd) {
+            return;
+        }
+        for addr in addrs.iter().map(canonical).filter(is_dialable) {
+            if self.ourselves.contains(&addr) {
+                continue;
+            }
+            if let Some(known) = self.known.get_mut(&addr) {
+                if source == Source::User {
+                    (known.source, known.failures, known.rests_until) = (Source::User, 0, None);
+                }
+                continue;
+            }
+            if self.known.len() >= limits::MAX_CANDIDATES && !self.make_room(source) {
+                return;
+            }
+            let order = self.rng.u32(..);
+            let state = State::Idle;
+            let new = Candidate { source, state, failures: 0, rests_until: None, ended: None, seed: false, order };
+            self.known.insert(addr, new);
+        }
+    }
+
+    /// Forgets the idle candidate that is worth least, if it is worth less than a new one from this source.
+    fn make_room(&mut self, source: Source) -> bool {
+        let idle = self.known.iter().filter(|(_, known)| known.state == State::Idle && known.source != Source::User);
+        let worst = idle.max_by_key(|(_, known)| (known.failures, rank(known.source), known.order));
+        let Some((addr, known)) = worst else { return false };
+        if known.failures == 0 && rank(known.source) <= rank(source) {
+            return false;
+        }
+        let addr = *addr;
+        self.known.remove(&addr).is_some()
+    }
+
+    /// The next address to dial now; it counts as being dialled until one of the ends below is told.
+    pub(super) fn dial(&mut self, now: Instant, terms: Terms) -> Option<SocketAddr> {
+        if !self.may_dial(now, terms) {
+            return None;
+        }
+        self.recent.retain(|_, (since, _)| now.saturating_duration_since(*since) < Duration::from_secs(60));
+        let ready = self.known.iter().filter(|(addr, known)| self.is_ready(addr, known, now, terms));
+        let best = ready.min_by_key(|(addr, known)| {
+            (known.failures, rank(known.source), addr.port() < 1024, known.ended, known.order)
+        });
+        let addr = *best?.0;
+        let known = self.known.get_mut(&addr)?;
+        known.state = State::Dialling;
+        known.rests_until = None;
+        self.dialling += 1;
+        self.allowance.dials -= 1;
+        self.recent.entry(addr.ip()).or_insert((now, 0)).1 += 1;
+        Some(addr)
+    }
+
+    fn may_dial(&mut self, now: Instant, terms: Terms) -> bool {
+        self.allowance.refill(now);
+        terms.room > 0 && self.dialling < limits::MAX_HALF_OPEN && self.allowance.dials > 0
+    }
+
+    fn is_ready(&self, addr: &SocketAddr, known: &Candidate, now: Instant, terms: Terms) -> bool {
+        let useful = known.state == State::Idle && !(known.seed && terms.finished);
+        useful && self.rests_until(known, terms).is_none_or(|until| until <= now) && self.address_may_be_dialled(*addr)
+    }
+
+    /// Until when a candidate rests. A lonely swarm with few candidates waits less: its only seeder may just be restarting.
+    fn rests_until(&self, known: &Candidate, terms: Terms) -> Option<Instant> {
+        let (Some(until), Some(ended)) = (known.rests_until, known.ended) else { return known.rests_until };
+        if !terms.alone || self.known.len() > limits::FEW_CANDIDATES {
+            return Some(until);
+        }
+        let doubled = limits::SHORT_DIAL_BACKOFF * 2u32.pow(known.failures.clamp(1, 5) - 1);
+        Some(until.min(ended + doubled.min(limits::DIAL_BACKOFF)))
+    }
+
+    /// At most two dials or connections to one address at once, and ten dials a minute, loopback excepted (P23).
+    fn address_may_be_dialled(&self, addr: SocketAddr) -> bool {
+        let ip = addr.ip();
+        if ip.is_loopback() {
+            return true;
+        }
+        if self.recent.get(&ip).is_some_and(|(_, dials)| *dials >= limits::MAX_DIALS_PER_ADDRESS_PER_MINUTE) {
+            return false;
+        }
+        let (first, last) = (SocketAddr::new(ip, 0), SocketAddr::new(ip, u16::MAX));
+        let busy = self.known.range(first..=last).filter(|(_, known)| known.state != State::Idle);
+        busy.count() < limits::MAX_DIALS_PER_ADDRESS
+    }
+
+    /// When the next dial may be due; `None`: not before something else happens.
+    pub(super) fn next_dial(&self, now: Instant, terms: Terms) -> Option<Instant> {
+        if terms.room == 0 || self.dialling >= limits::MAX_HALF_OPEN {
+            return None;
+        }
+        let idle = self.known.iter().filter(|(_, known)| known.state == State::Idle && !(known.seed && terms.finished));
+        let due = idle.map(|(addr, known)| {
+            let rested = self.rests_until(known, terms).unwrap_or(now).max(now);
+            // Held back by its address alone: looked at again soon.
+            if rested <= now && !self.address_may_be_dialled(*addr) { now + Duration::from_secs(5) } else { rested }
+        });
+        let due = due.min()?;
+        let allowed = if self.allowance.dials > 0 { now } else { self.allowance.counted + Allowance::PERIOD };
+        Some(due.max(allowed))
+    }
+
+    /// A dial brought no connection.
+    pub(super) fn dial_failed(&mut self, now: Instant, addr: SocketAddr) {
+        let addr = canonical(&addr);
+        let Some(known) = self.known.get_mut(&addr).filter(|known| known.state == State::Dialling) else { return };
+        self.dialling -= 1;
+        known.state = State::Idle;
+        self.rest(now, addr, true);
+    }
+
+    /// A dial brought a connection, or a peer told where it listens. The source that first named it is given.
+    pub(super) fn connected(&mut self, addr: SocketAddr, connection: ConnectionId, source: Source) -> Source {
+        let addr = canonical(&addr);
+        if !self.known.contains_key(&addr) {
+            self.add(source, &[addr]);
+        }
+        let Some(known) = self.known.get_mut(&addr) else { return source };
+        match known.state {
+            State::Idle => self.connected += 1,
+            State::Dialling => {
+                self.dialling -= 1;
+                self.connected += 1;
+            }
+            State::Connected(_) => {}
+        }
+        known.state = State::Connected(connection);
+        known.source
+    }
+
+    /// A connection to a candidate ended. `good` if payload was exchanged, `failed` if it counts against the candidate.
+    pub(super) fn closed(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        connection: ConnectionId,
+        good: bool,
+        failed: bool,
+    ) {
+        let addr = canonical(&addr);
+        let Some(known) = self.known.get_mut(&addr).filter(|known| known.state == State::Connected(connection)) else {
+            return;
+        };
+        known.state = State::Idle;
+        self.connected -= 1;
+        if good {
+            known.failures = 0;
+        }
+        self.rest(now, addr, failed && !good);
+    }
+
+    /// A candidate rests after a try or a connection; after too many failures it is forgotten.
+    fn rest(&mut self, now: Instant, addr: SocketAddr, failed: bool) {
+        let Some(known) = self.known.get_mut(&addr) else { return };
+        known.failures += u32::from(failed);
+        let forgotten = known.failures >= limits::MAX_DIAL_FAILURES && known.source != Source::User;
+        let doubled = limits::DIAL_BACKOFF * 2u32.pow(known.failures.clamp(1, 7) - 1);
+        known.rests_until = Some(now + doubled.min(limits::MAX_DIAL_BACKOFF));
+        known.ended = Some(now);
+        if forgotten && self.known.len() > limits::FEW_CANDIDATES {
+            self.known.remove(&addr);
+        }
+    }
+
+    /// It is ourselves who listen there.
+    pub(super) fn is_ourselves(&mut self, addr: SocketAddr) {
+        self.remove(addr);
+        self.ourselves.insert(canonical(&addr));
+    }
+
+    /// Never to be dialled again: the address is banned.
+    pub(super) fn remove(&mut self, addr: SocketAddr) {
+        let Some(known) = self.known.remove(&canonical(&addr)) else { return };
+        match known.state {
+            State::Dialling => self.dialling -= 1,
+            State::Connected(_) => self.connected -= 1,
+            State::Idle => {}
+        }
+    }
+
+    /// Removes all that `which` names.
+    pub(super) fn remove_where(&mut self, which: impl Fn(IpAddr) -> bool) {
+        let gone: Vec<_> = self.known.keys().copied().filter(|addr| which(addr.ip())).collect();
+        gone.into_iter().for_each(|addr| self.remove(addr));
+    }
+
+    /// The candidate has, or has not any more, every piece.
+    pub(super) fn set_seed(&mut self, addr: SocketAddr, seed: bool) {
+        if let Some(known) = self.known.get_mut(&canonical(&addr)) {
+            known.seed = seed;
+        }
+    }
+
+    /// All may be dialled at once again: the owner wants to go on.
+    pub(super) fn wake(&mut self) {
+        self.known.values_mut().for_each(|known| known.rests_until = None);
+    }
+}
+
+impl Allowance {
+    const PERIOD: Duration = Duration::from_millis(1000 / limits::DIALS_PER_SECOND as u64);
+
+    fn refill(&mut self, now: Instant) {
+        let periods = now.saturating_duration_since(self.counted).as_millis() / Self::PERIOD.as_millis();
+        if periods > 0 {
+            self.dials = self.dials.saturating_add(u32::try_from(periods).unwrap_or(u32::MAX));
+            self.dials = self.dials.min(2 * limits::DIALS_PER_SECOND);
+            self.counted = now;
+        }
+    }
+}
+
+/// An IPv4 address mapped into IPv6 is the same peer as the IPv4 address.
+fn canonical(addr: &SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// Whether a peer can listen there at all.
+fn is_dialable(addr: &SocketAddr) -> bool {
+    let ip = addr.ip();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || ip.octets()[0] == 0);
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+/// Which source is believed first.
+fn rank(source: Source) -> u8 {
+    match source {
+        Source::User => 0,
+        Source::Lsd | Source::Resume => 1,
+        Source::Tracker | Source::Incoming => 2,
+        Source::Dht => 3,
+        Source::Pex => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::tests::birth;
+
+    const TERMS: Terms = Terms { room: 50, alone: false, finished: false };
+
+    fn candidates(private: bool) -> Candidates {
+        Candidates::new(birth(), private, fastrand::Rng::with_seed(1))
+    }
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    fn seconds(count: u64) -> Instant {
+        birth() + Duration::from_secs(count)
+    }
+
+    #[test]
+    fn addresses_that_are_no_peers_are_left_out() {
+        let mut all = candidates(false);
+        let bad =
+            ["1.2.3.4:0", "0.0.0.0:80", "0.1.2.3:80", "224.0.0.1:80", "255.255.255.255:80", "[::]:80", "[ff02::1]:80"];
+        all.add(Source::Tracker, &bad.map(addr));
+        assert_eq!(all.len(), 0);
+        all.add(Source::Tracker, &[addr("1.2.3.4:80"), addr("[::ffff:1.2.3.4]:80"), addr("[2001:db8::1]:80")]);
+        assert_eq!(all.len(), 2, "a mapped address is the same peer");
+    }
+
+    #[test]
+    fn a_private_torrent_takes_peers_from_trackers_and_the_user_alone() {
+        let mut all = candidates(true);
+        for (source, number) in
+            [(Source::Dht, 1), (Source::Pex, 2), (Source::Lsd, 3), (Source::Tracker, 4), (Source::User, 5)]
+        {
+            all.add(source, &[addr(&format!("10.0.0.{number}:80"))]);
+        }
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn candidates_are_bounded_and_better_sources_push_out_worse_ones() {
+        let mut all = candidates(false);
+        let many = |net: u8| {
+            (0..4000u16).map(move |n| SocketAddr::from(([10, net, (n >> 8) as u8, n as u8], 80))).collect::<Vec<_>>()
+        };
+        all.add(Source::Pex, &many(1));
+        assert_eq!(all.len(), limits::MAX_CANDIDATES);
+        all.add(Source::Pex, &many(2));
+        assert!(all.known.keys().all(|addr| addr.to_string().starts_with("10.1.")));
+        all.add(Source::User, &many(3)[..10]);
+        assert_eq!(all.len(), limits::MAX_CANDIDATES);
+        assert_eq!(all.known.values().filter(|known| known.source == Source::User).count(), 10);
+    }
+
+    #[test]
+    fn p18_a_peer_that_fails_rests_60_s_then_120_s_then_is_forgotten() {
+        let mut all = candidates(false);
+        let (bad, others) =
+            (addr("10.0.0.1:80"), (2..20).map(|n| SocketAddr::from(([10, 0, 0, n], 80))).collect::<Vec<_>>());
+        all.add(Source::User, &[bad]);
+        all.known.values_mut().for_each(|known| known.source = Source::Tracker);
+        assert_eq!(all.dial(seconds(0), TERMS), Some(bad));
+        all.add(Source::Tracker, &others);
+        all.dial_failed(seconds(0), bad);
+        let dialled = |all: &mut Candidates, now| std::iter::from_fn(|| all.dial(now, TERMS)).collect::<Vec<_>>();
+        assert!(!dialled(&mut all, seconds(59)).contains(&bad));
+        assert!(dialled(&mut all, seconds(60)).contains(&bad));
+        all.dial_failed(seconds(60), bad);
+        assert!(!dialled(&mut all, seconds(179)).contains(&bad));
+        assert!(dialled(&mut all, seconds(180)).contains(&bad));
+        all.dial_failed(seconds(180), bad);
+        assert!(!all.known.contains_key(&bad));
+    }
+
+    #[test]
+    fn the_users_peer_is_never_forgotten() {
+        let mut all = candidates(false);
+        all.add(Source::User, &[addr("10.0.0.1:80")]);
+        let mut now = seconds(0);
+        for _ in 0..20 {
+            assert!(all.dial(now, TERMS).is_some());
+            all.dial_failed(now, addr("10.0.0.1:80"));
+            now = all.next_dial(now, TERMS).expect("another try");
+        }
+        assert!(now - seconds(0) <= 20 * limits::MAX_DIAL_BACKOFF);
+    }
+
+    #[test]
+    fn a_lonely_swarm_tries_its_only_seeder_again_after_5_10_and_20_s() {
+        let mut all = candidates(false);
+        let alone = Terms { alone: true, ..TERMS };
+        let seeder = addr("10.0.0.1:80");
+        all.add(Source::Tracker, &[seeder]);
+        let mut now = seconds(0);
+        let mut pauses = Vec::new();
+        for _ in 0..5 {
+            assert_eq!(all.dial(now, alone), Some(seeder));
+            all.dial_failed(now, seeder);
+            let next = all.next_dial(now, alone).expect("another try");
+            pauses.push((next - now).as_secs());
+            now = next;
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 60]);
+    }
+
+    #[test]
+    fn p23_one_address_is_dialled_twice_at_once_and_ten_times_a_minute_at_most() {
+        let mut all = candidates(false);
+        let ports: Vec<_> = (1..=100u16).map(|port| SocketAddr::from(([10, 0, 0, 1], 2000 + port))).collect();
+        all.add(Source::Pex, &ports);
+        let mut dials = 0;
+        for half_second in 0..118 {
+            let now = birth() + Duration::from_millis(half_second * 500);
+            let under_way: Vec<_> = std::iter::from_fn(|| all.dial(now, TERMS)).collect();
+            assert!(under_way.len() <= 2);
+            dials += under_way.len();
+            under_way.into_iter().for_each(|addr| all.dial_failed(now, addr));
+        }
+        assert_eq!(dials, 10);
+        let local: Vec<_> = (1..=15u16).map(|port| SocketAddr::from(([127, 0, 0, 1], 2000 + port))).collect();
+        all.add(Source::Tracker, &local);
+        assert_eq!(
+            std::iter::from_fn(|| all.dial(seconds(59), TERMS)).filter(|addr| addr.ip().is_loopback()).count(),
+            15
+        );
+    }
+
+    #[test]
+    fn p23_dials_under_way_and_per_second_are_bounded() {
+        let mut all = candidates(false);
+        let many: Vec<_> = (0..200u8).map(|n| SocketAddr::from(([10, 0, n, 1], 80))).collect();
+        all.add(Source::Tracker, &many);
+        assert_eq!(std::iter::from_fn(|| all.dial(seconds(0), TERMS)).count(), 20);
+        assert_eq!(all.next_dial(seconds(0), TERMS), Some(birth() + Duration::from_millis(100)));
+        assert_eq!(std::iter::from_fn(|| all.dial(seconds(1), TERMS)).count(), 10);
+        assert_eq!(std::iter::from_fn(|| all.dial(seconds(60), TERMS)).count(), 10, "40 under way");
+        assert_eq!(all.next_dial(seconds(60), TERMS), None);
+    }
+
+    #[test]
+    fn seeds_are_not_dialled_once_finished_and_ourselves_never_again() {
+        let mut all = candidates(false);
+        let (seed, own) = (addr("10.0.0.1:80"), addr("10.0.0.2:80"));
+        all.add(Source::Tracker, &[seed, own]);
+        all.set_seed(seed, true);
+        all.is_ourselves(own);
+        all.add(Source::Tracker, &[own]);
+        assert_eq!(all.dial(seconds(0), Terms { finished: true, ..TERMS }), None);
+        assert_eq!(all.next_dial(seconds(0), Terms { finished: true, ..TERMS }), None);
+        assert_eq!(all.dial(seconds(0), TERMS), Some(seed));
+    }
+
+    #[test]
+    fn a_closed_connection_rests_and_counts_as_failure_only_when_it_was_no_good() {
+        let mut all = candidates(false);
+        let peer = addr("10.0.0.1:80");
+        all.add(Source::Tracker, &[peer]);
+        all.dial(seconds(0), TERMS);
+        assert_eq!(all.connected(peer, ConnectionId(1), Source::Incoming), Source::Tracker);
+        assert_eq!((all.dialling(), all.waiting()), (0, 0));
+        all.closed(seconds(5), peer, ConnectionId(2), true, false);
+        assert_eq!(all.waiting(), 0, "another connection");
+        all.closed(seconds(5), peer, ConnectionId(1), true, true);
+        assert_eq!((all.waiting(), all.known[&peer].failures), (1, 0));
+        assert_eq!(all.dial(seconds(64), TERMS), None);
+        assert_eq!(all.dial(seconds(65), TERMS), Some(peer));
+    }
+}

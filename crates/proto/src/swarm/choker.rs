@@ -1,0 +1,261 @@
+//! Who may download from us.
+//!
+//! While downloading, slots go to those who give most (tit for tat); while seeding, to those who take fastest, each for a
+//! turn. Every third round one slot goes to somebody at random, so that newcomers and better partners are found (BEP 3).
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::swarm::ConnectionId;
+
+/// How often slots are given anew.
+pub(super) const ROUND: Duration = Duration::from_secs(10);
+/// Rounds between two optimistic unchokes.
+const OPTIMISTIC_ROUNDS: u32 = 3;
+/// How long a peer counts as new, and is drawn with three times the chance.
+const NEW: Duration = Duration::from_secs(60);
+/// How long a seed serves one peer while others wait.
+const TURN: Duration = Duration::from_secs(60);
+/// What a peer may take in its turn even if it takes longer than a turn: nobody is choked before his pieces are whole.
+const TURN_BYTES: u64 = 4 << 20;
+/// Slots at the beginning.
+const SLOTS: usize = 8;
+
+/// What the choker looks at in one peer that wants something.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) connection: ConnectionId,
+    pub(super) since: Instant,
+    /// It has a slot now.
+    pub(super) unchoked: bool,
+    /// Since when it has a slot or has none.
+    pub(super) turned: Instant,
+    /// Bytes it gave since the last round.
+    pub(super) gave: u64,
+    /// Bytes it took since the last round.
+    pub(super) took: u64,
+    /// Bytes it took in this turn.
+    pub(super) took_in_turn: u64,
+    /// It let our requests wait: it gets a slot by luck alone.
+    pub(super) snubs: bool,
+    /// It had a slot and took nothing for long (P29).
+    pub(super) idle: bool,
+}
+
+/// Gives the slots.
+#[derive(Debug)]
+pub(super) struct Choker {
+    fixed: Option<usize>,
+    round: u32,
+    optimistic: Option<ConnectionId>,
+    rng: fastrand::Rng,
+}
+
+impl Choker {
+    /// `fixed` is the number of slots that the owner wants; `None` leaves it to the choker.
+    pub(super) fn new(fixed: Option<usize>, rng: fastrand::Rng) -> Self {
+        Self { fixed, round: 0, optimistic: None, rng }
+    }
+
+    /// How many slots there are at this upload rate in bytes per second. With the rate grows the number that it can be shared
+    /// among without starving each.
+    pub(super) fn slots(&self, up_rate: u64) -> usize {
+        let by_rate = usize::try_from((up_rate * 6 / 10_000).isqrt()).unwrap_or(usize::MAX);
+        self.fixed.unwrap_or_else(|| by_rate.clamp(SLOTS, 200))
+    }
+
+    /// The peers that have a slot until the next round, out of those who want something.
+    pub(super) fn decide(
+        &mut self,
+        now: Instant,
+        mut peers: Vec<View>,
+        seeding: bool,
+        slots: usize,
+    ) -> BTreeSet<ConnectionId> {
+        self.round += 1;
+        if peers.len() <= slots {
+            return peers.iter().map(|peer| peer.connection).collect();
+        }
+        if self.round % OPTIMISTIC_ROUNDS == 1 || !peers.iter().any(|peer| Some(peer.connection) == self.optimistic) {
+            self.optimistic = None;
+        }
+        if seeding {
+            // Who has not had his turn out goes on, fastest first; then who waits longest.
+            peers.sort_by_key(|peer| {
+                let over = turn_is_over(now, peer);
+                let waiting = if peer.unchoked { Duration::ZERO } else { now.saturating_duration_since(peer.turned) };
+                (peer.idle, !peer.unchoked || over, over, Reverse(waiting), Reverse(peer.took), peer.connection)
+            });
+        } else {
+            peers.sort_by_key(|peer| (peer.snubs, peer.idle, Reverse(peer.gave), !peer.unchoked, peer.connection));
+        }
+        let regular = if slots > 1 { slots - 1 } else { slots };
+        let mut chosen: BTreeSet<_> = peers.iter().take(regular).map(|peer| peer.connection).collect();
+        while chosen.len() < slots {
+            let kept = self.optimistic.filter(|luck| !chosen.contains(luck));
+            let Some(luck) = kept.or_else(|| self.draw(now, &peers, &chosen)) else { break };
+            self.optimistic = Some(luck);
+            chosen.insert(luck);
+        }
+        chosen
+    }
+
+    /// Draws one of those without a slot; the new with three times the chance.
+    fn draw(&mut self, now: Instant, peers: &[View], chosen: &BTreeSet<ConnectionId>) -> Option<ConnectionId> {
+        let rest = || peers.iter().filter(|peer| !chosen.contains(&peer.connection));
+        let weight = |peer: &View| if now.saturating_duration_since(peer.since) < NEW { 3 } else { 1u32 };
+        let total: u32 = rest().map(weight).sum();
+        let mut ticket = if total > 0 { self.rng.u32(..total) } else { return None };
+        for peer in rest() {
+            match ticket.checked_sub(weight(peer)) {
+                Some(left) => ticket = left,
+                None => return Some(peer.connection),
+            }
+        }
+        None
+    }
+}
+
+fn turn_is_over(now: Instant, peer: &View) -> bool {
+    peer.unchoked && now.saturating_duration_since(peer.turned) >= TURN && peer.took_in_turn >= TURN_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::swarm::tests::birth;
+
+    fn view(number: u64) -> View {
+        View {
+            connection: ConnectionId(number),
+            since: birth(),
+            unchoked: false,
+            turned: birth(),
+            gave: 0,
+            took: 0,
+            took_in_turn: 0,
+            snubs: false,
+            idle: false,
+        }
+    }
+
+    fn later(seconds: u64) -> Instant {
+        birth() + Duration::from_secs(seconds)
+    }
+
+    fn choker() -> Choker {
+        Choker::new(None, fastrand::Rng::with_seed(7))
+    }
+
+    #[test]
+    fn slots_grow_with_the_root_of_the_rate_and_are_fixed_on_demand() {
+        assert_eq!(
+            [0, 100_000, 1_000_000, 10_000_000, 100_000_000].map(|rate| choker().slots(rate)),
+            [8, 8, 24, 77, 200]
+        );
+        assert_eq!(Choker::new(Some(3), fastrand::Rng::with_seed(1)).slots(100_000_000), 3);
+    }
+
+    #[test]
+    fn a_leecher_unchokes_those_who_give_most_and_one_by_luck() {
+        let peers: Vec<_> = (0..20).map(|number| View { gave: number * 1000, ..view(number) }).collect();
+        let chosen = choker().decide(later(100), peers, false, 5);
+        assert_eq!(chosen.len(), 5);
+        assert!((16..20).all(|number| chosen.contains(&ConnectionId(number))));
+    }
+
+    #[test]
+    fn one_who_snubs_us_gets_no_slot_but_by_luck() {
+        let mut peers: Vec<_> = (0..20).map(|number| View { gave: number * 1000, ..view(number) }).collect();
+        peers[19].snubs = true;
+        let mut choker = choker();
+        let by_luck =
+            (0..40).filter(|_| choker.decide(later(100), peers.clone(), false, 5).contains(&ConnectionId(19)));
+        assert!(by_luck.count() < 20);
+    }
+
+    #[test]
+    fn the_optimistic_slot_stays_30_s_and_then_moves() {
+        let peers: Vec<_> = (0..40).map(|number| View { gave: number * 1000, ..view(number) }).collect();
+        let mut choker = choker();
+        let lucky: Vec<_> =
+            (0..30).map(|_| *choker.decide(later(100), peers.clone(), false, 4).first().expect("four")).collect();
+        assert!(lucky.chunks(3).all(|three| three.iter().all(|luck| *luck == three[0])), "{lucky:?}");
+        assert!(lucky.iter().collect::<BTreeSet<_>>().len() > 5, "{lucky:?}");
+    }
+
+    #[test]
+    fn new_peers_are_drawn_three_times_as_often() {
+        let (mut fresh, rounds) = (0u32, 3000);
+        let peers: Vec<_> =
+            (0..20).map(|n| View { since: if n < 10 { later(90) } else { birth() }, ..view(n) }).collect();
+        let mut choker = choker();
+        for _ in 0..rounds {
+            let luck = choker.draw(later(100), &peers, &BTreeSet::new()).expect("somebody");
+            fresh += u32::from(luck.0 < 10);
+        }
+        assert!((rounds * 70 / 100..rounds * 80 / 100).contains(&fresh), "{fresh}");
+    }
+
+    #[test]
+    fn p29_one_who_takes_nothing_gives_up_its_slot() {
+        let mut peers: Vec<_> =
+            (0..10).map(|number| View { unchoked: number < 4, took: 1000, ..view(number) }).collect();
+        (peers[0].idle, peers[0].took) = (true, 0);
+        let mut choker = choker();
+        let kept = (0..30).filter(|_| choker.decide(later(100), peers.clone(), true, 4).contains(&ConnectionId(0)));
+        assert!(kept.count() <= 6, "by luck alone");
+    }
+
+    proptest! {
+        #[test]
+        fn slots_are_used_and_never_passed(
+            seed: u64,
+            slots in 0usize..12,
+            seeding: bool,
+            peers in proptest::collection::vec((any::<bool>(), 0u64..50, 0u64..50, any::<bool>(), 0u64..200), 0..30),
+        ) {
+            let mut choker = Choker::new(None, fastrand::Rng::with_seed(seed));
+            let views: Vec<_> = (0..).zip(&peers).map(|(number, (unchoked, gave, took, snubs, age))| View {
+                unchoked: *unchoked, gave: *gave, took: *took, snubs: *snubs, turned: later(200 - age), ..view(number)
+            }).collect();
+            for round in 0..4 {
+                let chosen = choker.decide(later(200 + round * 10), views.clone(), seeding, slots);
+                prop_assert_eq!(chosen.len(), slots.min(peers.len()));
+                prop_assert!(chosen.iter().all(|id| id.0 < peers.len() as u64));
+                if !seeding && slots > 1 && peers.len() > slots {
+                    // The naive oracle: the best givers that do not snub us.
+                    let mut best: Vec<_> = views.iter().filter(|view| !view.snubs).collect();
+                    best.sort_by_key(|view| Reverse(view.gave));
+                    if let Some(last) = best.get(slots - 2) {
+                        prop_assert!(views.iter().filter(|view| !view.snubs && view.gave > last.gave).all(|view| chosen.contains(&view.connection)));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_seed_serves_everyone_in_turn(seed: u64, count in 5usize..20, slots in 2usize..5) {
+            let mut choker = Choker::new(None, fastrand::Rng::with_seed(seed));
+            let mut views: Vec<_> = (0..count as u64).map(view).collect();
+            let mut served = BTreeSet::new();
+            for round in 1..=(count as u64 * 10) {
+                let now = later(round * 10);
+                let chosen = choker.decide(now, views.clone(), true, slots);
+                for view in &mut views {
+                    let has = chosen.contains(&view.connection);
+                    if has != view.unchoked {
+                        (view.unchoked, view.turned, view.took_in_turn) = (has, now, 0);
+                    }
+                    view.took = if has { 2_000_000 } else { 0 };
+                    view.took_in_turn += view.took;
+                }
+                served.extend(chosen);
+            }
+            prop_assert_eq!(served.len(), count);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the owner of the torrent wants.
+
+use std::time::Instant;
+
+use riverrun_metainfo::{Bitfield, PieceIndex};
+
+use crate::swarm::{CloseReason, Command, ConnectionId, Swarm};
+use crate::wire::Message;
+
+impl Swarm {
+    pub(super) fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Pause => self.pause(now),
+            Command::Resume => self.resume(now),
+            Command::SetMaxConnections(most) => self.set_max_connections(now, most),
+            Command::SetWanted(wanted) => self.set_wanted(now, wanted),
+            Command::SetSequential(sequential) => self.requests.sequential = sequential,
+            Command::Forget(pieces) => self.forget(now, &pieces),
+        }
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.paused = true;
+        let all: Vec<ConnectionId> = self.peers.keys().copied().collect();
+        all.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Stopped));
+        self.timers.dial_changed = true;
+    }
+
+    fn resume(&mut self, now: Instant) {
+        self.paused = false;
+        self.stats.came = now;
+        self.candidates.wake();
+        self.timers.dial_changed = true;
+    }
+
+    /// The youngest connections go first when there are too many.
+    fn set_max_connections(&mut self, now: Instant, most: usize) {
+        self.identity.max_connections = most;
+        let mut order: Vec<_> =
+            self.peers.values().map(|peer| (!peer.is_useless(), peer.who.since, peer.who.connection)).collect();
+        order.sort_unstable_by_key(|(useful, since, connection)| (*useful, std::cmp::Reverse((*since, *connection))));
+        let excess = self.peers.len().saturating_sub(most);
+        order.into_iter().take(excess).for_each(|(.., connection)| self.close(now, connection, CloseReason::TooMany));
+        self.timers.dial_changed = true;
+    }
+
+    fn set_wanted(&mut self, now: Instant, wanted: Bitfield) {
+        let finished = self.progress.is_finished();
+        self.progress.set_wanted(wanted);
+        self.needs_changed(now, finished);
+    }
+
+    fn forget(&mut self, now: Instant, pieces: &[PieceIndex]) {
+        let finished = self.progress.is_finished();
+        for piece in pieces {
+            if self.progress.forget(*piece) {
+                self.lose(*piece);
+            }
+        }
+        self.needs_changed(now, finished);
+    }
+
+    /// A piece is not had any more: peers are told (BEP 54), what waits for it is rejected.
+    fn lose(&mut self, piece: PieceIndex) {
+        for (connection, peer) in &mut self.peers {
+            if let Some(id) = peer.extensions.dont_have {
+                let payload = piece.0.to_be_bytes().to_vec().into();
+                self.out.send(*connection, Message::Extended { id, payload });
+            }
+            let fast = peer.who.fast;
+            peer.up.queue.take_where(
+                |block| block.piece == piece,
+                |block| {
+                    if fast {
+                        self.out.send(*connection, Message::Reject(block));
+                    }
+                },
+            );
+        }
+    }
+
+    /// What is needed changed as a whole: requests, interest and who is of use are worked out anew.
+    fn needs_changed(&mut self, now: Instant, finished: bool) {
+        let needed = self.progress.needed();
+        for piece in self.requests.partials.pieces() {
+            if !needed.has(piece) {
+                self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
+            }
+        }
+        self.requests.needs_changed(needed);
+        for connection in self.peers.keys().copied().collect::<Vec<_>>() {
+            if let Some(peer) = self.peers.get_mut(&connection) {
+                peer.down.useful = peer.pieces.count_common(self.progress.needed());
+                self.update_interest(now, connection);
+            }
+        }
+        if !self.peers.is_empty() {
+            self.requests.awake(&self.progress, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
+        }
+        match (finished, self.progress.is_finished()) {
+            (false, true) => self.finished(now),
+            (true, false) => {
+                self.stats.came = now;
+                self.tell_upload_only(false);
+            }
+            _ => {}
+        }
+        self.timers.tick_by(now + Self::TICK);
+        self.timers.dial_changed = true;
+    }
+}

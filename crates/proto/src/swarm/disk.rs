@@ -1,0 +1,133 @@
+//! What the disk and the upload side report, and what follows from it.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use riverrun_metainfo::{Block, PieceIndex};
+
+use crate::swarm::{CloseReason, ConnectionId, DiskDone, Event, Pressure, Swarm, extensions};
+use crate::wire::Message;
+
+impl Swarm {
+    pub(super) fn disk_done(&mut self, now: Instant, done: DiskDone) {
+        match done {
+            DiskDone::Verified { piece, digests } => self.verified(now, piece, digests.as_deref()),
+            DiskDone::Corrupt { piece, digests } => self.corrupt(now, piece, digests),
+            DiskDone::Lost { piece } => self.lost(now, piece),
+        }
+    }
+
+    /// A piece is right and stored.
+    fn verified(&mut self, now: Instant, piece: PieceIndex, digests: Option<&[u64]>) {
+        if piece.0 >= self.progress.layout().piece_count() {
+            return;
+        }
+        let guilty = self.blame.verified(piece, digests);
+        if self.requests.partial(piece).is_some_and(|partial| !partial.is_verifying()) {
+            self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
+        }
+        self.requests.verified(piece);
+        let needed = self.progress.needed().has(piece);
+        if self.progress.verified(piece) {
+            self.out.event(Event::PieceDone(piece));
+            self.tell_have(now, piece, needed);
+            if needed && self.progress.is_finished() {
+                self.finished(now);
+            }
+        }
+        guilty.into_iter().for_each(|address| self.ban(now, address));
+    }
+
+    /// Tells every peer that lacks the piece; the others have one piece less that we need.
+    fn tell_have(&mut self, now: Instant, piece: PieceIndex, needed: bool) {
+        for (connection, peer) in &mut self.peers {
+            if !peer.pieces.has(piece) {
+                peer.spoke = now;
+                self.out.send(*connection, Message::Have(piece));
+            } else if needed {
+                peer.down.useful -= 1;
+                if peer.down.useful == 0 {
+                    (peer.down.interested, peer.spoke) = (false, now);
+                    self.out.send(*connection, Message::NotInterested);
+                }
+            }
+        }
+    }
+
+    /// Every wanted piece is here.
+    pub(super) fn finished(&mut self, now: Instant) {
+        self.out.event(Event::Finished);
+        self.requests.sleep();
+        self.tell_upload_only(true);
+        let seeds: Vec<_> = self.peers.keys().copied().collect();
+        seeds.into_iter().for_each(|connection| self.close_if_useless(now, connection));
+    }
+
+    /// Tells peers of the extension protocol whether we download (BEP 21).
+    pub(super) fn tell_upload_only(&mut self, upload_only: bool) {
+        for (connection, peer) in &self.peers {
+            if peer.extensions.spoken {
+                let payload = extensions::hello(self.identity.listen_port, upload_only);
+                self.out.send(*connection, Message::Extended { id: 0, payload });
+            }
+        }
+    }
+
+    /// A piece failed its hash.
+    fn corrupt(&mut self, now: Instant, piece: PieceIndex, digests: Vec<u64>) {
+        let Some(partial) = self.requests.partial(piece).filter(|partial| partial.is_verifying()) else { return };
+        self.stats.corrupt_bytes += partial.received_bytes();
+        self.out.event(Event::PieceCorrupt(piece));
+        let guilty = self.blame.corrupt(partial, digests);
+        self.requests.again(piece, &self.progress, &self.blame, now);
+        guilty.into_iter().for_each(|address| self.ban(now, address));
+    }
+
+    /// All that was received of a piece is lost.
+    fn lost(&mut self, now: Instant, piece: PieceIndex) {
+        if self.requests.partial(piece).is_some() {
+            self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
+            self.requests.again(piece, &self.progress, &self.blame, now);
+        }
+    }
+
+    /// An address was proved to send bad data.
+    fn ban(&mut self, now: Instant, address: IpAddr) {
+        if !self.blame.ban(address) {
+            return;
+        }
+        self.out.event(Event::Banned(address));
+        let banned = self.peers.values().filter(|peer| self.blame.is_banned(peer.who.addr.ip()));
+        let banned: Vec<_> = banned.map(|peer| peer.who.connection).collect();
+        banned.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Banned));
+        self.candidates.remove_where(|address| self.blame.is_banned(address));
+    }
+
+    /// Blocks have left for the socket of a peer.
+    pub(super) fn served(&mut self, now: Instant, connection: ConnectionId, blocks: &[Block]) {
+        let bytes = blocks.iter().map(|block| u64::from(block.length)).sum();
+        self.stats.up.add(now, bytes);
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        peer.up.rate.add(now, bytes);
+        (peer.up.took, peer.spoke) = (now, now);
+        peer.up.thief = false;
+        blocks.iter().for_each(|block| peer.up.queue.done(*block));
+        peer.up.queue.serve(connection, peer.up.rate.per_second(now), &mut self.out);
+    }
+
+    /// A block could not be read: with the fast extension its request is answered all the same (BEP 6).
+    pub(super) fn serve_failed(&mut self, now: Instant, connection: ConnectionId, block: Block) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        peer.up.queue.done(block);
+        if peer.who.fast {
+            self.out.send(connection, Message::Reject(block));
+        }
+        peer.up.queue.serve(connection, peer.up.rate.per_second(now), &mut self.out);
+    }
+
+    /// The room for what comes changed.
+    pub(super) fn pressed(&mut self, pressure: Pressure) {
+        self.requests.freed |= pressure < self.requests.pressure;
+        self.requests.pressure = pressure;
+    }
+}

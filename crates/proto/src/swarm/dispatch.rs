@@ -1,0 +1,347 @@
+//! What each message of a peer means. One batch is what one read of the socket brought.
+
+use std::time::Instant;
+
+use riverrun_metainfo::{Bitfield, Block, PieceIndex};
+
+use crate::limits;
+use crate::swarm::conduct::Breach;
+use crate::swarm::extensions;
+use crate::swarm::pieces::PeerPieces;
+use crate::swarm::requests::Use;
+use crate::swarm::{CloseReason, ConnectionId, Event, Swarm};
+use crate::wire::Message;
+
+impl Swarm {
+    /// The messages of one read, in order. A breach ends the connection and the batch.
+    pub(super) fn received(&mut self, now: Instant, connection: ConnectionId, messages: &[Message]) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        peer.heard = now;
+        let mut nth = 0;
+        while let Some(message) = messages.get(nth) {
+            let result = match message {
+                Message::Piece(_) => self.blocks(now, connection, messages, &mut nth),
+                Message::Request(_) => self.requests_of(now, connection, messages, &mut nth),
+                other => {
+                    nth += 1;
+                    self.message(now, connection, other)
+                }
+            };
+            if let Err(breach) = result {
+                self.close(now, connection, CloseReason::Breach(breach));
+                return;
+            }
+        }
+        self.refill(now, connection);
+    }
+
+    /// A run of blocks: the hot path of a download.
+    fn blocks(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        messages: &[Message],
+        nth: &mut usize,
+    ) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.conduct.spoken = true;
+        let (mut blocks, mut stored, mut wasted) = (0, 0, 0);
+        let mut result = Ok(());
+        while let Some(Message::Piece(block)) = messages.get(*nth) {
+            match self.requests.received(peer, *block, *nth, &self.progress, &self.blame, &mut self.out) {
+                Ok(Use::Stored) => {
+                    blocks += 1;
+                    stored += u64::from(block.length);
+                }
+                Ok(Use::Wasted) => wasted += u64::from(block.length),
+                Err(breach) => {
+                    wasted += u64::from(block.length);
+                    result = Err(breach);
+                    break;
+                }
+            }
+            *nth += 1;
+        }
+        peer.down.rate.add(now, stored + wasted);
+        self.stats.down.add(now, stored + wasted);
+        self.stats.wasted_bytes += wasted;
+        if blocks > 0 {
+            peer.down.window.received(now, blocks, stored, peer.extensions.reqq.min(limits::MAX_REQQ));
+            peer.down.progress = now;
+            peer.down.snubbed = false;
+            peer.conduct.block();
+            self.stats.came = now;
+            self.timers.progress();
+        }
+        result
+    }
+
+    /// A run of requests: the hot path of an upload.
+    fn requests_of(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        messages: &[Message],
+        nth: &mut usize,
+    ) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.conduct.spoken = true;
+        if peer.up.queue.is_idle() {
+            peer.up.took = now;
+        }
+        while let Some(Message::Request(block)) = messages.get(*nth) {
+            *nth += 1;
+            if block.length > limits::MAX_REQUEST_LENGTH {
+                return Err("request of more than 128 KiB");
+            }
+            let exists = self.progress.layout().contains(*block);
+            let had = exists && self.progress.have().has(block.piece);
+            let allowed = !peer.up.choking || peer.may_ask_choked(block.piece);
+            if had && allowed && !peer.up.queue.is_full() {
+                peer.up.queue.push(*block);
+                peer.conduct.served_request();
+                continue;
+            }
+            if peer.who.fast {
+                self.out.send(connection, Message::Reject(*block));
+            }
+            if had && allowed {
+                peer.conduct.request_over_queue()?;
+            } else if allowed || now.saturating_duration_since(peer.up.turned) >= limits::CHOKE_GRACE {
+                peer.conduct.refused_request()?;
+            }
+        }
+        peer.up.queue.serve(connection, peer.up.rate.per_second(now), &mut self.out);
+        Ok(())
+    }
+
+    /// Any other message.
+    fn message(&mut self, now: Instant, connection: ConnectionId, message: &Message) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        // Some clients send their extended handshake or port before the bitfield; anything else makes a bitfield late.
+        let opening = matches!(message, Message::KeepAlive | Message::Extended { .. } | Message::Port(_));
+        let late = peer.conduct.spoken;
+        peer.conduct.spoken |= !opening;
+        let fast = peer.who.fast;
+        match message {
+            Message::KeepAlive | Message::Port(_) => peer.conduct.idle_message(now),
+            Message::Choke => self.choked(now, connection),
+            Message::Unchoke => self.unchoked(now, connection),
+            Message::Interested => self.interested(now, connection),
+            Message::NotInterested => self.not_interested(now, connection),
+            Message::Have(piece) => self.one_more(now, connection, *piece),
+            Message::Bitfield(bytes) if !late => self.bitfield(now, connection, bytes),
+            Message::HaveAll if fast && !late => self.has_pieces(now, connection, PeerPieces::all),
+            Message::HaveNone if fast && !late => self.has_pieces(now, connection, PeerPieces::none),
+            Message::Bitfield(_) | Message::HaveAll | Message::HaveNone if late => Err("bitfield after other messages"),
+            Message::Cancel(block) => self.cancel(now, connection, *block),
+            Message::Reject(block) if fast => self.requests.rejected(peer, *block),
+            Message::Suggest(piece) if fast => self.suggested(connection, *piece),
+            Message::AllowedFast(piece) if fast => self.allowed_fast(connection, *piece),
+            Message::HaveAll
+            | Message::HaveNone
+            | Message::Reject(_)
+            | Message::Suggest(_)
+            | Message::AllowedFast(_) => Err("message of the fast extension, which was not agreed on"),
+            Message::Extended { id, payload } => self.extended(now, connection, *id, payload),
+            // We serve no hashes yet; whoever asks for some is told so (BEP 52).
+            Message::HashRequest(range) => {
+                self.out.send(connection, Message::HashReject(range.clone()));
+                peer.conduct.idle_message(now)
+            }
+            Message::Hashes(_) => Err("hashes that were not asked for"),
+            Message::HashReject(_) => peer.conduct.idle_message(now),
+            Message::Bitfield(_) | Message::Piece(_) | Message::Request(_) => Ok(()),
+        }
+    }
+
+    fn choked(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        if std::mem::replace(&mut peer.down.choked, true) {
+            return peer.conduct.idle_message(now);
+        }
+        if peer.conduct.choke(now) {
+            tracing::debug!(connection = connection.0, "flaps its choke");
+        }
+        self.requests.choked(peer, &self.progress, &mut self.blame, now);
+        Ok(())
+    }
+
+    fn unchoked(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        if !std::mem::replace(&mut peer.down.choked, false) {
+            return peer.conduct.idle_message(now);
+        }
+        Ok(())
+    }
+
+    fn interested(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.up.interested = true;
+        if std::mem::take(&mut peer.up.stranger) {
+            self.out.event(Event::Downloader(peer.who.addr));
+        }
+        peer.conduct.idle_message(now)?;
+        self.grant_slots(now);
+        Ok(())
+    }
+
+    fn not_interested(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.up.interested = false;
+        peer.conduct.idle_message(now)?;
+        self.grant_slots(now);
+        Ok(())
+    }
+
+    fn one_more(&mut self, now: Instant, connection: ConnectionId, piece: PieceIndex) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        let total = self.progress.layout().piece_count();
+        if piece.0 >= total {
+            return Err("have of a piece that does not exist");
+        }
+        if !peer.pieces.insert(piece) {
+            peer.conduct.redundant_have(total)?;
+            return peer.conduct.idle_message(now);
+        }
+        if let Some(picker) = &mut self.requests.picker {
+            picker.availability().increase(piece);
+            if peer.pieces.is_all() {
+                picker.availability().became_seed();
+            }
+        }
+        peer.down.useful += u32::from(self.progress.needed().has(piece));
+        self.update_interest(now, connection);
+        self.close_if_useless(now, connection);
+        Ok(())
+    }
+
+    fn bitfield(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8]) -> Result<(), Breach> {
+        match Bitfield::from_wire(bytes, self.progress.layout().piece_count()) {
+            Ok(bits) => self.has_pieces(now, connection, |_| PeerPieces::of(bits)),
+            Err(_) => Err("bitfield of another length or with spare bits"),
+        }
+    }
+
+    /// The first word of a peer on what it has.
+    fn has_pieces(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        pieces: impl FnOnce(u32) -> PeerPieces,
+    ) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.pieces = pieces(self.progress.layout().piece_count());
+        peer.down.useful = peer.pieces.count_common(self.progress.needed());
+        if let Some(picker) = &mut self.requests.picker {
+            picker.availability().add_peer(&peer.pieces);
+        }
+        self.update_interest(now, connection);
+        self.allow_fast(connection);
+        self.close_if_useless(now, connection);
+        Ok(())
+    }
+
+    fn cancel(&mut self, now: Instant, connection: ConnectionId, block: Block) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        if peer.up.queue.cancel(block) && peer.who.fast {
+            self.out.send(connection, Message::Reject(block));
+        }
+        peer.conduct.idle_message(now)
+    }
+
+    fn suggested(&mut self, connection: ConnectionId, piece: PieceIndex) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.conduct.fast_hint()?;
+        let suggested = &mut peer.down.suggested;
+        if self.progress.needed().has(piece) && !suggested.contains(&piece) {
+            if suggested.len() == limits::MAX_SUGGESTED {
+                suggested.remove(0);
+            }
+            suggested.push(piece);
+        }
+        Ok(())
+    }
+
+    fn allowed_fast(&mut self, connection: ConnectionId, piece: PieceIndex) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        peer.conduct.fast_hint()?;
+        let allowed = &mut peer.down.allowed_fast;
+        let exists = piece.0 < self.progress.layout().piece_count();
+        if exists && allowed.len() < limits::MAX_ALLOWED_FAST && !allowed.contains(&piece) {
+            allowed.push(piece);
+        }
+        Ok(())
+    }
+
+    fn extended(&mut self, now: Instant, connection: ConnectionId, id: u8, payload: &[u8]) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        match id {
+            0 => {
+                peer.extensions.read(payload);
+                let port = peer.extensions.port.filter(|_| peer.who.listens.is_none());
+                if let Some(port) = port {
+                    self.learned_port(connection, port);
+                }
+            }
+            extensions::OUR_DONT_HAVE => {
+                let index = payload.try_into().map(u32::from_be_bytes).map_err(|_| "dont-have of another length")?;
+                return self.dont_have(now, connection, PieceIndex(index));
+            }
+            _ => {}
+        }
+        self.peers.get_mut(&connection).map_or(Ok(()), |peer| peer.conduct.idle_message(now))
+    }
+
+    /// A peer that dialled us told where it listens: it can be dialled in its turn later.
+    fn learned_port(&mut self, connection: ConnectionId, port: u16) {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|_| port != 0) else { return };
+        let mut addr = peer.who.addr;
+        addr.set_port(port);
+        peer.who.listens = Some(addr);
+        peer.who.source = self.candidates.connected(addr, connection, peer.who.source);
+    }
+
+    /// A peer lost a piece (BEP 54).
+    fn dont_have(&mut self, now: Instant, connection: ConnectionId, piece: PieceIndex) -> Result<(), Breach> {
+        let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
+        if piece.0 >= self.progress.layout().piece_count() {
+            return Err("dont-have of a piece that does not exist");
+        }
+        let was_seed = peer.pieces.is_all();
+        if !peer.pieces.remove(piece) {
+            return peer.conduct.idle_message(now);
+        }
+        if let Some(picker) = &mut self.requests.picker {
+            match was_seed {
+                true => picker.availability().seed_lost(piece),
+                false => picker.availability().decrease(piece),
+            }
+        }
+        peer.down.useful -= u32::from(self.progress.needed().has(piece));
+        if !peer.who.fast {
+            self.requests.give_up(peer, |asked| asked.piece == piece, None);
+        }
+        self.update_interest(now, connection);
+        Ok(())
+    }
+
+    /// Tells the peer whether it has anything that we need, when that changed.
+    pub(super) fn update_interest(&mut self, now: Instant, connection: ConnectionId) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        let wants = peer.down.useful > 0;
+        if wants != peer.down.interested {
+            peer.down.interested = wants;
+            peer.spoke = now;
+            self.out.send(connection, if wants { Message::Interested } else { Message::NotInterested });
+        }
+    }
+
+    /// Two that have everything part.
+    pub(super) fn close_if_useless(&mut self, now: Instant, connection: ConnectionId) {
+        let seed = self.peers.get(&connection).is_some_and(|peer| peer.pieces.is_all());
+        if seed && self.progress.is_complete() {
+            self.close(now, connection, CloseReason::NothingToExchange);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The first and the last moment of a connection: whether a peer is let in, what is said first, what its end leaves behind.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::limits;
+use crate::swarm::peer::Peer;
+use crate::swarm::{Blame, CloseReason, Connected, ConnectionId, Source, Swarm, allowed_fast, extensions};
+use crate::wire::Message;
+
+/// Two connections between the same peers begun within this time are taken for both having dialled at once.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// A connection that was silent for so long is not held against a new one from the same peer.
+const STALE: Duration = Duration::from_secs(60);
+
+impl Swarm {
+    /// A connection is ready: it is refused, or greeted with what we have.
+    pub(super) fn connected(&mut self, now: Instant, connected: &Connected) {
+        if let Some(reason) = self.refusal(now, connected) {
+            self.turn_away(now, connected, reason);
+            return;
+        }
+        let mut source = Source::Incoming;
+        if !connected.incoming {
+            source = self.candidates.connected(connected.addr, connected.connection, Source::Tracker);
+        }
+        let fast = connected.handshake.reserved.fast();
+        let mut peer = Peer::new(now, connected, source, fast, self.progress.layout().piece_count());
+        peer.extensions.spoken = connected.handshake.reserved.extended();
+        self.greet(&peer);
+        self.peers.insert(connected.connection, peer);
+        self.requests.awake(&self.progress, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
+        self.timers.tick_by(now + Self::TICK);
+        self.timers.dial_changed = true;
+    }
+
+    /// Why this connection may not stay, if so. A connection that has to give way to it is closed.
+    fn refusal(&mut self, now: Instant, new: &Connected) -> Option<CloseReason> {
+        if self.paused {
+            return Some(CloseReason::Stopped);
+        }
+        if new.handshake.peer_id == self.identity.peer_id {
+            return Some(CloseReason::Myself);
+        }
+        if self.blame.is_banned(new.addr.ip()) {
+            return Some(CloseReason::Banned);
+        }
+        let twin = self
+            .peers
+            .values()
+            .find(|peer| peer.who.peer_id == new.handshake.peer_id || peer.who.addr == new.addr)
+            .map(|peer| (peer.who.connection, self.keeps(now, peer, new)));
+        match twin {
+            Some((_, true)) => return Some(CloseReason::Duplicate),
+            Some((old, false)) => self.close(now, old, CloseReason::Duplicate),
+            None => {}
+        }
+        if self.peers.len() < self.identity.max_connections {
+            return None;
+        }
+        let age = |peer: &Peer| now.saturating_duration_since(peer.who.since);
+        let useless = self.peers.values().filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
+        let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else {
+            return Some(CloseReason::TooMany);
+        };
+        self.close(now, victim, CloseReason::TooMany);
+        None
+    }
+
+    /// Which of two connections to one peer stays. Both sides decide alike: of two dialled at once that one which the peer
+    /// with the higher id dialled, else the older.
+    fn keeps(&self, now: Instant, old: &Peer, new: &Connected) -> bool {
+        let since = |moment| now.saturating_duration_since(moment);
+        if old.who.incoming != new.incoming && since(old.who.since) < AT_ONCE {
+            let ours_stays = self.identity.peer_id > new.handshake.peer_id;
+            return old.who.incoming != ours_stays;
+        }
+        since(old.heard) < STALE
+    }
+
+    fn turn_away(&mut self, now: Instant, connected: &Connected, reason: CloseReason) {
+        let Connected { connection, addr, incoming, .. } = *connected;
+        if !incoming {
+            self.candidates.connected(addr, connection, Source::Tracker);
+            match reason {
+                CloseReason::Myself => self.candidates.is_ourselves(addr),
+                CloseReason::Banned => self.candidates.remove(addr),
+                CloseReason::Duplicate => {
+                    let id = connected.handshake.peer_id;
+                    let twin = self.peers.values_mut().find(|peer| peer.who.peer_id == id);
+                    if let Some(twin) = twin {
+                        twin.who.listens = Some(addr);
+                        self.candidates.connected(addr, twin.who.connection, Source::Tracker);
+                    } else {
+                        self.candidates.closed(now, addr, connection, false, false);
+                    }
+                }
+                _ => self.candidates.closed(now, addr, connection, false, false),
+            }
+            self.timers.dial_changed = true;
+        }
+        self.out.close(connection, reason);
+    }
+
+    /// The first messages: what we have (BEP 6: exactly one of three; BEP 3: a bitfield unless it is empty), then the
+    /// extended handshake (BEP 10).
+    fn greet(&mut self, peer: &Peer) {
+        let connection = peer.who.connection;
+        let have = self.progress.have();
+        let first = match (peer.who.fast, self.progress.have_pieces()) {
+            (true, 0) => Some(Message::HaveNone),
+            (false, 0) => None,
+            (true, _) if self.progress.is_complete() => Some(Message::HaveAll),
+            _ => Some(Message::Bitfield(Bytes::from(have.to_wire()))),
+        };
+        first.into_iter().for_each(|message| self.out.send(connection, message));
+        if peer.extensions.spoken {
+            let payload = extensions::hello(self.identity.listen_port, self.progress.is_finished());
+            self.out.send(connection, Message::Extended { id: 0, payload });
+        }
+    }
+
+    /// A peer that is far behind gets pieces that it may ask for while choked (BEP 6), of those that we have.
+    pub(super) fn allow_fast(&mut self, connection: ConnectionId) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        let behind = (peer.pieces.count() as usize) < limits::MAX_ALLOWED_FAST;
+        let Some(ip) = allowed_fast::ipv4(peer.who.addr.ip()).filter(|_| peer.who.fast && behind) else { return };
+        let pieces = self.progress.layout().piece_count();
+        let set = allowed_fast::allowed_fast(ip, self.identity.info_hash, pieces, limits::MAX_ALLOWED_FAST);
+        let had = set.into_iter().filter(|piece| self.progress.have().has(*piece) && !peer.pieces.has(*piece));
+        peer.up.allowed_fast = had.collect();
+        for piece in &peer.up.allowed_fast {
+            self.out.send(connection, Message::AllowedFast(*piece));
+        }
+    }
+
+    /// Ends a connection.
+    pub(super) fn close(&mut self, now: Instant, connection: ConnectionId, reason: CloseReason) {
+        if self.peers.contains_key(&connection) {
+            self.out.close(connection, reason.clone());
+            self.closed(now, connection, &reason);
+        }
+    }
+
+    /// A connection has ended, or will at once: all that hung on it is given back.
+    pub(super) fn closed(&mut self, now: Instant, connection: ConnectionId, reason: &CloseReason) {
+        let Some(mut peer) = self.peers.remove(&connection) else { return };
+        tracing::debug!(connection = connection.0, ?reason, "connection ends");
+        self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);
+        if let Some(picker) = &mut self.requests.picker {
+            picker.availability().remove_peer(&peer.pieces);
+        }
+        if let Some(addr) = peer.who.listens {
+            let good = peer.down.rate.total() + peer.up.rate.total() > 0;
+            let failed = match reason.blame() {
+                Blame::Them => true,
+                Blame::Network => !good,
+                Blame::Us => false,
+            };
+            self.candidates.set_seed(addr, peer.pieces.is_all());
+            self.candidates.closed(now, addr, connection, good && reason.blame() != Blame::Them, failed);
+        }
+        if self.peers.is_empty() {
+            self.requests.sleep();
+        }
+        self.timers.dial_changed = true;
+        self.grant_slots(now);
+    }
+}

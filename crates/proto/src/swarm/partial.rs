@@ -1,0 +1,375 @@
+//! Pieces that are begun: which of their blocks came, from whom, and which are asked for.
+//!
+//! Invariant: a block is free (may be asked for), asked (by `asked` peers at once), or received; never two of them.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use riverrun_metainfo::{BLOCK_LENGTH, Block, Layout, PieceIndex};
+
+use crate::swarm::ConnectionId;
+
+const ABSENT: u32 = u32::MAX;
+
+/// One who sent blocks of a piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Contributor {
+    pub(super) connection: ConnectionId,
+    pub(super) address: IpAddr,
+}
+
+/// Who may ask for the blocks of a partial piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Claim {
+    /// Anyone.
+    Shared,
+    /// This fast peer takes the whole piece; others only when there is nothing else left to ask for.
+    Whole(ConnectionId),
+    /// An earlier try was corrupt: nobody yet, then one peer alone, so that blame is certain.
+    Parole(Option<ConnectionId>),
+}
+
+/// What became of a block that came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Receipt {
+    /// Some are missing yet.
+    Stored,
+    /// It was the last.
+    Complete,
+    /// It was there already, or was to come from another.
+    Useless,
+}
+
+/// One piece that is begun.
+#[derive(Clone, Debug)]
+pub(super) struct Partial {
+    piece: PieceIndex,
+    length: u32,
+    blocks: u32,
+    claim: Claim,
+    since: Instant,
+    /// All blocks have come, and the disk judges them.
+    verifying: bool,
+    free: Bits,
+    received: Bits,
+    /// Requests outstanding for each block.
+    asked: Vec<u8>,
+    /// Who sent each block, as a place in `contributors`.
+    from: Vec<u16>,
+    contributors: Vec<Contributor>,
+}
+
+impl Partial {
+    fn begin(&mut self, piece: PieceIndex, length: u32, claim: Claim, now: Instant) {
+        self.piece = piece;
+        self.length = length;
+        self.blocks = length.div_ceil(BLOCK_LENGTH);
+        self.claim = claim;
+        self.since = now;
+        self.clear();
+    }
+
+    /// Forgets what was received and asked.
+    fn clear(&mut self) {
+        let blocks = self.blocks as usize;
+        self.verifying = false;
+        self.free.fill(self.blocks);
+        self.received.clear(self.blocks);
+        self.asked.clear();
+        self.asked.resize(blocks, 0);
+        self.from.clear();
+        self.from.resize(blocks, 0);
+        self.contributors.clear();
+    }
+
+    pub(super) fn piece(&self) -> PieceIndex {
+        self.piece
+    }
+
+    pub(super) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// When it was begun.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    pub(super) fn set_claim(&mut self, claim: Claim) {
+        self.claim = claim;
+    }
+
+    pub(super) fn is_verifying(&self) -> bool {
+        self.verifying
+    }
+
+    /// How many blocks may be asked for.
+    pub(super) fn free(&self) -> u32 {
+        self.free.count
+    }
+
+    /// Bytes received.
+    pub(super) fn received_bytes(&self) -> u64 {
+        let last = self.blocks - 1;
+        let short = if self.received.has(last) { BLOCK_LENGTH - (self.length - last * BLOCK_LENGTH) } else { 0 };
+        u64::from(self.received.count) * u64::from(BLOCK_LENGTH) - u64::from(short)
+    }
+
+    /// The block with this number, which the piece has.
+    pub(super) fn block(&self, number: u32) -> Block {
+        let begin = number * BLOCK_LENGTH;
+        Block { piece: self.piece, begin, length: BLOCK_LENGTH.min(self.length - begin) }
+    }
+
+    /// Takes the first free block: it is asked for from now on.
+    pub(super) fn ask_next(&mut self) -> Option<u32> {
+        let number = self.free.first()?;
+        self.free.remove(number);
+        self.asked[number as usize] = 1;
+        Some(number)
+    }
+
+    /// One more peer is asked for a block that is outstanding elsewhere.
+    pub(super) fn ask_again(&mut self, number: u32) {
+        self.asked[number as usize] += 1;
+    }
+
+    /// How many peers are asked for this block.
+    pub(super) fn asked(&self, number: u32) -> u8 {
+        self.asked[number as usize]
+    }
+
+    pub(super) fn is_received(&self, number: u32) -> bool {
+        self.received.has(number)
+    }
+
+    /// One request less is outstanding for this block; true if it is free now.
+    pub(super) fn release(&mut self, number: u32) -> bool {
+        let asked = &mut self.asked[number as usize];
+        *asked = asked.saturating_sub(1);
+        *asked == 0 && !self.received.has(number) && self.free.insert(number)
+    }
+
+    /// A block has come. Its request is to be released after it.
+    pub(super) fn receive(&mut self, number: u32, from: Contributor) -> Receipt {
+        let stranger = matches!(self.claim, Claim::Parole(owner) if owner != Some(from.connection));
+        if stranger || self.verifying || !self.received.insert(number) {
+            return Receipt::Useless;
+        }
+        self.free.remove(number);
+        self.from[number as usize] = self.contributor(from);
+        if self.received.count < self.blocks {
+            return Receipt::Stored;
+        }
+        self.verifying = true;
+        Receipt::Complete
+    }
+
+    fn contributor(&mut self, from: Contributor) -> u16 {
+        let known = self.contributors.iter().rposition(|known| *known == from);
+        let place = known.unwrap_or_else(|| {
+            self.contributors.push(from);
+            self.contributors.len() - 1
+        });
+        // More than 65,536 connections to one piece: blame falls on the last, who is banned only on further proof.
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    /// Who sent each block, and the senders.
+    pub(super) fn senders(&self) -> (&[u16], &[Contributor]) {
+        (&self.from, &self.contributors)
+    }
+}
+
+/// All pieces that are begun. Their memory is used again, so that a piece costs no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Partials {
+    slots: Vec<Partial>,
+    /// Slots in use, in the order in which their pieces were begun.
+    begun: Vec<u32>,
+    vacant: Vec<u32>,
+    /// The slot of each piece, or `ABSENT`; empty until the first piece is begun, for a seed needs none.
+    slot_of: Vec<u32>,
+}
+
+impl Partials {
+    /// Begins a piece that exists and is not begun.
+    pub(super) fn begin(&mut self, layout: &Layout, piece: PieceIndex, claim: Claim, now: Instant) -> &mut Partial {
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Partial {
+                piece,
+                length: 0,
+                blocks: 0,
+                claim,
+                since: now,
+                verifying: false,
+                free: Bits::default(),
+                received: Bits::default(),
+                asked: Vec::new(),
+                from: Vec::new(),
+                contributors: Vec::new(),
+            });
+            u32::try_from(self.slots.len() - 1).expect("no more partial pieces than pieces")
+        });
+        if self.slot_of.is_empty() {
+            self.slot_of.resize(layout.piece_count() as usize, ABSENT);
+        }
+        self.slot_of[piece.as_usize()] = slot;
+        self.begun.push(slot);
+        let partial = &mut self.slots[slot as usize];
+        partial.begin(piece, layout.length_of(piece), claim, now);
+        partial
+    }
+
+    /// Ends a piece; true if it was begun.
+    pub(super) fn end(&mut self, piece: PieceIndex) -> bool {
+        let Some(place) = self.slot_of.get_mut(piece.as_usize()).filter(|slot| **slot != ABSENT) else { return false };
+        let slot = std::mem::replace(place, ABSENT);
+        self.begun.retain(|begun| *begun != slot);
+        self.vacant.push(slot);
+        true
+    }
+
+    pub(super) fn get(&self, piece: PieceIndex) -> Option<&Partial> {
+        self.slots.get(*self.slot_of.get(piece.as_usize())? as usize)
+    }
+
+    pub(super) fn get_mut(&mut self, piece: PieceIndex) -> Option<&mut Partial> {
+        self.slots.get_mut(*self.slot_of.get(piece.as_usize())? as usize)
+    }
+
+    /// All that are begun, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Partial> {
+        self.begun.iter().map(|slot| &self.slots[*slot as usize])
+    }
+
+    /// All that are begun, oldest first.
+    pub(super) fn pieces(&self) -> Vec<PieceIndex> {
+        self.iter().map(Partial::piece).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.begun.is_empty()
+    }
+}
+
+/// A set of block numbers with a hint where its first member may be.
+#[derive(Clone, Debug, Default)]
+struct Bits {
+    words: Vec<u64>,
+    count: u32,
+    /// No member lies in a word before this one.
+    first: usize,
+}
+
+impl Bits {
+    fn clear(&mut self, blocks: u32) {
+        self.words.clear();
+        self.words.resize(blocks.div_ceil(64) as usize, 0);
+        (self.count, self.first) = (0, self.words.len());
+    }
+
+    fn fill(&mut self, blocks: u32) {
+        self.words.clear();
+        self.words.resize(blocks.div_ceil(64) as usize, u64::MAX);
+        if let (Some(last), rest @ 1..) = (self.words.last_mut(), blocks % 64) {
+            *last = (1 << rest) - 1;
+        }
+        (self.count, self.first) = (blocks, 0);
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.words[number as usize / 64] >> (number % 64) & 1 == 1
+    }
+
+    fn insert(&mut self, number: u32) -> bool {
+        let new = !self.has(number);
+        self.words[number as usize / 64] |= 1 << (number % 64);
+        self.count += u32::from(new);
+        self.first = self.first.min(number as usize / 64);
+        new
+    }
+
+    fn remove(&mut self, number: u32) {
+        self.count -= u32::from(self.has(number));
+        self.words[number as usize / 64] &= !(1 << (number % 64));
+    }
+
+    fn first(&mut self) -> Option<u32> {
+        while *self.words.get(self.first)? == 0 {
+            self.first += 1;
+        }
+        let word = u32::try_from(self.first).expect("no more words than blocks");
+        Some(word * 64 + self.words[self.first].trailing_zeros())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::swarm::tests::birth;
+
+    fn sender(number: u8) -> Contributor {
+        Contributor { connection: ConnectionId(number.into()), address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)) }
+    }
+
+    fn layout() -> Layout {
+        Layout::v1(u64::from(BLOCK_LENGTH) * 70, [(u64::from(BLOCK_LENGTH) * 100 - 10, false)]).expect("a small layout")
+    }
+
+    #[test]
+    fn blocks_are_asked_in_order_and_released_blocks_again() {
+        let layout = layout();
+        let mut partials = Partials::default();
+        let partial = partials.begin(&layout, PieceIndex(0), Claim::Shared, birth());
+        let asked: Vec<_> = std::iter::from_fn(|| partial.ask_next()).collect();
+        assert_eq!(asked, (0..70).collect::<Vec<_>>());
+        assert_eq!(partial.free(), 0);
+        assert!(partial.release(66));
+        assert!(!partial.release(66), "free already");
+        assert!(partial.release(3));
+        assert_eq!((partial.ask_next(), partial.ask_next(), partial.ask_next()), (Some(3), Some(66), None));
+    }
+
+    #[test]
+    fn a_piece_is_complete_with_its_last_block_and_counts_its_bytes() {
+        let layout = layout();
+        let mut partials = Partials::default();
+        let partial = partials.begin(&layout, PieceIndex(1), Claim::Shared, birth());
+        for number in (1..30).rev() {
+            assert_eq!(partial.receive(number, sender(1)), Receipt::Stored);
+            assert_eq!(partial.receive(number, sender(2)), Receipt::Useless, "twice");
+        }
+        assert_eq!(partial.received_bytes(), u64::from(BLOCK_LENGTH) * 29 - 10);
+        assert_eq!(partial.receive(0, sender(3)), Receipt::Complete);
+        assert!(partial.is_verifying());
+        assert_eq!(partial.received_bytes(), u64::from(layout.length_of(PieceIndex(1))));
+        assert_eq!(partial.senders().1, [sender(1), sender(3)]);
+        assert_eq!(partial.senders().0[..2], [1, 0]);
+        assert_eq!(partial.block(29).length, BLOCK_LENGTH - 10);
+    }
+
+    #[test]
+    fn a_piece_on_parole_takes_blocks_of_its_one_peer_alone() {
+        let layout = layout();
+        let mut partials = Partials::default();
+        let partial = partials.begin(&layout, PieceIndex(0), Claim::Parole(Some(ConnectionId(1))), birth());
+        assert_eq!(partial.receive(0, sender(2)), Receipt::Useless);
+        assert_eq!(partial.receive(0, sender(1)), Receipt::Stored);
+    }
+
+    #[test]
+    fn ended_pieces_leave_their_memory_to_the_next() {
+        let layout = layout();
+        let mut partials = Partials::default();
+        partials.begin(&layout, PieceIndex(0), Claim::Shared, birth()).receive(5, sender(1));
+        assert!(partials.end(PieceIndex(0)) && !partials.end(PieceIndex(0)));
+        assert!(partials.get(PieceIndex(0)).is_none());
+        let partial = partials.begin(&layout, PieceIndex(1), Claim::Shared, birth());
+        assert_eq!((partial.free(), partial.received_bytes(), partial.is_received(5)), (30, 0, false));
+        assert_eq!(partials.slots.len(), 1);
+        assert_eq!(partials.pieces(), [PieceIndex(1)]);
+    }
+}

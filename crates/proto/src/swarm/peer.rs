@@ -1,0 +1,171 @@
+//! One connected peer: who it is, what it has, and both directions of exchange with it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex};
+use smallvec::SmallVec;
+
+use crate::limits;
+use crate::swarm::conduct::Conduct;
+use crate::swarm::extensions::Extensions;
+use crate::swarm::pieces::PeerPieces;
+use crate::swarm::pipeline::{Pipeline, Window};
+use crate::swarm::rate::Rate;
+use crate::swarm::uploads::Uploads;
+use crate::swarm::{Connected, ConnectionId, Source};
+use crate::wire::PeerId;
+
+/// All that the swarm knows of one connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) who: Who,
+    pub(super) pieces: PeerPieces,
+    pub(super) extensions: Extensions,
+    pub(super) down: Download,
+    pub(super) up: Upload,
+    pub(super) conduct: Conduct,
+    /// When the last message came.
+    pub(super) heard: Instant,
+    /// When the last message went.
+    pub(super) spoke: Instant,
+}
+
+/// What stays as it is for the life of the connection.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub(super) connection: ConnectionId,
+    pub(super) addr: SocketAddr,
+    /// Where it listens, as far as known.
+    pub(super) listens: Option<SocketAddr>,
+    pub(super) incoming: bool,
+    pub(super) source: Source,
+    pub(super) peer_id: PeerId,
+    /// Both sides speak the fast extension (BEP 6).
+    pub(super) fast: bool,
+    pub(super) since: Instant,
+}
+
+/// What comes from the peer.
+#[derive(Debug)]
+pub(super) struct Download {
+    /// It chokes us.
+    pub(super) choked: bool,
+    /// We told it that we want something.
+    pub(super) interested: bool,
+    /// Pieces it has that we need.
+    pub(super) useful: u32,
+    pub(super) pipeline: Pipeline,
+    pub(super) window: Window,
+    pub(super) rate: Rate,
+    /// When the last useful block came, or requests began to go out.
+    pub(super) progress: Instant,
+    /// It let requests wait for too long: one block at a time until it delivers.
+    pub(super) snubbed: bool,
+    /// The piece that its next requests go on with.
+    pub(super) current: Option<PieceIndex>,
+    /// Pieces that may be asked for while choked (BEP 6).
+    pub(super) allowed_fast: SmallVec<[PieceIndex; limits::MAX_ALLOWED_FAST]>,
+    /// Pieces that it would like to send (BEP 6).
+    pub(super) suggested: SmallVec<[PieceIndex; 4]>,
+    /// Bytes had from it at the last round of the choker.
+    pub(super) at_last_round: u64,
+}
+
+/// What goes to the peer.
+#[derive(Debug)]
+pub(super) struct Upload {
+    /// We choke it.
+    pub(super) choking: bool,
+    /// It wants something of ours.
+    pub(super) interested: bool,
+    pub(super) queue: Uploads,
+    pub(super) rate: Rate,
+    /// Since when it is choked or unchoked.
+    pub(super) turned: Instant,
+    /// When it last took bytes or had nothing to take.
+    pub(super) took: Instant,
+    /// Pieces that it may ask for while choked (BEP 6).
+    pub(super) allowed_fast: SmallVec<[PieceIndex; limits::MAX_ALLOWED_FAST]>,
+    /// It never wanted anything before.
+    pub(super) stranger: bool,
+    /// It held a slot and took nothing; cleared when it takes something (P29).
+    pub(super) thief: bool,
+    /// Bytes it had taken when it was unchoked last.
+    pub(super) at_turn: u64,
+    /// Bytes it had taken at the last round of the choker.
+    pub(super) at_last_round: u64,
+}
+
+impl Peer {
+    /// A peer that has just shaken hands.
+    pub(super) fn new(now: Instant, connected: &Connected, source: Source, fast: bool, pieces: u32) -> Self {
+        let who = Who {
+            connection: connected.connection,
+            addr: connected.addr,
+            listens: (!connected.incoming).then_some(connected.addr),
+            incoming: connected.incoming,
+            source,
+            peer_id: connected.handshake.peer_id,
+            fast,
+            since: now,
+        };
+        Self {
+            who,
+            pieces: PeerPieces::none(pieces),
+            extensions: Extensions::default(),
+            down: Download {
+                choked: true,
+                interested: false,
+                useful: 0,
+                pipeline: Pipeline::default(),
+                window: Window::new(now),
+                rate: Rate::new(now),
+                progress: now,
+                snubbed: false,
+                current: None,
+                allowed_fast: SmallVec::new(),
+                suggested: SmallVec::new(),
+                at_last_round: 0,
+            },
+            up: Upload {
+                choking: true,
+                interested: false,
+                queue: Uploads::default(),
+                rate: Rate::new(now),
+                turned: now,
+                took: now,
+                allowed_fast: SmallVec::new(),
+                stranger: true,
+                thief: false,
+                at_turn: 0,
+                at_last_round: 0,
+            },
+            conduct: Conduct::new(now),
+            heard: now,
+            spoke: now,
+        }
+    }
+
+    /// Whether this peer may be asked for blocks of this piece now.
+    pub(super) fn may_ask(&self, piece: PieceIndex) -> bool {
+        self.pieces.has(piece) && (!self.down.choked || self.down.allowed_fast.contains(&piece))
+    }
+
+    /// Whether it may ask for blocks of this piece although it is choked: while it is a beginner (BEP 6).
+    pub(super) fn may_ask_choked(&self, piece: PieceIndex) -> bool {
+        self.up.allowed_fast.contains(&piece) && (self.pieces.count() as usize) <= limits::MAX_ALLOWED_FAST
+    }
+
+    /// It wants nothing of ours and has nothing that we need.
+    pub(super) fn is_useless(&self) -> bool {
+        self.down.useful == 0 && !self.up.interested
+    }
+
+    /// When a block with so many before it comes, if the peer goes on as it did; `None` if it has brought nothing yet.
+    pub(super) fn expected(&self, now: Instant, ahead: usize) -> Option<Duration> {
+        let rate = self.down.window.rate().max(self.down.rate.per_second(now));
+        let bytes = (ahead as u64 + 1) * u64::from(BLOCK_LENGTH);
+        (rate > 0).then(|| Duration::from_millis(bytes.saturating_mul(1000) / rate))
+    }
+}

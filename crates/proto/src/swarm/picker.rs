@@ -1,0 +1,158 @@
+//! Which piece to begin next.
+
+use riverrun_metainfo::{Bitfield, PieceIndex};
+
+use crate::swarm::availability::Availability;
+use crate::swarm::pieces::PeerPieces;
+
+/// How many pieces of the rarest-first order are tried before the pickable set is searched word by word.
+const TRIED_IN_ORDER: usize = 256;
+
+/// How the next piece is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rule {
+    /// Any: the first pieces, so that there soon is something to trade.
+    Random,
+    /// The piece that fewest peers have.
+    Rarest,
+    /// The first in the torrent.
+    First,
+}
+
+/// The pieces that are needed and not begun, and the choice among them.
+#[derive(Debug)]
+pub(super) struct Picker {
+    availability: Availability,
+    pickable: Bitfield,
+    rng: fastrand::Rng,
+}
+
+impl Picker {
+    /// A picker over these pieces, with no peers yet.
+    pub(super) fn new(pickable: Bitfield, rng: &mut fastrand::Rng) -> Self {
+        let availability = Availability::new(pickable.pieces(), pickable.iter(), rng.fork());
+        Self { availability, pickable, rng: rng.fork() }
+    }
+
+    /// The counts, to tell them what peers have.
+    pub(super) fn availability(&mut self) -> &mut Availability {
+        &mut self.availability
+    }
+
+    /// Peers that have this piece.
+    pub(super) fn peers_with(&self, piece: PieceIndex) -> u32 {
+        self.availability.of(piece)
+    }
+
+    pub(super) fn is_pickable(&self, piece: PieceIndex) -> bool {
+        self.pickable.has(piece)
+    }
+
+    /// The piece is needed and not begun.
+    pub(super) fn insert(&mut self, piece: PieceIndex) {
+        self.pickable.insert(piece);
+        self.availability.insert(piece);
+    }
+
+    /// The piece is begun, had or not wanted.
+    pub(super) fn remove(&mut self, piece: PieceIndex) {
+        self.pickable.remove(piece);
+        self.availability.remove(piece);
+    }
+
+    /// The piece to begin with a peer that has these pieces.
+    pub(super) fn pick(&mut self, peer: &PeerPieces, rule: Rule) -> Option<PieceIndex> {
+        if peer.count() == 0 {
+            return None;
+        }
+        if rule == Rule::First {
+            return match peer.bits() {
+                Some(bits) => self.pickable.iter_common(bits, PieceIndex(0)).next(),
+                None => self.pickable.iter().next(),
+            };
+        }
+        // A piece that only seeds have is at no other peer.
+        let order = self.availability.order(!peer.is_all());
+        if order.is_empty() {
+            return None;
+        }
+        let first = if rule == Rule::Random { self.rng.usize(..order.len()) } else { 0 };
+        let tried = order.iter().cycle().skip(first).take(order.len().min(TRIED_IN_ORDER));
+        let found = tried.copied().find(|piece| peer.has(*piece));
+        if found.is_some() || order.len() <= TRIED_IN_ORDER {
+            return found;
+        }
+        let bits = peer.bits()?;
+        self.pickable.iter_common(bits, PieceIndex(0)).min_by_key(|piece| self.availability.of(*piece))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(pieces: impl Iterator<Item = u32>, total: u32) -> Bitfield {
+        let mut set = Bitfield::empty(total);
+        pieces.for_each(|piece| {
+            set.insert(PieceIndex(piece));
+        });
+        set
+    }
+
+    proptest! {
+        #[test]
+        fn picks_agree_with_a_naive_search(
+            seed: u64,
+            total in 1u32..1500,
+            density in 1u32..40,
+            peers in 1usize..6,
+            seeds in 0usize..3,
+        ) {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut picker = Picker::new(set((0..total).filter(|_| rng.u32(..density) < 20), total), &mut fastrand::Rng::with_seed(seed));
+            let mut all: Vec<PeerPieces> = (0..peers)
+                .map(|_| PeerPieces::of(set((0..total).filter(|_| rng.u32(..density) == 0), total)))
+                .collect();
+            all.extend((0..seeds).map(|_| PeerPieces::all(total)));
+            all.iter().for_each(|peer| picker.availability().add_peer(peer));
+            for round in 0..40 {
+                let peer = &all[round % all.len()];
+                let count = |piece: PieceIndex| all.iter().filter(|peer| peer.has(piece)).count();
+                let possible: Vec<_> = picker.pickable.iter().filter(|piece| peer.has(*piece)).collect();
+                let first = picker.pick(peer, Rule::First);
+                prop_assert_eq!(first, possible.first().copied());
+                let random = picker.pick(peer, Rule::Random);
+                prop_assert_eq!(random.is_some(), !possible.is_empty());
+                prop_assert!(random.is_none_or(|piece| possible.contains(&piece)));
+                let rarest = picker.pick(peer, Rule::Rarest);
+                prop_assert_eq!(rarest.map(count), possible.iter().map(|piece| count(*piece)).min());
+                if let Some(piece) = rarest {
+                    prop_assert!(possible.contains(&piece));
+                    picker.remove(piece);
+                    if round % 5 == 0 {
+                        picker.insert(piece);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_pieces_are_picked_in_another_order_by_another_seed() {
+        let picked = |seed| {
+            let mut picker = Picker::new(Bitfield::full(64), &mut fastrand::Rng::with_seed(seed));
+            let peer = PeerPieces::all(64);
+            picker.availability().add_peer(&peer);
+            let next = |picker: &mut Picker| {
+                let piece = picker.pick(&peer, Rule::Rarest).expect("64 pieces are there");
+                picker.remove(piece);
+                piece
+            };
+            (0..64).map(|_| next(&mut picker)).collect::<Vec<_>>()
+        };
+        assert_eq!(picked(1), picked(1));
+        assert_ne!(picked(1), picked(2));
+    }
+}

@@ -1,0 +1,248 @@
+//! The requests outstanding to one peer, and how many there should be.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex};
+
+/// Requests at the beginning, in blocks: enough to find out how fast a peer is, little for a slow one.
+const INITIAL_WINDOW: u32 = 32;
+/// Requests kept with the slowest peer, in blocks.
+const LEAST_WINDOW: u32 = 2;
+/// How much data should be outstanding once the peer's rate is known. Longer than any round trip, and than the ticks by which
+/// some clients answer, so that a window never holds back the rate that it is computed from.
+const HORIZON_MILLISECONDS: u64 = 1500;
+/// How often the rate is measured for the window.
+const EPOCH: Duration = Duration::from_millis(500);
+
+/// One request that waits for its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    pub(super) piece: PieceIndex,
+    /// The block's number in the piece.
+    pub(super) number: u32,
+    pub(super) at: Instant,
+    /// Still wanted. If not, it was taken back and only its answer is awaited (BEP 6).
+    pub(super) live: bool,
+}
+
+/// Requests in the order they were sent.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    queue: VecDeque<Asked>,
+    live: usize,
+}
+
+impl Pipeline {
+    /// All that an answer may come for.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Those that are still wanted.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn push(&mut self, piece: PieceIndex, number: u32, now: Instant) {
+        self.queue.push_back(Asked { piece, number, at: now, live: true });
+        self.live += 1;
+    }
+
+    /// The answer to a request has come. Answers mostly come in order, so the search mostly ends at once.
+    pub(super) fn take(&mut self, piece: PieceIndex, number: u32) -> Option<Asked> {
+        let at = self.queue.iter().position(|asked| asked.number == number && asked.piece == piece)?;
+        let asked = self.queue.remove(at)?;
+        self.live -= usize::from(asked.live);
+        Some(asked)
+    }
+
+    /// Takes a request back: its answer is awaited, its block is not.
+    pub(super) fn take_back(&mut self, piece: PieceIndex, number: u32) -> bool {
+        let found = self.queue.iter_mut().find(|asked| asked.live && asked.number == number && asked.piece == piece);
+        let Some(asked) = found else { return false };
+        asked.live = false;
+        self.live -= 1;
+        true
+    }
+
+    /// Drops the requests that `which` names; `each` is told of them.
+    pub(super) fn drop_where(&mut self, which: impl Fn(&Asked) -> bool, mut each: impl FnMut(Asked)) {
+        self.queue.retain(|asked| {
+            let goes = which(asked);
+            if goes {
+                self.live -= usize::from(asked.live);
+                each(*asked);
+            }
+            !goes
+        });
+    }
+
+    /// Whether an answer may come for this block.
+    pub(super) fn has(&self, piece: PieceIndex, number: u32) -> bool {
+        self.queue.iter().any(|asked| asked.number == number && asked.piece == piece)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Asked> {
+        self.queue.iter()
+    }
+
+    /// When the oldest request that is still wanted was sent.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.queue.iter().find(|asked| asked.live).map(|asked| asked.at)
+    }
+}
+
+/// How many blocks to keep outstanding: doubles with each round trip at first, then rate × 1.5 s.
+#[derive(Debug)]
+pub(super) struct Window {
+    blocks: u32,
+    starting: bool,
+    epoch: Instant,
+    epoch_bytes: u64,
+    /// Bytes per second in the last epoch that was not idle.
+    rate: u64,
+}
+
+impl Window {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { blocks: INITIAL_WINDOW, starting: true, epoch: now, epoch_bytes: 0, rate: 0 }
+    }
+
+    /// Blocks to keep outstanding.
+    pub(super) fn blocks(&self) -> u32 {
+        self.blocks
+    }
+
+    /// Bytes per second as the window sees it; 0 until known.
+    pub(super) fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// Begins to measure: requests go out again after none did.
+    pub(super) fn resume(&mut self, now: Instant) {
+        (self.epoch, self.epoch_bytes) = (now, 0);
+    }
+
+    /// The peer proved slow: from now on one block at a time.
+    pub(super) fn collapse(&mut self, now: Instant) {
+        *self = Self { blocks: 1, starting: false, epoch: now, epoch_bytes: 0, rate: 0 };
+    }
+
+    /// The peer says that it holds fewer requests than this.
+    pub(super) fn limit(&mut self, blocks: u32) {
+        self.blocks = self.blocks.min(blocks).max(1);
+        self.starting = false;
+    }
+
+    /// Blocks have come; `most` is what the peer accepts at once.
+    pub(super) fn received(&mut self, now: Instant, blocks: u32, bytes: u64, most: u32) {
+        self.epoch_bytes += bytes;
+        if self.starting {
+            self.blocks = self.blocks.saturating_add(blocks).min(most);
+        }
+        let elapsed = now.saturating_duration_since(self.epoch);
+        if elapsed < EPOCH {
+            return;
+        }
+        let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let measured = self.epoch_bytes.saturating_mul(1000) / milliseconds;
+        if self.starting && self.rate > 0 && measured < self.rate + self.rate / 4 {
+            self.starting = false;
+        }
+        // One poor half second does not throw away what was learned.
+        self.rate = measured.max(self.rate - self.rate / 4);
+        (self.epoch, self.epoch_bytes) = (now, 0);
+        if !self.starting {
+            let horizon = self.rate.saturating_mul(HORIZON_MILLISECONDS) / 1000 / u64::from(BLOCK_LENGTH);
+            self.blocks = u32::try_from(horizon).unwrap_or(most).saturating_add(LEAST_WINDOW).min(most).max(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::tests::birth;
+
+    /// A peer with a rate and a round trip, simulated in steps of a millisecond; gives the window and the bytes that came.
+    fn run(bytes_per_second: u64, delay: Duration, reqq: u32, seconds: u64) -> (u32, u64) {
+        let start = birth();
+        let mut window = Window::new(start);
+        let mut in_flight: VecDeque<Duration> = VecDeque::new();
+        let (mut credit, mut came) = (0u64, 0u64);
+        for millisecond in 0..seconds * 1000 {
+            let age = Duration::from_millis(millisecond);
+            credit = (credit + bytes_per_second / 1000).min(bytes_per_second / 100 + u64::from(BLOCK_LENGTH));
+            let mut blocks = 0;
+            while credit >= u64::from(BLOCK_LENGTH) && in_flight.front().is_some_and(|due| *due <= age) {
+                in_flight.pop_front();
+                credit -= u64::from(BLOCK_LENGTH);
+                blocks += 1;
+            }
+            if blocks > 0 {
+                let bytes = u64::from(blocks) * u64::from(BLOCK_LENGTH);
+                came += bytes;
+                window.received(start + age, blocks, bytes, reqq);
+            }
+            while in_flight.len() < window.blocks() as usize {
+                in_flight.push_back(age + delay);
+            }
+        }
+        (window.blocks(), came)
+    }
+
+    #[test]
+    fn a_fast_long_link_is_filled_within_a_second() {
+        // 500 Mbit/s over 50 ms: 191 blocks in flight.
+        let (window, came) = run(62_500_000, Duration::from_millis(50), 500, 3);
+        assert_eq!(window, 500);
+        assert!(came > 62_500_000 * 3 * 9 / 10, "{came}");
+    }
+
+    #[test]
+    fn the_fastest_link_is_held_back_by_reqq_alone() {
+        // 10 Gbit/s over 50 ms: 3,815 blocks in flight.
+        let (window, came) = run(1_250_000_000, Duration::from_millis(50), 5000, 4);
+        assert_eq!(window, 5000);
+        assert!(came > 1_250_000_000 * 3, "{came}");
+    }
+
+    #[test]
+    fn a_slow_peer_keeps_no_more_than_two_seconds_of_data() {
+        let (window, came) = run(125_000, Duration::from_millis(50), 500, 20);
+        assert!((8..=16).contains(&window), "{window}");
+        assert!(came > 125_000 * 19, "{came}");
+    }
+
+    #[test]
+    fn answers_on_ticks_of_a_second_do_not_shrink_the_window_to_nothing() {
+        let start = birth();
+        let mut window = Window::new(start);
+        for second in 1..30 {
+            let blocks = window.blocks();
+            window.received(
+                start + Duration::from_secs(second),
+                blocks,
+                u64::from(blocks) * u64::from(BLOCK_LENGTH),
+                500,
+            );
+        }
+        assert_eq!(window.blocks(), 500);
+    }
+
+    #[test]
+    fn answers_are_found_in_any_order_and_taken_back_requests_still_wait() {
+        let now = birth();
+        let mut pipeline = Pipeline::default();
+        (0..4).for_each(|number| pipeline.push(PieceIndex(7), number, now));
+        assert!(pipeline.take(PieceIndex(7), 2).is_some_and(|asked| asked.live));
+        assert!(pipeline.take(PieceIndex(7), 2).is_none());
+        assert!(pipeline.take_back(PieceIndex(7), 0) && !pipeline.take_back(PieceIndex(7), 0));
+        assert_eq!((pipeline.len(), pipeline.live()), (3, 2));
+        assert!(pipeline.take(PieceIndex(7), 0).is_some_and(|asked| !asked.live));
+        let mut dropped = Vec::new();
+        pipeline.drop_where(|asked| asked.number == 3, |asked| dropped.push(asked.number));
+        assert_eq!((dropped, pipeline.len(), pipeline.live()), (vec![3], 1, 1));
+    }
+}

@@ -1,0 +1,171 @@
+//! Filling a peer's pipeline: how many requests, of which pieces.
+
+use std::time::Instant;
+
+use riverrun_metainfo::PieceIndex;
+
+use crate::limits;
+use crate::swarm::Pressure;
+use crate::swarm::blame::Blame;
+use crate::swarm::outbox::Outbox;
+use crate::swarm::partial::{Claim, Partial};
+use crate::swarm::peer::Peer;
+use crate::swarm::picker::Rule;
+use crate::swarm::progress::Progress;
+use crate::swarm::requests::Requests;
+use crate::wire::Message;
+
+/// A peer that gets a whole piece within this many seconds takes it alone.
+const WHOLE_PIECE_SECONDS: u64 = 10;
+/// Pieces picked at random before rarest first, so that there soon is something to trade.
+const RANDOM_PIECES: u32 = 4;
+
+/// What filling came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Filled {
+    /// The pipeline is as full as it should be.
+    Enough,
+    /// There is room, and nothing to ask this peer for.
+    Starved,
+}
+
+impl Requests {
+    /// Sends requests until the peer's window is full. Nothing is done until an eighth of the window is open, so that
+    /// requests leave in runs.
+    pub(super) fn fill(
+        &mut self,
+        peer: &mut Peer,
+        progress: &Progress,
+        blame: &Blame,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Filled {
+        let (mut room, window) = self.room(peer, now);
+        if room == 0 || (peer.down.pipeline.live() > 0 && room < (window / 8).max(1)) {
+            return Filled::Enough;
+        }
+        if peer.down.pipeline.live() == 0 {
+            peer.down.progress = now;
+            peer.down.window.resume(now);
+        }
+        let (connection, before) = (peer.who.connection, room);
+        while room > 0 {
+            let Some(piece) = self.choose(peer, progress, blame, now) else { break };
+            let Some(partial) = self.partials.get_mut(piece) else { break };
+            while let Some(number) = if room > 0 { partial.ask_next() } else { None } {
+                peer.down.pipeline.push(piece, number, now);
+                out.send(connection, Message::Request(partial.block(number)));
+                room -= 1;
+            }
+            peer.down.current = (partial.free() > 0).then_some(piece);
+        }
+        self.outstanding += before - room;
+        if room < before {
+            peer.spoke = now;
+        }
+        if room > 0 { Filled::Starved } else { Filled::Enough }
+    }
+
+    /// How many more requests the peer should have now, and its whole window.
+    pub(super) fn room(&self, peer: &Peer, now: Instant) -> (usize, usize) {
+        let down = &peer.down;
+        if !down.interested || (down.choked && down.allowed_fast.is_empty()) {
+            return (0, 0);
+        }
+        let most = peer.extensions.reqq.min(limits::MAX_REQQ).max(1);
+        let window = if peer.conduct.flaps(now) { 1 } else { down.window.blocks().min(most) };
+        let window = match self.pressure {
+            Pressure::None => window,
+            Pressure::Some => (window / 2).max(1),
+            Pressure::Full => 0,
+        } as usize;
+        let room = window.saturating_sub(down.pipeline.live());
+        (room.min((most as usize).saturating_sub(down.pipeline.len())), window)
+    }
+
+    /// The piece to ask this peer for next; it is begun and has free blocks.
+    fn choose(&mut self, peer: &mut Peer, progress: &Progress, blame: &Blame, now: Instant) -> Option<PieceIndex> {
+        if let Some(current) = peer.down.current
+            && self.partials.get(current).is_some_and(|part| part.free() > 0 && may_go_on(part, peer))
+        {
+            return Some(current);
+        }
+        self.open_partial(peer, blame, now)
+            .or_else(|| self.new_piece(peer, progress, now))
+            .or_else(|| self.partial_of_another(peer))
+    }
+
+    /// A begun piece that nobody has for itself.
+    fn open_partial(&mut self, peer: &Peer, blame: &Blame, now: Instant) -> Option<PieceIndex> {
+        let piece = self.first_open(peer, blame, now)?;
+        let partial = self.partials.get_mut(piece)?;
+        if partial.claim() == Claim::Parole(None) {
+            partial.set_claim(Claim::Parole(Some(peer.who.connection)));
+        }
+        Some(piece)
+    }
+
+    fn first_open(&self, peer: &Peer, blame: &Blame, now: Instant) -> Option<PieceIndex> {
+        let free = self.partials.iter().filter(|partial| partial.free() > 0 && peer.may_ask(partial.piece()));
+        let mut open = free.filter(|partial| match partial.claim() {
+            Claim::Shared => true,
+            Claim::Parole(None) => may_take_parole(partial, peer, blame, now),
+            Claim::Whole(owner) | Claim::Parole(Some(owner)) => owner == peer.who.connection,
+        });
+        let first = if self.sequential { open.min_by_key(|partial| partial.piece()) } else { open.next() };
+        first.map(Partial::piece)
+    }
+
+    /// Begins the piece that the picker names.
+    fn new_piece(&mut self, peer: &mut Peer, progress: &Progress, now: Instant) -> Option<PieceIndex> {
+        let picker = self.picker.as_mut()?;
+        let down = &mut peer.down;
+        let piece = if down.choked {
+            let mut allowed = down.allowed_fast.iter().copied();
+            allowed.find(|piece| picker.is_pickable(*piece) && peer.pieces.has(*piece))?
+        } else if self.sequential {
+            picker.pick(&peer.pieces, Rule::First)?
+        } else {
+            down.suggested.retain(|piece| picker.is_pickable(*piece));
+            let suggested = down.suggested.iter().copied().find(|piece| peer.pieces.has(*piece));
+            let rule = if progress.have_pieces() < RANDOM_PIECES { Rule::Random } else { Rule::Rarest };
+            suggested.or_else(|| picker.pick(&peer.pieces, rule))?
+        };
+        picker.remove(piece);
+        let length = progress.layout().length_of(piece);
+        let alone = progress.have_pieces() > 0 && takes_whole(peer, length);
+        let claim = if alone { Claim::Whole(peer.who.connection) } else { Claim::Shared };
+        self.partials.begin(progress.layout(), piece, claim, now);
+        Some(piece)
+    }
+
+    /// Nothing else is left: help with a piece that another has for itself.
+    fn partial_of_another(&self, peer: &Peer) -> Option<PieceIndex> {
+        let others = self.partials.iter().filter(|partial| matches!(partial.claim(), Claim::Whole(_)));
+        others.filter(|partial| partial.free() > 0).map(Partial::piece).find(|piece| peer.may_ask(*piece))
+    }
+}
+
+/// Whether this peer may fetch a failed piece alone: a suspect only when no other has taken it for a while.
+fn may_take_parole(partial: &Partial, peer: &Peer, blame: &Blame, now: Instant) -> bool {
+    let suspect = blame.is_suspect(partial.piece(), peer.who.connection);
+    !peer.down.choked && (!suspect || now.saturating_duration_since(partial.since()) >= limits::PAROLE_PATIENCE)
+}
+
+/// Whether the peer may go on with the piece that it asked for last.
+fn may_go_on(partial: &Partial, peer: &Peer) -> bool {
+    let its_own = match partial.claim() {
+        Claim::Shared => true,
+        Claim::Whole(_) => true,
+        Claim::Parole(owner) => owner == Some(peer.who.connection),
+    };
+    its_own && peer.may_ask(partial.piece())
+}
+
+/// Whether a peer is fast enough for a piece of this length to have it for itself.
+fn takes_whole(peer: &Peer, length: u32) -> bool {
+    match peer.down.window.rate() {
+        0 => u64::from(length) <= u64::from(peer.down.window.blocks()) * u64::from(riverrun_metainfo::BLOCK_LENGTH),
+        rate => rate.saturating_mul(WHOLE_PIECE_SECONDS) >= u64::from(length),
+    }
+}

@@ -1,0 +1,301 @@
+//! Who is asked for which block, and what becomes of the answers.
+//!
+//! Invariants: a needed piece is either pickable, or begun, or being judged by the disk; the requests outstanding to a peer
+//! never pass its `reqq`; a block is stored once.
+
+use std::time::Instant;
+
+use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
+
+use crate::limits;
+use crate::swarm::Pressure;
+use crate::swarm::blame::Blame;
+use crate::swarm::conduct::Breach;
+use crate::swarm::outbox::Outbox;
+use crate::swarm::partial::{Claim, Contributor, Partial, Partials, Receipt};
+use crate::swarm::peer::Peer;
+use crate::swarm::picker::Picker;
+use crate::swarm::pieces::PeerPieces;
+use crate::swarm::pipeline::Asked;
+use crate::swarm::progress::Progress;
+use crate::wire::Message;
+
+/// The state of asking for blocks.
+#[derive(Debug)]
+pub(super) struct Requests {
+    pub(super) partials: Partials,
+    /// `None` while nothing is needed or nobody is there: a seed needs no picker.
+    pub(super) picker: Option<Picker>,
+    pub(super) pressure: Pressure,
+    pub(super) sequential: bool,
+    /// Requests that are wanted, to all peers together.
+    pub(super) outstanding: usize,
+    /// Blocks became free, or a piece pickable: peers with nothing to do may have something now.
+    pub(super) freed: bool,
+    /// Blocks that came while other peers are asked for them too.
+    pub(super) doubled: Vec<Block>,
+}
+
+/// What a block was good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Use {
+    /// It is stored.
+    Stored,
+    /// It was had, or never asked for.
+    Wasted,
+}
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        Self {
+            partials: Partials::default(),
+            picker: None,
+            pressure: Pressure::None,
+            sequential: false,
+            outstanding: 0,
+            freed: false,
+            doubled: Vec::new(),
+        }
+    }
+
+    /// Makes the picker if something is needed and there is none. `peers` are the pieces of all who are connected.
+    pub(super) fn awake<'a>(
+        &mut self,
+        progress: &Progress,
+        peers: impl Iterator<Item = &'a PeerPieces>,
+        rng: &mut fastrand::Rng,
+    ) {
+        if self.picker.is_some() || progress.is_finished() {
+            return;
+        }
+        let mut pickable = progress.needed().clone();
+        for partial in self.partials.iter() {
+            pickable.remove(partial.piece());
+        }
+        let mut picker = Picker::new(pickable, rng);
+        peers.for_each(|pieces| picker.availability().add_peer(pieces));
+        self.picker = Some(picker);
+    }
+
+    /// Gives the memory back that only a download with peers needs.
+    pub(super) fn sleep(&mut self) {
+        self.picker = None;
+        if self.partials.is_empty() {
+            self.partials = Partials::default();
+        }
+    }
+
+    /// A block came: the `nth` message of its batch.
+    ///
+    /// # Errors
+    /// It was not asked for, and that is a breach.
+    pub(super) fn received(
+        &mut self,
+        peer: &mut Peer,
+        block: Block,
+        nth: usize,
+        progress: &Progress,
+        blame: &Blame,
+        out: &mut Outbox,
+    ) -> Result<Use, Breach> {
+        let number = block.number();
+        let layout = progress.layout();
+        let aligned = block.begin.is_multiple_of(BLOCK_LENGTH);
+        let asked = if aligned { peer.down.pipeline.take(block.piece, number) } else { None };
+        let expected = match self.partials.get(block.piece) {
+            Some(partial) if asked.is_some() => Some(partial.block(number)),
+            _ => layout.block(block.piece, number),
+        };
+        if expected != Some(block) {
+            if let Some(asked) = asked {
+                self.answered(&asked);
+            }
+            return Err("block outside of what may be asked for");
+        }
+        let Some(asked) = asked else {
+            let tolerated = if peer.who.fast { 0 } else { 2 * peer.down.window.blocks() as usize };
+            return peer.conduct.unasked_block(tolerated).map(|()| Use::Wasted);
+        };
+        let from = Contributor { connection: peer.who.connection, address: peer.who.addr.ip() };
+        let receipt = self.partials.get_mut(block.piece).map_or(Receipt::Useless, |part| part.receive(number, from));
+        self.answered(&asked);
+        if receipt == Receipt::Useless {
+            return Ok(Use::Wasted);
+        }
+        out.store(peer.who.connection, nth, block);
+        if self.partials.get(block.piece).is_some_and(|partial| partial.asked(number) > 0) {
+            self.doubled.push(block);
+        }
+        if receipt == Receipt::Complete {
+            out.verify(block.piece, blame.is_open(block.piece));
+        }
+        Ok(Use::Stored)
+    }
+
+    /// A request will not be answered (BEP 6).
+    ///
+    /// # Errors
+    /// It was not asked, or the peer rejects everything.
+    pub(super) fn rejected(&mut self, peer: &mut Peer, block: Block) -> Result<(), Breach> {
+        let aligned = block.begin.is_multiple_of(BLOCK_LENGTH);
+        let asked = if aligned { peer.down.pipeline.take(block.piece, block.number()) } else { None };
+        let Some(asked) = asked else { return peer.conduct.unasked_reject() };
+        if !asked.live {
+            return Ok(());
+        }
+        self.answered(&asked);
+        if peer.down.choked {
+            peer.down.allowed_fast.retain(|allowed| *allowed != block.piece);
+        }
+        let live = u32::try_from(peer.down.pipeline.live()).unwrap_or(u32::MAX);
+        peer.down.window.limit(live.max(1));
+        peer.conduct.reject()
+    }
+
+    /// A live request has its answer, or never will.
+    fn answered(&mut self, asked: &Asked) {
+        if asked.live {
+            self.outstanding -= 1;
+            let freed = self.partials.get_mut(asked.piece).is_some_and(|partial| partial.release(asked.number));
+            self.freed |= freed;
+        }
+    }
+
+    /// The peer choked us: what it was asked for may be asked of others. With the fast extension each request is answered yet.
+    pub(super) fn choked(&mut self, peer: &mut Peer, progress: &Progress, blame: &mut Blame, now: Instant) {
+        let allowed = std::mem::take(&mut peer.down.allowed_fast);
+        let fast = peer.who.fast;
+        self.give_up(peer, |asked| !(fast && allowed.contains(&asked.piece)), None);
+        peer.down.allowed_fast = allowed;
+        self.drop_claims(peer, progress, blame, now);
+    }
+
+    /// The connection ends: all that it was asked for may be asked of others.
+    pub(super) fn closed(&mut self, peer: &mut Peer, progress: &Progress, blame: &mut Blame, now: Instant) {
+        self.give_up(peer, |_| true, None);
+        self.drop_claims(peer, progress, blame, now);
+    }
+
+    /// Takes back the live requests that `which` names; cancels them if there is an outbox.
+    pub(super) fn give_up(&mut self, peer: &mut Peer, which: impl Fn(&Asked) -> bool, mut out: Option<&mut Outbox>) {
+        let given_up: Vec<Asked> =
+            peer.down.pipeline.iter().filter(|asked| asked.live && which(asked)).copied().collect();
+        for asked in given_up {
+            if let (Some(out), Some(partial)) = (out.as_deref_mut(), self.partials.get(asked.piece)) {
+                out.send(peer.who.connection, Message::Cancel(partial.block(asked.number)));
+            }
+            if peer.who.fast {
+                peer.down.pipeline.take_back(asked.piece, asked.number);
+            } else {
+                // The block may be on its way already.
+                peer.down.pipeline.take(asked.piece, asked.number);
+                peer.conduct.grace += 1;
+            }
+            self.answered(&asked);
+        }
+    }
+
+    /// Lets others go on with the pieces that this peer had for itself. A piece on parole begins again.
+    fn drop_claims(&mut self, peer: &mut Peer, progress: &Progress, blame: &mut Blame, now: Instant) {
+        peer.down.current = None;
+        let connection = peer.who.connection;
+        let claims = self.partials.iter().filter(|partial| !partial.is_verifying());
+        let claims: Vec<_> = claims.map(|partial| (partial.piece(), partial.claim())).collect();
+        for (piece, claim) in claims {
+            if claim == Claim::Whole(connection) {
+                self.freed = true;
+                self.partials.get_mut(piece).into_iter().for_each(|partial| partial.set_claim(Claim::Shared));
+            } else if claim == Claim::Parole(Some(connection)) {
+                self.give_up(peer, |asked| asked.piece == piece, None);
+                blame.parole_broken(piece);
+                self.again(piece, progress, blame, now);
+            }
+        }
+    }
+
+    /// Requests that waited too long are taken back. Gives true if the peer counts as snubbed from now on.
+    pub(super) fn overdue(
+        &mut self,
+        peer: &mut Peer,
+        others: bool,
+        progress: &Progress,
+        blame: &mut Blame,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> bool {
+        self.forget_unanswered(peer, now);
+        let waited = |since: Instant| now.saturating_duration_since(since);
+        let Some(oldest) = peer.down.pipeline.oldest() else { return false };
+        let silent = waited(peer.down.progress);
+        let patience = if others { limits::PROGRESS_TIMEOUT } else { limits::REQUEST_TIMEOUT };
+        if silent >= patience {
+            self.give_up(peer, |_| true, Some(out));
+            self.drop_claims(peer, progress, blame, now);
+            peer.down.snubbed = true;
+            peer.down.window.collapse(now);
+            return true;
+        }
+        if waited(oldest) >= limits::REQUEST_TIMEOUT {
+            self.give_up(peer, |asked| waited(asked.at) >= limits::REQUEST_TIMEOUT, Some(out));
+        }
+        false
+    }
+
+    /// Answers to requests that were taken back long ago are not waited for any more.
+    fn forget_unanswered(&mut self, peer: &mut Peer, now: Instant) {
+        let mut forgotten = 0;
+        let late = |at: Instant| now.saturating_duration_since(at) >= limits::TAKEN_BACK_TIMEOUT;
+        peer.down.pipeline.drop_where(|asked| !asked.live && late(asked.at), |_| forgotten += 1);
+        peer.conduct.grace += forgotten;
+    }
+
+    /// The disk is done with a piece, and it is right.
+    pub(super) fn verified(&mut self, piece: PieceIndex) {
+        self.partials.end(piece);
+        if let Some(picker) = &mut self.picker {
+            picker.remove(piece);
+        }
+    }
+
+    /// A piece that was begun is not had, and begins anew. No request for it may be outstanding.
+    pub(super) fn again(&mut self, piece: PieceIndex, progress: &Progress, blame: &Blame, now: Instant) {
+        self.partials.end(piece);
+        if !progress.needed().has(piece) {
+            return;
+        }
+        if blame.needs_parole(piece) {
+            self.partials.begin(progress.layout(), piece, Claim::Parole(None), now);
+        } else if let Some(picker) = &mut self.picker {
+            picker.insert(piece);
+        }
+        self.freed = true;
+    }
+
+    /// What is needed changed as a whole: pieces begun that are not needed end. No request for them may be outstanding.
+    pub(super) fn needs_changed(&mut self, needed: &Bitfield) {
+        for piece in self.partials.pieces() {
+            if !needed.has(piece) {
+                self.partials.end(piece);
+            }
+        }
+        self.picker = None;
+        self.freed = true;
+    }
+
+    /// A piece that was begun; `None` if it was not.
+    pub(super) fn partial(&self, piece: PieceIndex) -> Option<&Partial> {
+        self.partials.get(piece)
+    }
+
+    /// Bytes received of pieces that are not verified yet.
+    pub(super) fn partial_bytes(&self) -> u64 {
+        self.partials.iter().map(Partial::received_bytes).sum()
+    }
+
+    /// Whether every needed piece that somebody has is begun.
+    pub(super) fn in_endgame(&mut self) -> bool {
+        let Some(picker) = &mut self.picker else { return false };
+        let commonest = picker.availability().order(false).last().copied();
+        commonest.is_none_or(|piece| picker.peers_with(piece) == 0)
+    }
+}

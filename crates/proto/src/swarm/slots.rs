@@ -1,0 +1,95 @@
+//! Upload slots: what the choker decided, done; and a slot at once for whoever comes while one is free.
+
+use std::time::Instant;
+
+use crate::limits;
+use crate::swarm::Swarm;
+use crate::swarm::choker::{ROUND, View};
+use crate::swarm::outbox::Outbox;
+use crate::swarm::peer::Peer;
+use crate::wire::Message;
+
+impl Swarm {
+    /// Gives free slots to peers that want something, who waits longest first. Nobody waits for a round while a slot is free.
+    pub(super) fn grant_slots(&mut self, now: Instant) {
+        let slots = self.choker.slots(self.stats.up.per_second(now));
+        let mut used = self.peers.values().filter(|peer| peer.up.interested && !peer.up.choking).count();
+        while used < slots {
+            let waiting =
+                self.peers.values_mut().filter(|peer| peer.up.interested && peer.up.choking && !peer.up.thief);
+            let Some(peer) = waiting.min_by_key(|peer| (peer.up.turned, peer.who.connection)) else { break };
+            unchoke(peer, now, &mut self.out);
+            used += 1;
+        }
+        if self.timers.choke.is_none() && self.peers.values().any(|peer| peer.up.interested) {
+            self.timers.choke = Some(now + ROUND);
+        }
+    }
+
+    /// One round of the choker.
+    pub(super) fn choker_round(&mut self, now: Instant) {
+        let wanting = self.peers.values_mut().filter(|peer| peer.up.interested);
+        let views: Vec<View> = wanting.map(|peer| view(peer, now)).collect();
+        let slots = self.choker.slots(self.stats.up.per_second(now));
+        let chosen = self.choker.decide(now, views, self.progress.is_finished(), slots);
+        for peer in self.peers.values_mut() {
+            let chosen = chosen.contains(&peer.who.connection);
+            if chosen && peer.up.choking {
+                unchoke(peer, now, &mut self.out);
+            } else if !chosen && !peer.up.choking {
+                choke(peer, now, &mut self.out);
+            }
+        }
+        let any = self.peers.values().any(|peer| peer.up.interested || !peer.up.choking);
+        self.timers.choke = any.then_some(now + ROUND);
+    }
+}
+
+/// What the choker sees of a peer; what counts by round begins anew.
+fn view(peer: &mut Peer, now: Instant) -> View {
+    let (down, up) = (peer.down.rate.total(), peer.up.rate.total());
+    let unchoked = !peer.up.choking;
+    // A slot whose owner takes nothing although something waits for it is of no use to anyone (P29).
+    let thief =
+        unchoked && !peer.up.queue.is_idle() && now.saturating_duration_since(peer.up.took) >= limits::SLOT_TIMEOUT;
+    peer.up.thief |= thief;
+    let view = View {
+        connection: peer.who.connection,
+        since: peer.who.since,
+        unchoked,
+        turned: peer.up.turned,
+        gave: down - peer.down.at_last_round,
+        took: up - peer.up.at_last_round,
+        took_in_turn: up - peer.up.at_turn,
+        snubs: peer.down.snubbed,
+        idle: peer.up.thief,
+    };
+    (peer.down.at_last_round, peer.up.at_last_round) = (down, up);
+    view
+}
+
+fn unchoke(peer: &mut Peer, now: Instant, out: &mut Outbox) {
+    peer.up.choking = false;
+    (peer.up.turned, peer.up.took) = (now, now);
+    peer.up.at_turn = peer.up.rate.total();
+    peer.spoke = now;
+    out.send(peer.who.connection, Message::Unchoke);
+}
+
+/// Chokes, then rejects what waits (BEP 6: in this order); without the fast extension the choke says it all.
+pub(super) fn choke(peer: &mut Peer, now: Instant, out: &mut Outbox) {
+    peer.up.choking = true;
+    peer.up.turned = now;
+    peer.spoke = now;
+    let (connection, fast) = (peer.who.connection, peer.who.fast);
+    out.send(connection, Message::Choke);
+    let allowed = &peer.up.allowed_fast;
+    peer.up.queue.take_where(
+        |block| !allowed.contains(&block.piece),
+        |block| {
+            if fast {
+                out.send(connection, Message::Reject(block));
+            }
+        },
+    );
+}

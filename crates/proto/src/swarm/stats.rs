@@ -1,0 +1,114 @@
+//! Counters of the swarm, and what is told to people.
+
+use std::time::{Duration, Instant};
+
+use riverrun_metainfo::PieceIndex;
+
+use crate::swarm::peer::Peer;
+use crate::swarm::rate::Rate;
+use crate::swarm::{PeerStatus, Pressure, Swarm, SwarmStatus, Waiting};
+
+/// Nothing must have come for so long before a reason is given.
+const WAITING_AFTER: Duration = Duration::from_secs(5);
+
+/// Payload counted since birth.
+#[derive(Debug)]
+pub(super) struct Stats {
+    pub(super) down: Rate,
+    pub(super) up: Rate,
+    pub(super) wasted_bytes: u64,
+    pub(super) corrupt_bytes: u64,
+    /// When the last useful block came, or when waiting for one began.
+    pub(super) came: Instant,
+}
+
+impl Stats {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { down: Rate::new(now), up: Rate::new(now), wasted_bytes: 0, corrupt_bytes: 0, came: now }
+    }
+}
+
+impl Swarm {
+    /// How things are now. Cheap enough for ten times a second.
+    #[must_use]
+    pub fn status(&self, now: Instant) -> SwarmStatus {
+        SwarmStatus {
+            have_pieces: self.progress.have_pieces(),
+            have_bytes: self.progress.have_bytes(),
+            wanted_bytes: self.progress.wanted_bytes(),
+            left_bytes: self.progress.left_bytes(),
+            partial_bytes: self.requests.partial_bytes(),
+            down_bytes: self.stats.down.total(),
+            up_bytes: self.stats.up.total(),
+            wasted_bytes: self.stats.wasted_bytes,
+            corrupt_bytes: self.stats.corrupt_bytes,
+            down_rate: self.stats.down.per_second(now),
+            up_rate: self.stats.up.per_second(now),
+            connections: self.peers.len(),
+            seeds: self.peers.values().filter(|peer| peer.pieces.is_all()).count(),
+            candidates: self.candidates.len(),
+            waiting: self.waiting(now),
+        }
+    }
+
+    /// One line per connection, ordered by connection.
+    #[must_use]
+    pub fn peers(&self, now: Instant) -> Vec<PeerStatus> {
+        self.peers.values().map(|peer| peer_status(peer, now)).collect()
+    }
+
+    /// Why nothing comes.
+    fn waiting(&self, now: Instant) -> Option<Waiting> {
+        let silent = now.saturating_duration_since(self.stats.came);
+        if self.paused || self.progress.is_finished() || silent < WAITING_AFTER {
+            return None;
+        }
+        if self.peers.is_empty() {
+            let candidates = self.candidates.waiting();
+            return Some(if candidates == 0 { Waiting::NoPeers } else { Waiting::Connecting { candidates } });
+        }
+        let useful = || self.peers.values().filter(|peer| peer.down.useful > 0);
+        let peers = useful().count();
+        if peers == 0 {
+            return self.nobody_has();
+        }
+        if useful().all(|peer| peer.down.choked) {
+            return Some(Waiting::Choked { peers });
+        }
+        let asked = useful().filter(|peer| peer.down.pipeline.live() > 0).count();
+        if asked == 0 && self.requests.pressure == Pressure::Full {
+            return Some(Waiting::Disk);
+        }
+        Some(Waiting::Slow { peers: asked })
+    }
+
+    /// The needed pieces that no connected peer has.
+    fn nobody_has(&self) -> Option<Waiting> {
+        let nobody = |piece: &PieceIndex| !self.peers.values().any(|peer| peer.pieces.has(*piece));
+        let mut missing = self.progress.needed().iter().filter(nobody);
+        let piece = missing.next()?;
+        Some(Waiting::NobodyHas { piece, missing: 1 + u32::try_from(missing.count()).unwrap_or(u32::MAX) })
+    }
+}
+
+fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
+    let total = peer.pieces.total().max(1);
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    let progress = peer.pieces.count() as f32 / total as f32;
+    PeerStatus {
+        connection: peer.who.connection,
+        addr: peer.who.addr,
+        source: peer.who.source,
+        incoming: peer.who.incoming,
+        client: peer.extensions.client.clone().unwrap_or_else(|| peer.who.peer_id.client()),
+        progress,
+        down_rate: peer.down.rate.per_second(now),
+        up_rate: peer.up.rate.per_second(now),
+        down_bytes: peer.down.rate.total(),
+        up_bytes: peer.up.rate.total(),
+        choking: peer.up.choking,
+        choked: peer.down.choked,
+        interested: peer.down.interested,
+        interesting: peer.up.interested,
+    }
+}

@@ -1,0 +1,14 @@
+//! The swarm as a whole: machines in pairs with a hand-moved clock, and single machines against scripted peers.
+
+mod exchange;
+mod net;
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// One moment that all tests of a run count from.
+pub(in crate::swarm) fn birth() -> Instant {
+    static BIRTH: OnceLock<Instant> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "a test needs one moment to start from")]
+    *BIRTH.get_or_init(Instant::now)
+}

@@ -1,0 +1,197 @@
+//! What is due when. Nothing on the way of a block waits for any of it.
+
+use std::time::{Duration, Instant};
+
+use crate::limits;
+use crate::swarm::candidates::Terms;
+use crate::swarm::refill::Filled;
+use crate::swarm::{Action, CloseReason, ConnectionId, Swarm};
+use crate::wire::Message;
+
+/// The first pause before peers with nothing to do look again for blocks that others hold up.
+const STEAL_PAUSE: Duration = Duration::from_millis(50);
+/// The longest such pause.
+const MOST_STEAL_PAUSE: Duration = Duration::from_secs(1);
+/// Peers that look at once for blocks to steal.
+const THIEVES: usize = 8;
+/// Fewer peers and candidates than this are few.
+const FEW_PEERS: usize = 10;
+/// How often more are asked for.
+const NEED_PEERS_PAUSE: Duration = Duration::from_secs(60);
+
+/// When each kind of work is due; `None`: not before something happens.
+#[derive(Debug)]
+pub(super) struct Timers {
+    /// Look after requests and silent connections.
+    pub(super) tick: Option<Instant>,
+    /// The next round of the choker.
+    pub(super) choke: Option<Instant>,
+    dial: Option<Instant>,
+    steal: Option<Instant>,
+    steal_pause: Duration,
+    need_peers: Option<Instant>,
+    needed_peers: Option<Instant>,
+    /// What `dial` was computed from changed.
+    pub(super) dial_changed: bool,
+}
+
+impl Timers {
+    pub(super) fn new() -> Self {
+        Self {
+            tick: None,
+            choke: None,
+            dial: None,
+            steal: None,
+            steal_pause: STEAL_PAUSE,
+            need_peers: None,
+            needed_peers: None,
+            dial_changed: true,
+        }
+    }
+
+    /// The earliest of all.
+    pub(super) fn next(&self) -> Option<Instant> {
+        [self.tick, self.choke, self.dial, self.steal, self.need_peers].into_iter().flatten().min()
+    }
+
+    /// A tick is due at the latest at this moment.
+    pub(super) fn tick_by(&mut self, at: Instant) {
+        self.tick = Some(self.tick.map_or(at, |tick| tick.min(at)));
+    }
+
+    /// Something useful came: stealing is looked at quickly again.
+    pub(super) fn progress(&mut self) {
+        self.steal_pause = STEAL_PAUSE;
+    }
+}
+
+impl Swarm {
+    /// How often requests are looked after while any may be outstanding.
+    pub(super) const TICK: Duration = Duration::from_secs(1);
+
+    /// The moment of the next timer has come.
+    pub(super) fn timeout(&mut self, now: Instant) {
+        let due = |timer: Option<Instant>| timer.is_some_and(|at| at <= now);
+        if due(self.timers.tick) {
+            self.tick(now);
+        }
+        if due(self.timers.choke) {
+            self.choker_round(now);
+        }
+        if due(self.timers.steal) {
+            self.timers.steal = None;
+            self.timers.steal_pause = (self.timers.steal_pause * 2).min(MOST_STEAL_PAUSE);
+            self.steal_all(now);
+        }
+        if due(self.timers.dial) || due(self.timers.need_peers) {
+            self.timers.dial_changed = true;
+        }
+    }
+
+    /// After each input: what it made possible for peers other than its own is done.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.requests.cancel_doubled(&mut self.peers, &mut self.out);
+        if std::mem::take(&mut self.requests.freed) {
+            self.refill_all(now);
+        }
+        if std::mem::take(&mut self.timers.dial_changed) {
+            self.dial(now);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let silent = |since: Instant| now.saturating_duration_since(since);
+        let idle = self.peers.values().filter(|peer| silent(peer.heard) >= limits::IDLE_TIMEOUT);
+        let idle: Vec<ConnectionId> = idle.map(|peer| peer.who.connection).collect();
+        idle.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Idle));
+        let able = |down: &super::peer::Download| !down.choked && !down.snubbed && down.useful > 0;
+        let count = self.peers.values().filter(|peer| able(&peer.down)).count();
+        for peer in self.peers.values_mut() {
+            if silent(peer.spoke) >= limits::KEEP_ALIVE_INTERVAL {
+                peer.spoke = now;
+                self.out.send(peer.who.connection, Message::KeepAlive);
+            }
+            let others = count > usize::from(able(&peer.down));
+            if self.requests.overdue(peer, others, &self.progress, &mut self.blame, now, &mut self.out) {
+                tracing::debug!(connection = peer.who.connection.0, "snubbed");
+            }
+        }
+        self.requests.freed |= !self.progress.is_finished();
+        self.timers.tick = self.next_tick(now);
+    }
+
+    fn next_tick(&self, now: Instant) -> Option<Instant> {
+        if !self.progress.is_finished() && !self.peers.is_empty() {
+            return Some(now + Self::TICK);
+        }
+        let due = |peer: &super::peer::Peer| {
+            (peer.spoke + limits::KEEP_ALIVE_INTERVAL).min(peer.heard + limits::IDLE_TIMEOUT)
+        };
+        self.peers.values().map(due).min().map(|due| due.max(now + Self::TICK))
+    }
+
+    /// Fills the pipeline of one peer, from others' if there is nothing else.
+    pub(super) fn refill(&mut self, now: Instant, connection: ConnectionId) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        let filled = self.requests.fill(peer, &self.progress, &self.blame, now, &mut self.out);
+        let elsewhere = self.requests.outstanding > peer.down.pipeline.live();
+        if filled == Filled::Starved && elsewhere && self.requests.in_endgame() {
+            self.requests.steal(&mut self.peers, connection, now, &mut self.out);
+            self.timers.steal.get_or_insert(now + self.timers.steal_pause);
+        }
+    }
+
+    /// Fills the pipelines of all peers, the fastest first.
+    fn refill_all(&mut self, now: Instant) {
+        let wanting = self.peers.values().filter(|peer| peer.down.interested);
+        let mut order: Vec<_> =
+            wanting.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();
+        order.sort_unstable();
+        order.into_iter().for_each(|(_, connection)| self.refill(now, connection));
+        // What stealing itself freed was seen by those who came after.
+        self.requests.freed = false;
+    }
+
+    /// Peers with nothing to do look again for blocks that others hold up.
+    fn steal_all(&mut self, now: Instant) {
+        if !self.requests.in_endgame() {
+            return;
+        }
+        let free = self.peers.values().filter(|peer| self.requests.room(peer, now).0 > 0);
+        let mut order: Vec<_> =
+            free.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();
+        order.sort_unstable();
+        order.into_iter().take(THIEVES).for_each(|(_, connection)| self.refill(now, connection));
+    }
+
+    /// Dials as many candidates as the bounds allow, and asks for more if they are few.
+    fn dial(&mut self, now: Instant) {
+        if self.paused {
+            (self.timers.dial, self.timers.need_peers) = (None, None);
+            return;
+        }
+        while let Some(addr) = self.candidates.dial(now, self.terms()) {
+            self.out.push(Action::Dial { addr });
+        }
+        self.timers.dial = self.candidates.next_dial(now, self.terms());
+        let few = self.peers.len() + self.candidates.waiting() < FEW_PEERS;
+        self.timers.need_peers = None;
+        if few && !self.progress.is_finished() {
+            let due = self.timers.needed_peers.map_or(now, |last| last + NEED_PEERS_PAUSE);
+            if due <= now {
+                self.timers.needed_peers = Some(now);
+                self.out.push(Action::NeedPeers);
+            }
+            self.timers.need_peers = Some(if due <= now { now + NEED_PEERS_PAUSE } else { due });
+        }
+    }
+
+    fn terms(&self) -> Terms {
+        let taken = self.peers.len() + self.candidates.dialling();
+        Terms {
+            room: self.identity.max_connections.saturating_sub(taken),
+            alone: self.peers.is_empty(),
+            finished: self.progress.is_finished(),
+        }
+    }
+}
