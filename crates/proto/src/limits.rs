@@ -20,7 +20,6 @@ pub const DEFAULT_REQQ: u32 = 250;
 pub const MAX_CANDIDATES: usize = 3000;
 /// Peers taken from one tracker reply.
 pub const MAX_PEERS_PER_REPLY: usize = 5000;
-<<<<<<< HEAD
 /// The longest tracker reply over HTTP after decompression, in bytes; larger ones are attacks, not peers.
 pub const MAX_TRACKER_REPLY: usize = 1 << 20;
 /// The longest header of an HTTP tracker's response, in bytes.
@@ -65,7 +64,6 @@ pub const MAX_PEX_CONTACTS: usize = 200;
 pub const MAX_TRACKER_TOKENS: usize = 100_000;
 /// Peers by host name taken from one tracker reply: each costs somebody a name resolution.
 pub const MAX_NAMED_PEERS: usize = 50;
-=======
 /// Allowed-fast pieces given to a peer and kept of one (BEP 6: k).
 pub const MAX_ALLOWED_FAST: usize = 10;
 /// Suggested pieces kept of one peer; more push out the oldest.
@@ -132,4 +130,3 @@ pub const MAX_CORRUPT_TRIES: usize = 512;
 pub const MAX_BROKEN_PAROLES: u32 = 3;
 /// How long a failed piece waits for a peer that is no suspect before a suspect may fetch it alone.
 pub const PAROLE_PATIENCE: Duration = Duration::from_secs(5);
->>>>>>> 51910af (swarm: exchange a torrent between peers)
