@@ -65,6 +65,7 @@ const ROOMS: &[Room] = &[
             "thiserror",
             "tokio",
             "tracing",
+            "webpki-root-certs",
         ],
         unreachable: PROGRAM,
     },
