@@ -44,7 +44,7 @@ fn walk(value: Value<'_>, end: usize, depth: usize, most: usize) {
         let _ = value.path();
     }
     let mut at = span.start;
-    for element in value.as_list().into_iter().flat_map(|list| list) {
+    for element in value.as_list().into_iter().flatten() {
         assert!(element.span().start >= at);
         at = element.span().end;
         walk(element, span.end, depth + 1, most);
