@@ -8,14 +8,18 @@ mod bits;
 mod layout;
 mod magnet;
 mod merkle;
+mod metainfo;
 mod path;
+mod tracker;
 mod wire;
 
 pub use bencode::bencode;
 pub use layout::layout;
 pub use magnet::magnet;
 pub use merkle::merkle;
+pub use metainfo::metainfo;
 pub use path::safe_path;
+pub use tracker::{tracker_http, tracker_udp};
 pub use wire::{extended, wire};
 
 /// A body: must return, whatever the bytes are.
@@ -28,6 +32,9 @@ pub const BODIES: &[(&str, Body)] = &[
     ("layout", layout),
     ("magnet", magnet),
     ("merkle", merkle),
+    ("metainfo", metainfo),
     ("safe_path", safe_path),
+    ("tracker_http", tracker_http),
+    ("tracker_udp", tracker_udp),
     ("wire", wire),
 ];
