@@ -17,6 +17,8 @@ pub mod metainfo;
 pub mod path;
 pub mod piece;
 pub mod piece_hash;
+#[cfg(test)]
+mod samples;
 pub mod url;
 
 pub use bitfield::Bitfield;

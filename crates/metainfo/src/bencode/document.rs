@@ -339,6 +339,14 @@ pub struct List<'d> {
     at: usize,
 }
 
+impl List<'_> {
+    /// Whether no element is to come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.document.tape[self.at].tag() == Tag::End
+    }
+}
+
 impl<'d> Iterator for List<'d> {
     type Item = Value<'d>;
 

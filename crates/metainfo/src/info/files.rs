@@ -145,5 +145,5 @@ pub(super) fn unsafe_path(file: Option<usize>, names: &[&[u8]]) -> MetainfoError
 }
 
 fn is_valid_utf8(path: Value<'_>) -> bool {
-    path.as_list().is_some_and(|mut names| names.next().is_some() && names.all(|name| name.as_str().is_some()))
+    path.as_list().is_some_and(|mut names| !names.is_empty() && names.all(|name| name.as_str().is_some()))
 }

@@ -271,3 +271,6 @@ impl fmt::Debug for Info {
         debug.field("pieces", &self.layout.piece_count()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

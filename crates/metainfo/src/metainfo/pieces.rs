@@ -187,3 +187,6 @@ impl ExpectedV2 {
         PieceTree { length: self.length, height: self.leaves.ilog2() }
     }
 }
+
+#[cfg(test)]
+mod tests;
