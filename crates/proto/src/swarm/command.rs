@@ -63,9 +63,8 @@ impl Swarm {
     /// A piece is not had any more: peers are told (BEP 54), what waits for it is rejected.
     fn lose(&mut self, piece: PieceIndex) {
         for (connection, peer) in &mut self.peers {
-            if let Some(id) = peer.extensions.dont_have {
-                let payload = piece.0.to_be_bytes().to_vec().into();
-                self.out.send(*connection, Message::Extended { id, payload });
+            if let Some(message) = peer.extensions.dont_have(piece) {
+                self.out.send(*connection, message);
             }
             let fast = peer.who.fast;
             peer.up.queue.take_where(
@@ -101,7 +100,7 @@ impl Swarm {
             (false, true) => self.finished(now),
             (true, false) => {
                 self.stats.came = now;
-                self.tell_upload_only(false);
+                self.tell_upload_only(now, false);
             }
             _ => {}
         }

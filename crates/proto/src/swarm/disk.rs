@@ -58,18 +58,17 @@ impl Swarm {
     pub(super) fn finished(&mut self, now: Instant) {
         self.out.event(Event::Finished);
         self.requests.sleep();
-        self.tell_upload_only(true);
+        self.tell_upload_only(now, true);
         let seeds: Vec<_> = self.peers.keys().copied().collect();
         seeds.into_iter().for_each(|connection| self.close_if_useless(now, connection));
     }
 
     /// Tells peers of the extension protocol whether we download (BEP 21).
-    pub(super) fn tell_upload_only(&mut self, upload_only: bool) {
-        for (connection, peer) in &self.peers {
-            if peer.extensions.spoken {
-                let payload = extensions::hello(self.identity.listen_port, upload_only);
-                self.out.send(*connection, Message::Extended { id: 0, payload });
-            }
+    pub(super) fn tell_upload_only(&mut self, now: Instant, upload_only: bool) {
+        for (connection, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.extensions.spoken) {
+            peer.spoke = now;
+            let hello = extensions::hello(self.identity.listen_port, upload_only, peer.who.addr.ip());
+            self.out.send(*connection, hello);
         }
     }
 

@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use riverrun_metainfo::{Bitfield, Block, PieceIndex};
 
 use crate::limits;
 use crate::swarm::conduct::Breach;
-use crate::swarm::extensions;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::requests::Use;
 use crate::swarm::{CloseReason, ConnectionId, Event, Swarm};
 use crate::wire::Message;
+use crate::wire::extended::ExtendedMessage;
 
 impl Swarm {
     /// The messages of one read, in order. A breach ends the connection and the batch.
@@ -274,28 +275,26 @@ impl Swarm {
         Ok(())
     }
 
-    fn extended(&mut self, now: Instant, connection: ConnectionId, id: u8, payload: &[u8]) -> Result<(), Breach> {
+    fn extended(&mut self, now: Instant, connection: ConnectionId, id: u8, payload: &Bytes) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
-        match id {
-            0 => {
-                peer.extensions.read(payload);
-                let port = peer.extensions.port.filter(|_| peer.who.listens.is_none());
-                if let Some(port) = port {
+        match ExtendedMessage::parse(id, payload) {
+            Ok(Some(ExtendedMessage::Handshake(handshake))) => {
+                peer.extensions.update(&handshake);
+                if let Some(port) = handshake.listen_port.filter(|_| peer.who.listens.is_none()) {
                     self.learned_port(connection, port);
                 }
             }
-            extensions::OUR_DONT_HAVE => {
-                let index = payload.try_into().map(u32::from_be_bytes).map_err(|_| "dont-have of another length")?;
-                return self.dont_have(now, connection, PieceIndex(index));
-            }
-            _ => {}
+            Ok(Some(ExtendedMessage::DontHave(piece))) => return self.dont_have(now, connection, piece),
+            Ok(Some(ExtendedMessage::UploadOnly(upload_only))) => peer.extensions.upload_only = upload_only,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(connection = connection.0, %error, "extended message cannot be read"),
         }
         self.peers.get_mut(&connection).map_or(Ok(()), |peer| peer.conduct.idle_message(now))
     }
 
     /// A peer that dialled us told where it listens: it can be dialled in its turn later.
     fn learned_port(&mut self, connection: ConnectionId, port: u16) {
-        let Some(peer) = self.peers.get_mut(&connection).filter(|_| port != 0) else { return };
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
         let mut addr = peer.who.addr;
         addr.set_port(port);
         peer.who.listens = Some(addr);

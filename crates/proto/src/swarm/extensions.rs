@@ -1,8 +1,15 @@
 //! What the two sides tell each other in the extended handshake (BEP 10).
 
-use bytes::Bytes;
+use std::net::IpAddr;
+
+use riverrun_metainfo::PieceIndex;
 
 use crate::limits;
+use crate::wire::Message;
+use crate::wire::extended::{ExtendedHandshake, ExtendedMessage, Extension, ExtensionIds};
+
+/// The extensions that we take messages of; those whose messages nobody here would answer are not named to peers.
+const SPOKEN: [Extension; 2] = [Extension::DontHave, Extension::UploadOnly];
 
 /// What a peer said of itself. The values before it said anything are the protocol's defaults.
 #[derive(Clone, Debug)]
@@ -15,44 +22,41 @@ pub(super) struct Extensions {
     pub(super) upload_only: bool,
     /// What it calls itself.
     pub(super) client: Option<String>,
-    /// Where it listens.
-    pub(super) port: Option<u16>,
-    /// The id under which it wants `lt_donthave` (BEP 54).
-    pub(super) dont_have: Option<u8>,
-}
-
-impl Default for Extensions {
-    fn default() -> Self {
-        Self {
-            spoken: false,
-            reqq: limits::DEFAULT_REQQ,
-            upload_only: false,
-            client: None,
-            port: None,
-            dont_have: None,
-        }
-    }
-}
-
-/// The id under which we want `lt_donthave`.
-pub(super) const OUR_DONT_HAVE: u8 = 7;
-
-/// Our extended handshake.
-pub(super) fn hello(port: Option<u16>, upload_only: bool) -> Bytes {
-    let mut dict = format!("d1:md11:lt_donthavei{OUR_DONT_HAVE}ee").into_bytes();
-    if let Some(port) = port {
-        dict.extend_from_slice(format!("1:pi{port}e").as_bytes());
-    }
-    dict.extend_from_slice(format!("4:reqqi{}e", limits::ADVERTISED_REQQ).as_bytes());
-    dict.extend_from_slice(format!("11:upload_onlyi{}e", u8::from(upload_only)).as_bytes());
-    let version = concat!("riverrun ", env!("CARGO_PKG_VERSION"));
-    dict.extend_from_slice(format!("1:v{}:{version}e", version.len()).as_bytes());
-    dict.into()
+    ids: ExtensionIds,
 }
 
 impl Extensions {
-    /// Reads a peer's extended handshake; later ones add to earlier ones.
-    pub(super) fn read(&mut self, payload: &[u8]) {
-        let _ = payload;
+    pub(super) fn new(spoken: bool) -> Self {
+        let ids = ExtensionIds::default();
+        Self { spoken, reqq: limits::DEFAULT_REQQ, upload_only: false, client: None, ids }
     }
+
+    /// Takes in a peer's extended handshake; a later one changes only what it names.
+    pub(super) fn update(&mut self, handshake: &ExtendedHandshake) {
+        self.ids.update(handshake);
+        self.reqq = handshake.reqq.unwrap_or(self.reqq);
+        self.upload_only = handshake.upload_only.unwrap_or(self.upload_only);
+        if handshake.client.is_some() {
+            self.client.clone_from(&handshake.client);
+        }
+    }
+
+    /// The message that we lost a piece, if the peer can read it (BEP 54).
+    pub(super) fn dont_have(&self, piece: PieceIndex) -> Option<Message> {
+        ExtendedMessage::DontHave(piece).to_message(&self.ids)
+    }
+}
+
+/// Our extended handshake for a peer at this address. `upload_only`: we want nothing more (BEP 21).
+pub(super) fn hello(port: Option<u16>, upload_only: bool, peer: IpAddr) -> Message {
+    let handshake = ExtendedHandshake {
+        extensions: SPOKEN.map(|extension| (extension, extension.number())).to_vec(),
+        listen_port: port,
+        client: Some(concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
+        your_ip: Some(peer.to_canonical()),
+        reqq: Some(limits::ADVERTISED_REQQ),
+        upload_only: Some(upload_only),
+        ..ExtendedHandshake::default()
+    };
+    Message::Extended { id: 0, payload: handshake.to_bytes().into() }
 }

@@ -26,8 +26,7 @@ impl Swarm {
             source = self.candidates.connected(connected.addr, connected.connection, Source::Tracker);
         }
         let fast = connected.handshake.reserved.fast();
-        let mut peer = Peer::new(now, connected, source, fast, self.progress.layout().piece_count());
-        peer.extensions.spoken = connected.handshake.reserved.extended();
+        let peer = Peer::new(now, connected, source, fast, self.progress.layout().piece_count());
         self.greet(&peer);
         self.peers.insert(connected.connection, peer);
         self.requests.awake(&self.progress, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
@@ -116,8 +115,8 @@ impl Swarm {
         };
         first.into_iter().for_each(|message| self.out.send(connection, message));
         if peer.extensions.spoken {
-            let payload = extensions::hello(self.identity.listen_port, self.progress.is_finished());
-            self.out.send(connection, Message::Extended { id: 0, payload });
+            let (port, finished) = (self.identity.listen_port, self.progress.is_finished());
+            self.out.send(connection, extensions::hello(port, finished, peer.who.addr.ip()));
         }
     }
 
@@ -158,7 +157,7 @@ impl Swarm {
                 Blame::Network => !good,
                 Blame::Us => false,
             };
-            self.candidates.set_seed(addr, peer.pieces.is_all());
+            self.candidates.set_seed(addr, peer.pieces.is_all() || peer.extensions.upload_only);
             self.candidates.closed(now, addr, connection, good && reason.blame() != Blame::Them, failed);
         }
         if self.peers.is_empty() {

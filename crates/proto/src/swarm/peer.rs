@@ -113,7 +113,7 @@ impl Peer {
         Self {
             who,
             pieces: PeerPieces::none(pieces),
-            extensions: Extensions::default(),
+            extensions: Extensions::new(connected.handshake.reserved.extended()),
             down: Download {
                 choked: true,
                 interested: false,

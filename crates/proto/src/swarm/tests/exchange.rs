@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use riverrun_metainfo::{Bitfield, PieceIndex};
-
 use super::net::{Net, layout};
 use crate::swarm::{Event, Swarm};
 
