@@ -1,0 +1,96 @@
+//! What the user is told when a download does not end well.
+
+use std::time::Duration;
+
+use riverrun::storage::StorageError;
+use riverrun::{AddError, Phase, TorrentError, TorrentStatus, TrackerState};
+
+use super::place::as_written;
+use super::run::Job;
+use crate::command::watch::{self, host_of};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::shown;
+use crate::units::{self, Scale};
+
+/// Why a torrent was not added.
+pub(crate) fn add_failure(error: &AddError, job: &Job) -> Failure {
+    match error {
+        AddError::Duplicate(_) => Failure::usage(format!("{} is named twice", shown(&job.loaded.name))),
+        AddError::Storage(error) => storage_failure(error),
+        AddError::Magnet => Failure::not_yet("downloading by a magnet link"),
+        other => Failure::internal(watch::chain(other)),
+    }
+}
+
+/// Why a torrent ended before it was complete.
+pub(crate) fn torrent_failure(error: &TorrentError, phase: Phase, job: &Job, scale: Scale) -> Failure {
+    match error {
+        TorrentError::Storage(error) => match phase {
+            Phase::Failed { needed_bytes, .. } if is_full(error) => Failure::new(
+                Exit::Storage,
+                format!("the disk of {} is full: {} more are needed", as_written(&job.path), scale.bytes(needed_bytes)),
+            )
+            .help("make room and run the same command to go on"),
+            _ => storage_failure(error),
+        },
+        TorrentError::Occupied { path, pieces } => Failure::new(
+            Exit::Exists,
+            format!("{} exists and is something else (0 of {pieces} pieces match)", as_written(path)),
+        )
+        .help("--overwrite replaces it"),
+        TorrentError::Incomplete { bad, pieces } => Failure::new(
+            Exit::Mismatch,
+            format!("{bad} of {pieces} pieces of {} are damaged or missing", shown(&job.loaded.name)),
+        ),
+        other => Failure::internal(watch::chain(other)),
+    }
+}
+
+/// What the disk said.
+pub(crate) fn storage_failure(error: &StorageError) -> Failure {
+    Failure::new(Exit::Storage, shown(&watch::chain(error)))
+}
+
+fn is_full(error: &StorageError) -> bool {
+    watch::io_kind(error) == Some(std::io::ErrorKind::StorageFull)
+}
+
+/// Nothing came for too long.
+pub(crate) fn stalled(status: &TorrentStatus, silent: Duration, elapsed: Duration) -> Failure {
+    let refusal = status.trackers.iter().find_map(|tracker| match &tracker.state {
+        TrackerState::Failed { error, refused: true, .. } => Some((tracker, error)),
+        _ => None,
+    });
+    if let Some((tracker, error)) = refusal.filter(|_| status.connections == 0) {
+        return Failure::new(Exit::Refused, format!("tracker {} said: \"{}\"", host_of(&tracker.url), shown(error)));
+    }
+    if status.connections == 0 {
+        return Failure::new(Exit::NoProgress, format!("no peers: {}", why_no_peers(status, elapsed)))
+            .help("--peer HOST:PORT names a peer");
+    }
+    let why = watch::view(status, watch::Goal::default()).waiting.map(|reason| format!(" ({})", reason.text));
+    let silent = units::duration(silent);
+    Failure::new(Exit::NoProgress, format!("stalled: nothing came for {silent}{}", why.unwrap_or_default()))
+        .help("run the same command to go on")
+}
+
+fn why_no_peers(status: &TorrentStatus, elapsed: Duration) -> String {
+    let failed = status.trackers.iter().find_map(|tracker| match &tracker.state {
+        TrackerState::Failed { error, tries, .. } => Some(format!(
+            "tracker {} {} (tried {} in {})",
+            host_of(&tracker.url),
+            shown(error),
+            units::counted(u64::from(*tries), "time"),
+            units::duration(elapsed)
+        )),
+        _ => None,
+    });
+    let named = status.candidates;
+    failed.unwrap_or_else(|| match (status.trackers.is_empty(), named) {
+        (true, 0) => "the torrent names no tracker".to_owned(),
+        (false, 0) => "the trackers named none".to_owned(),
+        (_, 1) => "the one that is known does not answer".to_owned(),
+        (_, number) => format!("none of {number} that are known answers"),
+    })
+}

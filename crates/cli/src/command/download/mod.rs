@@ -1,0 +1,160 @@
+//! `riverrun download`: gets what torrents describe.
+
+mod ending;
+mod hook;
+mod options;
+pub(crate) mod place;
+mod preflight;
+mod run;
+mod stream_out;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use options::Download;
+
+use self::place::{Place, Shape, Wish};
+use self::preflight::Preflight;
+use self::run::{Job, Run};
+use self::stream_out::StreamOut;
+use crate::args::General;
+use crate::command::session::{self, Signals};
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::file_choice::Choice;
+use crate::render::progress::Progress;
+use crate::render::{events, listing};
+use crate::torrent_source::{self, Loaded};
+
+/// Downloads.
+pub(crate) fn run(env: &mut Env, general: &General, options: &Download) -> Outcome {
+    let mut progress = Progress::of(env, general);
+    match prepare_and_run(env, general, options, &mut progress) {
+        Err(failure) if progress.for_machines() && !failure.silent => {
+            progress.event(env, &events::failed(&failure));
+            Err(Failure::silent(failure.exit))
+        }
+        other => other,
+    }
+}
+
+fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progress: &mut Progress) -> Outcome {
+    options.check()?;
+    options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
+    let choice = Choice::parse(&options.files, &options.exclude)?;
+    let mut preparation = Preparation {
+        options,
+        choice,
+        resume: session::resume_dir(env, general),
+        preflight: Preflight::default(),
+        temporary: None,
+        failed: None,
+    };
+    let mut jobs = Vec::new();
+    for argument in &options.torrents {
+        match preparation.job(env, general, argument) {
+            Ok(Some(job)) => jobs.push(job),
+            Ok(None) => {}
+            Err(failure) if options.torrents.len() == 1 => return Err(failure),
+            Err(failure) => {
+                preparation.failed.get_or_insert(failure.exit);
+                tell(env, progress, &failure);
+                if options.fail_fast {
+                    return Ok(failure.exit);
+                }
+            }
+        }
+    }
+    let Preparation { resume, temporary, failed, .. } = preparation;
+    if jobs.is_empty() {
+        return Ok(failed.unwrap_or(Exit::Ok));
+    }
+    let progress = Progress::of(env, general);
+    let settings = session::settings(&options.network, resume)?;
+    let outcome = session::block_on(async {
+        let signals = Signals::listen()?;
+        let peers = session::peer_addrs(&options.network.peer).await?;
+        let session = session::start(settings).await?;
+        let mut run = Run::new(env, options, general.scale(), progress, session, signals);
+        run.failed = failed;
+        if temporary.is_some() {
+            let path = jobs[0].path.clone();
+            let out = std::mem::replace(&mut run.env.out, Box::new(std::io::sink()));
+            run.stream = Some(StreamOut::start(path, out)?);
+        }
+        run.all(jobs, &peers).await
+    });
+    drop(temporary);
+    outcome
+}
+
+fn tell(env: &mut Env, progress: &mut Progress, failure: &Failure) {
+    if progress.for_machines() {
+        progress.event(env, &events::failed(failure));
+    } else {
+        let colour = crate::args::colour_of(env);
+        let _ = env.err.write_all(failure.text(colour).as_bytes());
+    }
+}
+
+/// What is found out about each torrent before any of them begins.
+struct Preparation<'a> {
+    options: &'a Download,
+    choice: Choice,
+    resume: Option<PathBuf>,
+    preflight: Preflight,
+    /// The folder of a download that goes to standard output.
+    temporary: Option<tempfile::TempDir>,
+    failed: Option<Exit>,
+}
+
+impl Preparation<'_> {
+    /// The job of one argument; `None` if there is nothing to get.
+    fn job(&mut self, env: &mut Env, general: &General, argument: &std::ffi::OsStr) -> Result<Option<Job>, Failure> {
+        let input = argument.to_string_lossy().into_owned();
+        let named = |failure: Failure| failure.input(input.clone());
+        let loaded = torrent_source::load(env, argument).map_err(named)?;
+        for warning in loaded.warnings() {
+            env.say(format_args!("warning: {warning}"));
+        }
+        if self.options.list {
+            listing::files(env, &loaded, general)?;
+            return Ok(None);
+        }
+        let wanted = self.choice.of(&loaded).map_err(named)?;
+        let path = self.path(&loaded).map_err(named)?;
+        let files = run::files_on_disk(&loaded, &path, wanted.as_deref());
+        self.preflight.check(&path, &files, general.scale()).map_err(named)?;
+        Ok(Some(Job { input, loaded, path, wanted }))
+    }
+
+    fn path(&mut self, loaded: &Loaded) -> Result<PathBuf, Failure> {
+        let wish = Wish {
+            output: self.options.output.clone(),
+            dir: self.options.dir.clone(),
+            torrents: self.options.torrents.len(),
+        };
+        let files = loaded.files.iter().filter(|file| !file.pad);
+        let files = match loaded.single {
+            true => Vec::new(),
+            false => files.map(|file| (PathBuf::from(&file.path), file.length)).collect(),
+        };
+        let shape = Shape { name: loaded.name.clone(), files };
+        let earlier = self.earlier(loaded);
+        match Place::find(&wish, &shape, earlier.as_deref())? {
+            Place::At(path) => Ok(path),
+            Place::Stdout => {
+                let folder = tempfile::Builder::new().prefix("riverrun-").tempdir()?;
+                let path = folder.path().join(&loaded.name);
+                self.temporary = Some(folder);
+                Ok(path)
+            }
+        }
+    }
+
+    /// Where an unfinished run put this very torrent.
+    fn earlier(&self, loaded: &Loaded) -> Option<PathBuf> {
+        let _ = (&self.resume, loaded, Path::new(""));
+        None
+    }
+}

@@ -1,0 +1,173 @@
+//! Options of `download`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::hook::Hook;
+use crate::args::Network;
+use crate::command::watch::Goal;
+use crate::failure::Failure;
+use crate::units::Span;
+
+/// Options of `download`.
+#[derive(Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Download {
+    /// A .torrent file, - for standard input, or an http(s) URL of one
+    #[arg(value_name = "TORRENT", required = true)]
+    pub(crate) torrents: Vec<OsString>,
+
+    /// Where to put it, like the target of cp -r: a folder to put it into, or its new path; - is standard output
+    #[arg(short, long, value_name = "OUTPUT", help_heading = "Place")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The folder to put it into, made if it is missing [default: .]
+    #[arg(short, long, value_name = "DIR", help_heading = "Place")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Replace what stands in its place and is something else
+    #[arg(long, help_heading = "Place")]
+    pub(crate) overwrite: bool,
+
+    /// Believe the record of an earlier run in place of hashing what is there
+    #[arg(long, help_heading = "Place", hide_short_help = true)]
+    pub(crate) no_verify: bool,
+
+    /// How much of the disk to take at the start: none, sparse or full [default: sparse]
+    #[arg(long, value_name = "HOW", help_heading = "Place", hide_short_help = true, hide_possible_values = true)]
+    pub(crate) preallocate: Option<Preallocate>,
+
+    /// Put a suffix on files that are not complete (not there yet)
+    #[arg(long, value_name = "SUFFIX", hide = true)]
+    pub(crate) part_suffix: Option<String>,
+
+    /// Only these files: numbers (1,3-5) or patterns (*.flac)
+    #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content")]
+    pub(crate) files: Vec<String>,
+
+    /// All but these files
+    #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content")]
+    pub(crate) exclude: Vec<String>,
+
+    /// List the files and stop
+    #[arg(short, long, help_heading = "Content")]
+    pub(crate) list: bool,
+
+    /// Ask for pieces in order
+    #[arg(long, help_heading = "Content")]
+    pub(crate) sequential: bool,
+
+    /// Keep sharing when it is complete
+    #[arg(long, help_heading = "End")]
+    pub(crate) seed: bool,
+
+    /// Share until this many bytes were sent for each byte of content
+    #[arg(long, value_name = "RATIO", value_parser = ratio, help_heading = "End")]
+    pub(crate) seed_ratio: Option<f64>,
+
+    /// Share for this long
+    #[arg(long, value_name = "DUR", help_heading = "End")]
+    pub(crate) seed_time: Option<Span>,
+
+    /// Stop after this long (exit code 7)
+    #[arg(long, value_name = "DUR", help_heading = "End")]
+    pub(crate) max_time: Option<Span>,
+
+    /// Give up when no byte comes for this long (exit code 6) [default: off on a terminal, else 10m]
+    #[arg(long, value_name = "DUR", help_heading = "End")]
+    pub(crate) stall_timeout: Option<Span>,
+
+    /// Give up when no peer is connected for this long at the start (exit code 6)
+    #[arg(long, value_name = "DUR", help_heading = "End")]
+    pub(crate) wait_peers: Option<Span>,
+
+    /// Run this when it is complete; {path}, {name} and {hash} are filled in, no shell is used
+    #[arg(long, value_name = "CMD", help_heading = "End")]
+    pub(crate) exec: Option<Hook>,
+
+    /// With several torrents: stop at the first that fails
+    #[arg(long, help_heading = "End")]
+    pub(crate) fail_fast: bool,
+
+    /// How to reach peers
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  riverrun download album.torrent                 into the current folder
+  riverrun download -o music/ album.torrent       into music/album
+  riverrun download -o live album.torrent         as live, in place of the torrent's own name
+  riverrun download --files '*.flac' a.torrent    only some files
+  riverrun download -o - video.torrent | player   to standard output, in order
+  riverrun download --seed-ratio 1.0 a.torrent    give back as much as was taken
+
+The same command goes on where an earlier run stopped, and says \"already complete\" when nothing is left to do.";
+
+/// How much of the disk is taken at the start.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Preallocate {
+    /// Files grow.
+    None,
+    /// Files have their length, and holes.
+    Sparse,
+    /// All blocks are taken.
+    Full,
+}
+
+impl From<Preallocate> for riverrun::Preallocate {
+    fn from(how: Preallocate) -> Self {
+        match how {
+            Preallocate::None => Self::None,
+            Preallocate::Sparse => Self::Sparse,
+            Preallocate::Full => Self::Full,
+        }
+    }
+}
+
+impl Download {
+    /// Refuses what only a later version can do, and what does not go together.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.network.refuse_what_is_not_there()?;
+        if self.part_suffix.is_some() {
+            return Err(Failure::not_yet("a suffix for files that are not complete (--part-suffix)"));
+        }
+        if self.output.as_deref() == Some(std::path::Path::new("-")) && self.keeps_seeding() {
+            return Err(Failure::usage("\"-o -\" and sharing afterwards do not go together"));
+        }
+        Ok(())
+    }
+
+    /// Whether sharing goes on after the end.
+    pub(crate) fn keeps_seeding(&self) -> bool {
+        self.seed || self.goal().is_set()
+    }
+
+    /// What sharing goes on until.
+    pub(crate) fn goal(&self) -> Goal {
+        Goal { ratio: self.seed_ratio, time: self.seed_time.map(|span| span.0) }
+    }
+
+    /// How long nothing may come; `None` is for ever.
+    pub(crate) fn stall_timeout(&self, terminal: bool) -> Option<Duration> {
+        match self.stall_timeout {
+            Some(Span(Duration::ZERO)) => None,
+            Some(Span(time)) => Some(time),
+            None if terminal => None,
+            None => Some(Duration::from_secs(600)),
+        }
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a ratio: write it like 1.0"))?;
+    if number.is_finite() && number >= 0.0 {
+        Ok(number)
+    } else {
+        Err(format!("{text:?} is not a ratio: write it like 1.0"))
+    }
+}

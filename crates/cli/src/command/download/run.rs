@@ -1,0 +1,486 @@
+//! The download itself: adds torrents to a session, watches them, and ends when all are done or a limit is reached.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use riverrun::{AddTorrent, EventKind, Events, Phase, Session, Torrent, TorrentError, TorrentStatus, TrackerState};
+use tokio::sync::oneshot::error::RecvError;
+use tokio::task::JoinSet;
+
+use super::ending;
+use super::hook::Completed;
+use super::options::Download;
+use super::place::as_written;
+use super::stream_out::StreamOut;
+use crate::command::session::Signals;
+use crate::command::watch::{self, Goal};
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::render::progress::{Progress, Stage, View};
+use crate::render::{events, shown};
+use crate::torrent_source::Loaded;
+use crate::units::{self, Scale};
+
+/// How long the end may take when the user wants to go.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long trackers may take to hear that a download is complete.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// One torrent that is to be got.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The argument that named it.
+    pub(crate) input: String,
+    /// What it is.
+    pub(crate) loaded: Loaded,
+    /// Its content: the file or the folder.
+    pub(crate) path: PathBuf,
+    /// The files that are wanted; `None` is all.
+    pub(crate) wanted: Option<Vec<usize>>,
+}
+
+/// A job in the session.
+#[derive(Debug)]
+struct Running {
+    job: Job,
+    torrent: Torrent,
+    added: Instant,
+    completed: Option<Instant>,
+    /// When a byte came last, and how many had come then.
+    last: (Instant, u64),
+    ever_connected: bool,
+    ended: bool,
+}
+
+/// Gets how writing to standard output ended.
+type Written = tokio::sync::oneshot::Receiver<std::io::Result<()>>;
+
+/// Everything the loop holds.
+pub(crate) struct Run<'a> {
+    pub(crate) env: &'a mut Env,
+    pub(crate) options: &'a Download,
+    pub(crate) scale: Scale,
+    pub(crate) progress: Progress,
+    pub(crate) session: Session,
+    pub(crate) signals: Signals,
+    /// How the first that failed failed.
+    pub(crate) failed: Option<Exit>,
+    /// The way to standard output, with `-o -`.
+    pub(crate) stream: Option<(StreamOut, Written)>,
+    running: Vec<Running>,
+    ends: JoinSet<(usize, Result<(), TorrentError>)>,
+}
+
+impl<'a> Run<'a> {
+    /// A run with nothing to do yet.
+    pub(crate) fn new(
+        env: &'a mut Env,
+        options: &'a Download,
+        scale: Scale,
+        progress: Progress,
+        session: Session,
+        signals: Signals,
+    ) -> Self {
+        Self {
+            env,
+            options,
+            scale,
+            progress,
+            session,
+            signals,
+            failed: None,
+            stream: None,
+            running: Vec::new(),
+            ends: JoinSet::new(),
+        }
+    }
+
+    /// Adds the torrents and sees them through.
+    pub(crate) async fn all(mut self, jobs: Vec<Job>, peers: &[std::net::SocketAddr]) -> Outcome {
+        let mut events = self.session.events();
+        for job in jobs {
+            self.add(job, peers).await;
+        }
+        let exit = self.watch(&mut events).await;
+        self.progress.clear(self.env);
+        exit
+    }
+
+    async fn add(&mut self, job: Job, peers: &[std::net::SocketAddr]) {
+        if self.failed.is_some() && self.options.fail_fast {
+            return;
+        }
+        let options = self.options;
+        let mut add = AddTorrent::new(job.loaded.bytes.clone())
+            .at(&job.path)
+            .add_trackers(options.network.tracker.iter().map(|url| vec![url.clone()]).collect())
+            .peers(peers.iter().copied())
+            .overwrite(options.overwrite)
+            .trust_resume(options.no_verify)
+            .sequential(options.sequential)
+            .forget_resume_when_complete(true)
+            .fail_on_storage_error(true);
+        if options.network.no_trackers {
+            add = add.trackers(Vec::new());
+        }
+        if let Some(how) = options.preallocate {
+            add = add.preallocate(how.into());
+        }
+        if let Some(wanted) = &job.wanted {
+            add = add.wanted_files(wanted.iter().copied());
+        }
+        let torrent = match self.session.add(add).await {
+            Ok(torrent) => torrent,
+            Err(error) => {
+                let failure = ending::add_failure(&error, &job).input(job.input.clone());
+                self.fail(failure);
+                return;
+            }
+        };
+        let index = self.running.len();
+        let waits = torrent.clone();
+        self.ends.spawn(async move { (index, waits.completed().await) });
+        let now = Instant::now();
+        let view = watch::view(&torrent.status(), Goal::default());
+        let event = events::added(&view, job.loaded.piece_count(), &as_written(&job.path));
+        self.progress.event(self.env, &event);
+        self.running.push(Running {
+            job,
+            torrent,
+            added: now,
+            completed: None,
+            last: (now, 0),
+            ever_connected: false,
+            ended: false,
+        });
+    }
+
+    async fn watch(&mut self, events: &mut Events) -> Outcome {
+        let began = Instant::now();
+        let max_time = self.options.max_time.map(|span| span.0);
+        let mut tick = tokio::time::interval(Progress::TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut listening = true;
+        while self.running.iter().any(|running| !running.ended) {
+            tokio::select! {
+                biased;
+                exit = self.signals.next() => return self.stopped(exit).await,
+                written = written(&mut self.stream) => return self.stream_ended(written).await,
+                Some(end) = self.ends.join_next() => {
+                    let (index, result) = end.map_err(|error| Failure::internal(error.to_string()))?;
+                    self.end_of(index, result).await?;
+                }
+                event = events.next(), if listening => match event {
+                    Ok(event) => self.tell(&event.kind),
+                    Err(riverrun::EventError::Lagged(_)) => {}
+                    Err(riverrun::EventError::Closed) => listening = false,
+                },
+                _ = tick.tick() => {
+                    let now = Instant::now();
+                    self.draw(now);
+                    if max_time.is_some_and(|max| now.duration_since(began) >= max) {
+                        return self.out_of_time().await;
+                    }
+                    self.give_up_on_the_stalled(now).await;
+                    self.end_sharing(now).await;
+                    self.stream_verified(false);
+                }
+            }
+            if self.failed.is_some() && self.options.fail_fast {
+                break;
+            }
+        }
+        self.progress.clear(self.env);
+        let _ = self.env.out.flush();
+        self.leave(GOODBYE).await;
+        Ok(self.failed.unwrap_or(Exit::Ok))
+    }
+
+    fn statuses(&self) -> Vec<TorrentStatus> {
+        self.running.iter().filter(|running| !running.ended).map(|running| running.torrent.status()).collect()
+    }
+
+    fn draw(&mut self, now: Instant) {
+        let goal = self.options.goal();
+        let views: Vec<View> = self.statuses().iter().map(|status| watch::view(status, goal)).collect();
+        self.progress.show(self.env, &views, now);
+    }
+
+    /// A torrent is complete, or never will be.
+    async fn end_of(&mut self, index: usize, result: Result<(), TorrentError>) -> Result<(), Failure> {
+        let Some(running) = self.running.get_mut(index).filter(|running| !running.ended) else { return Ok(()) };
+        match result {
+            Ok(()) => {
+                running.completed = Some(Instant::now());
+                self.completed(index).await?;
+                if !self.options.keeps_seeding() {
+                    self.running[index].ended = true;
+                    // The session tells the tracker; nobody waits for it while other torrents go on.
+                    if self.running.iter().any(|running| !running.ended) {
+                        let torrent = self.running[index].torrent.clone();
+                        tokio::spawn(async move { torrent.remove().await });
+                    }
+                }
+            }
+            Err(error) => {
+                running.ended = true;
+                let failure = ending::torrent_failure(&error, running.torrent.status().phase, &running.job, self.scale);
+                let failure = failure.input(running.job.input.clone());
+                let torrent = running.torrent.clone();
+                self.fail(failure);
+                torrent.remove().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn completed(&mut self, index: usize) -> Result<(), Failure> {
+        let running = &self.running[index];
+        let status = running.torrent.status();
+        let elapsed = running.added.elapsed();
+        let name = shown(&running.job.loaded.name).into_owned();
+        let path = as_written(&running.job.path);
+        let nothing_came = status.down_bytes == 0;
+        let hash = watch::hash_text(status.info_hashes);
+        self.progress.clear(self.env);
+        if self.stream.is_some() {
+            return self.finish_stream(&name).await;
+        }
+        if self.progress.for_machines() {
+            let event = events::completed(&hash, &path, elapsed, nothing_came);
+            self.progress.event(self.env, &event);
+        } else if nothing_came {
+            self.env.result(format_args!("{name} is already complete at {path}."))?;
+        } else {
+            if self.progress.says_done() {
+                let rate = self.scale.rate(rate(status.down_bytes, elapsed));
+                let size = self.scale.bytes(status.total_bytes);
+                let elapsed = units::elapsed(elapsed);
+                self.env.say(format_args!("done      {name}: {size} in {elapsed} ({rate}) -> {path}"));
+            }
+            self.env.result(format_args!("Downloaded {name} to {path}."))?;
+        }
+        self.env.out.flush()?;
+        self.run_hook(index, &hash, status.total_bytes).await;
+        Ok(())
+    }
+
+    /// Hands what is verified from the start on to standard output.
+    fn stream_verified(&mut self, all: bool) {
+        let (Some((stream, _)), Some(running)) = (&mut self.stream, self.running.first()) else { return };
+        let length = running.job.loaded.length;
+        let bytes = match running.torrent.have().iter_missing().next() {
+            Some(piece) if !all => u64::from(piece.0) * u64::from(running.job.loaded.piece_length()),
+            _ => length,
+        };
+        stream.verified(bytes.min(length));
+    }
+
+    /// Waits until everything is written to standard output.
+    async fn finish_stream(&mut self, name: &str) -> Result<(), Failure> {
+        self.stream_verified(true);
+        let Some((stream, mut ended)) = self.stream.take() else { return Ok(()) };
+        drop(stream);
+        tokio::select! {
+            written = &mut ended => written_outcome(written)?,
+            exit = self.signals.next() => return Err(Failure::silent(exit)),
+        }
+        self.env.say(format_args!("Downloaded {name} to standard output."));
+        Ok(())
+    }
+
+    /// Standard output cannot be written any more.
+    async fn stream_ended(&mut self, written: Result<std::io::Result<()>, RecvError>) -> Outcome {
+        self.leave(PATIENCE).await;
+        self.progress.clear(self.env);
+        match written_outcome(written) {
+            Err(failure) if failure.exit == Exit::Ok => Err(Failure::silent(Exit::Incomplete)),
+            Err(failure) => Err(failure),
+            Ok(()) => Err(Failure::internal("standard output ended before the content")),
+        }
+    }
+
+    async fn run_hook(&mut self, index: usize, hash: &str, bytes: u64) {
+        let Some(hook) = self.options.exec.clone() else { return };
+        let job = &self.running[index].job;
+        let path = std::path::absolute(&job.path).unwrap_or_else(|_| job.path.clone());
+        let (name, hash) = (job.loaded.name.clone(), hash.to_owned());
+        let ran =
+            tokio::task::spawn_blocking(move || hook.run(Completed { path: &path, name: &name, hash: &hash, bytes }))
+                .await;
+        let trouble = match ran {
+            Ok(Ok(status)) if status.success() => return,
+            Ok(Ok(status)) => format!("it ended with {status}"),
+            Ok(Err(error)) => crate::failure::reason(&error),
+            Err(error) => error.to_string(),
+        };
+        self.progress.note(self.env, &format!("warning: the command of --exec: {trouble}"));
+    }
+
+    fn tell(&mut self, event: &EventKind) {
+        let line = match event {
+            EventKind::Banned(addr) => format!("note: {addr} sent bad data and is banned"),
+            EventKind::PieceCorrupt(piece) => format!("note: piece {piece} failed its hash and is fetched again"),
+            EventKind::PiecesLost(pieces) => {
+                let pieces = units::counted(u64::from(*pieces), "piece");
+                format!("note: files changed under us; {pieces} are fetched again")
+            }
+            EventKind::StorageFailed(error) => format!("warning: {}", shown(&watch::chain(error))),
+            _ => return,
+        };
+        self.progress.note(self.env, &line);
+    }
+
+    /// Ends torrents for which nothing came for too long, or whose trackers all said no.
+    async fn give_up_on_the_stalled(&mut self, now: Instant) {
+        let stall = self.options.stall_timeout(self.env.err_screen.is_terminal());
+        let wait_peers = self.options.wait_peers.map(|span| span.0);
+        let mut ends = Vec::new();
+        for (index, running) in self.running.iter_mut().enumerate() {
+            if running.ended || running.completed.is_some() {
+                continue;
+            }
+            let status = running.torrent.status();
+            if !matches!(status.phase, Phase::Downloading) || status.down_bytes != running.last.1 {
+                running.last = (now, status.down_bytes);
+            }
+            running.ever_connected |= status.connections > 0;
+            let silent = now.duration_since(running.last.0);
+            let refused = status.connections == 0 && status.candidates == 0 && all_refused(&status);
+            let lonely = !running.ever_connected && wait_peers.is_some_and(|wait| silent >= wait);
+            if refused || lonely || stall.is_some_and(|stall| silent >= stall) {
+                let elapsed = now.duration_since(running.added);
+                let failure = ending::stalled(&status, silent, elapsed).input(running.job.input.clone());
+                running.ended = true;
+                ends.push((index, failure));
+            }
+        }
+        for (index, failure) in ends {
+            self.fail(failure);
+            let torrent = self.running[index].torrent.clone();
+            let _ = tokio::time::timeout(PATIENCE, torrent.remove()).await;
+        }
+    }
+
+    /// Ends torrents that have given enough.
+    async fn end_sharing(&mut self, now: Instant) {
+        let goal = self.options.goal();
+        if !goal.is_set() {
+            return;
+        }
+        for running in &mut self.running {
+            let Some(completed) = running.completed.filter(|_| !running.ended) else { continue };
+            let enough_ratio = goal.ratio.is_some_and(|goal| watch::ratio(&running.torrent.status()) >= goal);
+            let enough_time = goal.time.is_some_and(|time| now.duration_since(completed) >= time);
+            if enough_ratio || enough_time {
+                running.ended = true;
+                let torrent = running.torrent.clone();
+                tokio::spawn(async move { torrent.remove().await });
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.progress.clear(self.env);
+        if self.progress.for_machines() {
+            self.progress.event(self.env, &events::failed(&failure));
+        } else {
+            let colour = crate::args::colour_of(self.env);
+            let _ = self.env.err.write_all(failure.text(colour).as_bytes());
+        }
+        self.failed.get_or_insert(failure.exit);
+    }
+
+    /// Ctrl-C or SIGTERM: saves what is there and goes. A second one goes at once.
+    async fn stopped(&mut self, exit: Exit) -> Outcome {
+        let statuses = self.statuses();
+        let left = statuses.iter().any(|status| status.have_bytes < status.total_bytes);
+        self.show_stopping();
+        self.leave(PATIENCE).await;
+        self.progress.clear(self.env);
+        let sum = |of: fn(&TorrentStatus) -> u64| statuses.iter().map(of).sum::<u64>();
+        let percent = units::percent(sum(|status| status.have_bytes), sum(|status| status.total_bytes));
+        if self.progress.for_machines() {
+            let event = events::stopped(sum(|status| status.have_bytes), sum(|status| status.total_bytes), exit);
+            self.progress.event(self.env, &event);
+        } else if left {
+            self.env.say(format_args!("stopped at {percent} %; run the same command to go on"));
+        } else {
+            self.env.say("stopped sharing");
+        }
+        Ok(exit)
+    }
+
+    async fn out_of_time(&mut self) -> Outcome {
+        let statuses = self.statuses();
+        self.leave(PATIENCE).await;
+        self.progress.clear(self.env);
+        let sum = |of: fn(&TorrentStatus) -> u64| statuses.iter().map(of).sum::<u64>();
+        let percent = units::percent(sum(|status| status.have_bytes), sum(|status| status.total_bytes));
+        let max = units::duration(self.options.max_time.map(|span| span.0).unwrap_or_default());
+        self.fail(
+            Failure::new(Exit::Incomplete, format!("stopped at {percent} %: --max-time {max} is over"))
+                .help("run the same command to go on"),
+        );
+        Ok(self.failed.unwrap_or(Exit::Incomplete))
+    }
+
+    fn show_stopping(&mut self) {
+        let views: Vec<View> = self
+            .statuses()
+            .iter()
+            .map(|status| View { stage: Stage::Stopping, waiting: None, ..watch::view(status, Goal::default()) })
+            .collect();
+        self.progress.show(self.env, &views, Instant::now());
+    }
+
+    /// Shuts the session down; another signal ends the wait.
+    async fn leave(&mut self, patience: Duration) {
+        let session = self.session.clone();
+        tokio::select! {
+            _ = session.shutdown(patience) => {}
+            _ = self.signals.next() => {}
+        }
+    }
+}
+
+/// Waits for the end of writing to standard output; for ever if nothing goes there.
+async fn written(stream: &mut Option<(StreamOut, Written)>) -> Result<std::io::Result<()>, RecvError> {
+    match stream {
+        Some((_, written)) => written.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn written_outcome(written: Result<std::io::Result<()>, RecvError>) -> Result<(), Failure> {
+    match written {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Failure::internal("the thread that writes to standard output is gone")),
+    }
+}
+
+/// Whether every tracker was asked and said no itself.
+fn all_refused(status: &TorrentStatus) -> bool {
+    let refused = |state: &TrackerState| matches!(state, TrackerState::Failed { refused: true, .. });
+    !status.trackers.is_empty() && status.trackers.iter().all(|tracker| refused(&tracker.state))
+}
+
+fn rate(bytes: u64, time: Duration) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    u64::try_from(u128::from(bytes) * 1000 / u128::from(millis)).unwrap_or(u64::MAX)
+}
+
+/// The files of a torrent where they will stand, with their lengths.
+pub(crate) fn files_on_disk(loaded: &Loaded, path: &Path, wanted: Option<&[usize]>) -> Vec<(PathBuf, u64)> {
+    loaded
+        .files
+        .iter()
+        .enumerate()
+        .filter(|(index, file)| !file.pad && wanted.is_none_or(|wanted| wanted.contains(index)))
+        .map(|(_, file)| {
+            let at = if loaded.single { path.to_owned() } else { path.join(&file.path) };
+            (at, file.length)
+        })
+        .collect()
+}

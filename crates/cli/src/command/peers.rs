@@ -1,0 +1,273 @@
+//! `riverrun peers`: asks trackers who has a torrent.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+use riverrun::{AnnounceAnswer, Probe, ProbeError, TrackerError, TrackerQuery};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::args::General;
+use crate::command::session;
+use crate::command::watch::{hash_text, host_of};
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::render::{events, shown};
+use crate::torrent_source::{self, Asked};
+use crate::units::{self, Span};
+
+/// Options of `peers`.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Peers {
+    /// The torrent: a path, -, a URL, a magnet link or an info-hash
+    #[arg(value_name = "TORRENT", required_unless_present = "torrent_option", conflicts_with = "torrent_option")]
+    torrent: Option<OsString>,
+
+    /// The same as TORRENT
+    #[arg(short, long = "torrent", value_name = "TORRENT", id = "torrent_option")]
+    torrent_option: Option<OsString>,
+
+    /// Ask this tracker too (repeatable)
+    #[arg(long, value_name = "URL")]
+    tracker: Vec<String>,
+
+    /// How many peers to ask for
+    #[arg(long, value_name = "N")]
+    numwant: Option<u32>,
+
+    /// How long to wait for each answer
+    #[arg(long, value_name = "DUR", default_value = "15s")]
+    timeout: Span,
+
+    /// Connect to each peer and add what it says of itself
+    #[arg(long)]
+    handshake: bool,
+
+    /// Ask the DHT (not there yet)
+    #[arg(long, hide = true)]
+    dht: bool,
+
+    /// Ask the local network (not there yet)
+    #[arg(long, hide = true)]
+    lsd: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  riverrun peers album.torrent
+  riverrun peers --handshake album.torrent
+  riverrun peers INFOHASH --tracker http://tracker.example/announce";
+
+/// How many peers are greeted at once.
+const GREETINGS: usize = 50;
+
+#[derive(Serialize)]
+struct Document {
+    v: u8,
+    info_hash: String,
+    trackers: Vec<TrackerLine>,
+    peers: Vec<PeerLine>,
+}
+
+/// What a tracker came to.
+#[derive(Serialize)]
+struct TrackerLine {
+    url: String,
+    peers: Option<usize>,
+    error: Option<String>,
+    refused: bool,
+}
+
+#[derive(Serialize)]
+struct PeerLine {
+    addr: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<Greeting>,
+}
+
+/// What a peer said of itself.
+#[derive(Serialize)]
+struct Greeting {
+    ok: bool,
+    client: Option<String>,
+    peer_id: Option<String>,
+    progress: Option<f32>,
+    encrypted: bool,
+    utp: bool,
+    error: Option<String>,
+}
+
+/// Asks and prints.
+pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome {
+    if options.dht || options.lsd {
+        let what = if options.dht { "asking the DHT (--dht)" } else { "asking the local network (--lsd)" };
+        return Err(Failure::not_yet(what));
+    }
+    let argument = options.torrent.as_ref().or(options.torrent_option.as_ref());
+    let argument = argument.ok_or_else(|| Failure::usage("TORRENT is missing"))?;
+    options.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
+    let asked = torrent_source::ask_about(env, argument, &options.tracker)?;
+    let query = query_of(&asked, options);
+    let pieces = asked.pieces;
+    let (trackers, peers, error) = session::block_on(async {
+        let answers = riverrun::announce_once(&query).await;
+        let (trackers, addrs, error) = sort_out(answers);
+        let peers = if options.handshake {
+            greet(addrs, &query, pieces).await
+        } else {
+            addrs.into_iter().map(|addr| PeerLine { addr, handshake: None }).collect()
+        };
+        Ok((trackers, peers, error))
+    })?;
+    let nobody_answered = trackers.iter().all(|tracker| tracker.error.is_some());
+    if nobody_answered && let Some((url, error)) = error {
+        return Err(no_answer(&url, &error));
+    }
+    if general.json {
+        let document = Document { v: 1, info_hash: hash_text(query.info_hashes), trackers, peers };
+        env.result(events::pretty(&document))?;
+        return Ok(Exit::Ok);
+    }
+    if !general.quiet {
+        for tracker in &trackers {
+            env.say(note(tracker));
+        }
+    }
+    for peer in &peers {
+        env.result(line(peer))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn query_of(asked: &Asked, options: &Peers) -> TrackerQuery {
+    let mut query = TrackerQuery::new(asked.info_hashes, asked.trackers.clone());
+    query.left_bytes = asked.length.unwrap_or(1);
+    query.num_want = options.numwant;
+    query.timeout = options.timeout.0;
+    query
+}
+
+/// What each tracker came to, the peers of all, and the first error.
+type Sorted = (Vec<TrackerLine>, Vec<SocketAddr>, Option<(String, TrackerError)>);
+
+fn sort_out(answers: Vec<AnnounceAnswer>) -> Sorted {
+    let mut peers = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut first = None;
+    let lines = answers
+        .into_iter()
+        .map(|answer| {
+            let url = shown(&answer.url).into_owned();
+            match answer.result {
+                Ok(named) => {
+                    let count = named.len();
+                    peers.extend(named.into_iter().filter(|addr| seen.insert(*addr)));
+                    TrackerLine { url, peers: Some(count), error: None, refused: false }
+                }
+                Err(error) => {
+                    let refused = matches!(error, TrackerError::Refused(_));
+                    let line = TrackerLine { url, peers: None, error: Some(error_text(&error)), refused };
+                    first.get_or_insert((answer.url, error));
+                    line
+                }
+            }
+        })
+        .collect();
+    (lines, peers, first)
+}
+
+/// A tracker's error as it is shown.
+pub(crate) fn error_text(error: &TrackerError) -> String {
+    match error {
+        TrackerError::Refused(text) => format!("said: \"{}\"", shown(text)),
+        other => shown(&other.to_string()).into_owned(),
+    }
+}
+
+/// No tracker helped: the first one's reason.
+pub(crate) fn no_answer(url: &str, error: &TrackerError) -> Failure {
+    let exit = if matches!(error, TrackerError::Refused(_)) { Exit::Refused } else { Exit::NoProgress };
+    Failure::new(exit, format!("tracker {} {}", host_of(url), error_text(error)))
+}
+
+fn note(tracker: &TrackerLine) -> String {
+    let host = host_of(&tracker.url);
+    match (&tracker.error, tracker.peers) {
+        (Some(error), _) => format!("tracker {host} {error}"),
+        (None, number) => format!("tracker {host}: {}", units::counted(number.unwrap_or(0) as u64, "peer")),
+    }
+}
+
+async fn greet(addrs: Vec<SocketAddr>, query: &TrackerQuery, pieces: Option<u32>) -> Vec<PeerLine> {
+    let mut lines: Vec<PeerLine> = addrs.iter().map(|addr| PeerLine { addr: *addr, handshake: None }).collect();
+    let mut tasks = JoinSet::new();
+    let mut next = 0;
+    while next < lines.len() || !tasks.is_empty() {
+        while next < lines.len() && tasks.len() < GREETINGS {
+            let (at, addr, hashes, timeout) = (next, addrs[next], query.info_hashes, query.timeout);
+            tasks.spawn(async move { (at, riverrun::probe_peer(addr, hashes, pieces.unwrap_or(0), timeout).await) });
+            next += 1;
+        }
+        if let Some(Ok((at, result))) = tasks.join_next().await {
+            lines[at].handshake = Some(greeting(result));
+        }
+    }
+    lines
+}
+
+fn greeting(result: Result<Probe, ProbeError>) -> Greeting {
+    match result {
+        Ok(probe) => Greeting {
+            ok: true,
+            client: Some(shown(&probe.client).into_owned()),
+            peer_id: Some(shown(&probe.peer_id.0.escape_ascii().to_string()).into_owned()),
+            progress: probe.progress,
+            encrypted: false,
+            utp: false,
+            error: None,
+        },
+        Err(error) => Greeting {
+            ok: false,
+            client: None,
+            peer_id: None,
+            progress: None,
+            encrypted: false,
+            utp: false,
+            error: Some(error.to_string()),
+        },
+    }
+}
+
+fn line(peer: &PeerLine) -> String {
+    match &peer.handshake {
+        None => peer.addr.to_string(),
+        Some(Greeting { error: Some(error), .. }) => format!("{}\t({error})", peer.addr),
+        Some(greeting) => {
+            let progress = greeting.progress.map_or("?".to_owned(), |share| format!("{:.1} %", share * 100.0));
+            format!("{}\t{}\t{progress}\ttcp, not encrypted", peer.addr, greeting.client.as_deref().unwrap_or("?"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn peers_of_several_trackers_are_named_once() {
+        let addr: SocketAddr = "[::1]:5000".parse().unwrap();
+        let answers = vec![
+            AnnounceAnswer { url: "http://a/announce".into(), result: Ok(vec![addr]) },
+            AnnounceAnswer { url: "http://b/announce".into(), result: Err(TrackerError::Refused("no\x1b[2J".into())) },
+            AnnounceAnswer { url: "http://c/announce".into(), result: Ok(vec![addr]) },
+        ];
+        let (trackers, peers, _) = sort_out(answers);
+        assert_eq!(peers, [addr]);
+        assert_eq!(note(&trackers[0]), "tracker a: 1 peer");
+        assert_eq!(note(&trackers[1]), "tracker b said: \"no\\x1b[2J\"");
+        assert_eq!(line(&PeerLine { addr, handshake: None }), "[::1]:5000");
+    }
+}

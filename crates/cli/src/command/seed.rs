@@ -1,0 +1,303 @@
+//! `riverrun seed`: shares a file, a folder or the content of a torrent.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use riverrun::{AddTorrent, EventKind, Session, Torrent, TorrentError};
+
+use crate::args::{General, Network};
+use crate::command::create::output::Target;
+use crate::command::create::{self, Create};
+use crate::command::session::{self, Signals};
+use crate::command::watch::{self, Goal};
+use crate::command::{content_place, magnet};
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::render::progress::{Progress, Stage};
+use crate::render::{events, shown};
+use crate::torrent_source::{self, Loaded, TorrentSource};
+
+/// Options of `seed`.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  riverrun seed album/ --tracker http://tracker.example/announce --torrent-out album.torrent
+  riverrun seed album.torrent --data music/
+  riverrun seed film.mkv                            prints a magnet link that works in the local network")]
+pub(crate) struct Seed {
+    /// A file or folder to share, or a .torrent file whose content is here
+    #[arg(value_name = "PATH|TORRENT")]
+    what: OsString,
+
+    /// Where the content of the torrent is: itself, or the folder that it is in [default: here, or beside the torrent]
+    #[arg(long, value_name = "DIR", help_heading = "Content")]
+    data: Option<PathBuf>,
+
+    /// Write the torrent file that is made of PATH
+    #[arg(long, value_name = "FILE", help_heading = "Content")]
+    torrent_out: Option<PathBuf>,
+
+    /// The name of the content in the torrent that is made [default: its own]
+    #[arg(long, value_name = "N", help_heading = "Content")]
+    name: Option<String>,
+
+    /// Believe that the content is complete and right
+    #[arg(long, help_heading = "Content", hide_short_help = true)]
+    no_verify: bool,
+
+    /// Draw the magnet link as a QR code
+    #[arg(long, help_heading = "Content")]
+    qr: bool,
+
+    /// Run a tracker too (not there yet)
+    #[arg(long, hide = true)]
+    embed_tracker: bool,
+
+    /// How to reach peers
+    #[command(flatten)]
+    network: Network,
+}
+
+/// How long the end may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Shares until it is stopped.
+pub(crate) fn run(env: &mut Env, general: &General, options: &Seed) -> Outcome {
+    let mut progress = Progress::of(env, general);
+    match prepare_and_run(env, general, options, &mut progress) {
+        Err(failure) if progress.for_machines() && !failure.silent => {
+            progress.event(env, &events::failed(&failure));
+            Err(Failure::silent(failure.exit))
+        }
+        other => other,
+    }
+}
+
+fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &mut Progress) -> Outcome {
+    options.network.refuse_what_is_not_there()?;
+    if options.embed_tracker {
+        return Err(Failure::not_yet("running a tracker beside it (--embed-tracker)"));
+    }
+    options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
+    let (loaded, content) = what_to_share(env, general, options)?;
+    for warning in loaded.warnings() {
+        env.say(format_args!("warning: {warning}"));
+    }
+    let settings = session::settings(&options.network, session::resume_dir(env, general))?;
+    session::block_on(async {
+        let signals = Signals::listen()?;
+        let peers = session::peer_addrs(&options.network.peer).await?;
+        let session = session::start(settings).await?;
+        let mut add = AddTorrent::new(loaded.bytes.clone())
+            .at(&content)
+            .read_only(true)
+            .trust_resume(options.no_verify)
+            .peers(peers)
+            .fail_on_storage_error(true);
+        add = if options.network.no_trackers {
+            add.trackers(Vec::new())
+        } else {
+            // A torrent that was made here names them itself.
+            let own: Vec<&String> = loaded.metainfo.trackers().iter().flatten().collect();
+            let more = options.network.tracker.iter().filter(|url| !own.contains(url));
+            add.add_trackers(more.map(|url| vec![url.clone()]).collect())
+        };
+        let torrent = session.add(add).await.map_err(|error| match error {
+            riverrun::AddError::Storage(error) => Failure::new(Exit::Storage, shown(&watch::chain(&error))),
+            other => Failure::internal(watch::chain(&other)),
+        })?;
+        Sharing { env, options, general, loaded: &loaded, content: &content, session, torrent, signals }
+            .run(progress)
+            .await
+    })
+}
+
+/// The torrent and its content: made of a path, or read.
+fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<(Loaded, PathBuf), Failure> {
+    let path = match TorrentSource::parse(&options.what) {
+        TorrentSource::Path(path) => path,
+        _ => PathBuf::from("-"),
+    };
+    let is_content = path.is_dir() || path.is_file() && path.extension().is_none_or(|extension| extension != "torrent");
+    if !is_content {
+        for (given, name) in [(options.torrent_out.is_some(), "--torrent-out"), (options.name.is_some(), "--name")] {
+            if given {
+                return Err(Failure::usage(format!("{name} goes with content, not with a torrent")));
+            }
+        }
+        let loaded = torrent_source::load(env, &options.what)?;
+        let content = content_place::find(&loaded, options.data.as_deref(), &path)?;
+        return Ok((loaded, content));
+    }
+    if options.data.is_some() {
+        return Err(Failure::usage("--data goes with a torrent, not with content"));
+    }
+    let target = options.torrent_out.clone().map(Target::File);
+    target.as_ref().map_or(Ok(()), |target| target.check(false))?;
+    let create = Create {
+        path: path.clone(),
+        tracker: options.network.tracker.clone(),
+        name: options.name.clone(),
+        ..Create::default()
+    };
+    let bytes = create::make(env, general, &create)?;
+    if let Some(target) = target {
+        target.write(env, &bytes, false)?;
+    }
+    Ok((Loaded::parse(bytes.into(), "the new torrent")?, path))
+}
+
+/// One run.
+struct Sharing<'a> {
+    env: &'a mut Env,
+    options: &'a Seed,
+    general: &'a General,
+    loaded: &'a Loaded,
+    content: &'a Path,
+    session: Session,
+    torrent: Torrent,
+    signals: Signals,
+}
+
+impl Sharing<'_> {
+    async fn run(mut self, progress: &mut Progress) -> Outcome {
+        let mut events = self.torrent.events();
+        let mut tick = tokio::time::interval(Progress::TICK);
+        let torrent = self.torrent.clone();
+        let complete = torrent.completed();
+        tokio::pin!(complete);
+        let mut serving = false;
+        let mut listening = true;
+        loop {
+            tokio::select! {
+                biased;
+                exit = self.signals.next() => return self.stopped(progress, exit).await,
+                done = &mut complete, if !serving => {
+                    progress.clear(self.env);
+                    match done {
+                        Ok(()) => self.announce(progress)?,
+                        Err(error) => return self.failed(&error).await,
+                    }
+                    serving = true;
+                }
+                event = events.next(), if listening => match event {
+                    Ok(event) => self.tell(progress, &event.kind),
+                    Err(riverrun::EventError::Lagged(_)) => {}
+                    Err(riverrun::EventError::Closed) => listening = false,
+                },
+                _ = tick.tick() => {
+                    let status = self.torrent.status();
+                    if let riverrun::Phase::Failed { error, retry_in: None, .. } = &status.phase {
+                        let error = error.clone();
+                        progress.clear(self.env);
+                        return self.failed(&error).await;
+                    }
+                    let mut view = watch::view(&status, Goal::default());
+                    // A seeder waits for nothing.
+                    view.waiting = None;
+                    if serving || matches!(view.stage, Stage::Checking { .. } | Stage::Opening) {
+                        progress.show(self.env, &[view], Instant::now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says that it can be had now, and how.
+    fn announce(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        let addrs = self.session.listen_addrs();
+        let mut link = self.loaded.magnet();
+        for url in &self.options.network.tracker {
+            if !link.trackers.contains(url) {
+                link.trackers.push(url.clone());
+            }
+        }
+        link.peers = addrs.iter().filter_map(reachable).filter_map(|addr| addr.to_string().parse().ok()).collect();
+        link.peers.sort();
+        link.peers.dedup();
+        let name = shown(&self.loaded.name).into_owned();
+        let link = link.to_string();
+        if progress.for_machines() {
+            let listen = addrs.iter().map(ToString::to_string).collect();
+            let hash = watch::hash_text(self.loaded.metainfo.hashes());
+            progress.event(self.env, &events::sharing(&hash, &name, &link, listen));
+            return Ok(());
+        }
+        let size = self.general.scale().bytes(self.loaded.length);
+        let port = addrs.first().map_or(0, SocketAddr::port);
+        self.env.say(format_args!("sharing {name}: {size} on port {port}"));
+        if self.options.qr {
+            magnet::print_qr(self.env, &link)?;
+        }
+        self.env.result(link)?;
+        self.env.out.flush()?;
+        Ok(())
+    }
+
+    fn tell(&mut self, progress: &mut Progress, event: &EventKind) {
+        match event {
+            EventKind::Downloader(addr) if progress.for_machines() => {
+                progress.event(self.env, &events::downloader(&addr.to_string()));
+            }
+            EventKind::Downloader(addr) => progress.note(self.env, &format!("downloader {addr}")),
+            EventKind::TrackerFailed { url, error, .. } if !progress.for_machines() => {
+                let line = format!("warning: tracker {} {}", watch::host_of(url), shown(error));
+                progress.note(self.env, &line);
+            }
+            _ => {}
+        }
+    }
+
+    async fn failed(self, error: &TorrentError) -> Outcome {
+        self.session.shutdown(PATIENCE).await;
+        let name = shown(&self.loaded.name).into_owned();
+        Err(match error {
+            TorrentError::Incomplete { bad, pieces } => {
+                let torrent = shown(&self.options.what.to_string_lossy()).into_owned();
+                let content = shown(&self.content.to_string_lossy()).into_owned();
+                Failure::new(Exit::Mismatch, format!("cannot seed: {bad} of {pieces} pieces of {name} are damaged"))
+                    .help(format!("riverrun verify {torrent} {content} says where; riverrun download -o {content} {torrent} repairs it"))
+            }
+            TorrentError::Storage(error) => Failure::new(Exit::Storage, shown(&watch::chain(&**error))),
+            other => Failure::internal(watch::chain(other)),
+        })
+    }
+
+    async fn stopped(mut self, progress: &mut Progress, exit: Exit) -> Outcome {
+        let status = self.torrent.status();
+        let session = self.session.clone();
+        tokio::select! {
+            _ = session.shutdown(PATIENCE) => {}
+            _ = self.signals.next() => {}
+        }
+        progress.clear(self.env);
+        if progress.for_machines() {
+            progress.event(self.env, &events::stopped(status.have_bytes, status.total_bytes, exit));
+        } else if !self.general.quiet {
+            let sent = self.general.scale().bytes(status.up_bytes);
+            let ratio = watch::ratio(&status);
+            self.env.say(format_args!("stopped sharing: sent {sent}, ratio {ratio:.2}"));
+        }
+        Ok(exit)
+    }
+}
+
+/// An address at which others can reach a listener: a real one in place of "any".
+fn reachable(listener: &SocketAddr) -> Option<SocketAddr> {
+    let ip = match listener.ip() {
+        ip if !ip.is_unspecified() => ip,
+        // Connecting a datagram socket sends nothing: it only asks the system which address leads out.
+        IpAddr::V4(_) => own_address("0.0.0.0:0", "192.0.2.1:9").unwrap_or([127, 0, 0, 1].into()),
+        IpAddr::V6(_) => own_address("[::]:0", "[2001:db8::1]:9")?,
+    };
+    Some(SocketAddr::new(ip, listener.port()))
+}
+
+fn own_address(any: &str, outside: &str) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(outside).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+}

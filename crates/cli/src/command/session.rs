@@ -1,0 +1,152 @@
+//! What every command that meets peers does first: signals, a session, addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use riverrun::{Session, Settings, StartError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::{General, Network};
+use crate::command::port_owner;
+use crate::env::{Env, Places};
+use crate::exit::Exit;
+use crate::failure::{Failure, reason};
+use crate::render::shown;
+
+/// The wish of the user, or of the system, that we go.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: the program does not end by itself any more.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(|error| Failure::internal(format!("cannot listen to signals: {error}")));
+        Ok(Self { interrupt: of(SignalKind::interrupt())?, terminate: of(SignalKind::terminate())? })
+    }
+
+    /// The next one, as the way to end.
+    pub(crate) async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+}
+
+/// Runs `work` on a runtime of its own, to its end or to the moment it is dropped.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("no threads from the system: {error}")))?;
+    let result = runtime.block_on(Box::pin(work));
+    // Nothing that still runs is worth waiting for: sessions were shut down before.
+    runtime.shutdown_background();
+    result
+}
+
+/// The settings that the network options ask for.
+pub(crate) fn settings(network: &Network, state: Option<PathBuf>) -> Result<Settings, Failure> {
+    let mut settings = Settings { state_dir: state, ..Settings::default() };
+    if let Some(listen) = &network.listen {
+        settings.listen = listen_addrs(listen)?;
+    }
+    if let Some(max) = network.max_peers {
+        settings.max_connections_per_torrent = max as usize;
+        settings.max_connections = settings.max_connections.max(max as usize);
+    }
+    settings.down_limit = network.down_limit.and_then(|rate| rate.0);
+    settings.up_limit = network.up_limit.and_then(|rate| rate.0);
+    Ok(settings)
+}
+
+/// Starts a session.
+pub(crate) async fn start(settings: Settings) -> Result<Session, Failure> {
+    Session::builder().settings(settings).start().await.map_err(|error| start_failure(&error))
+}
+
+fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Listen { addr, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            let owner = port_owner::of(addr.port()).map(|owner| format!(" by {owner}")).unwrap_or_default();
+            Failure::usage(format!("cannot listen on port {}: in use{owner}", addr.port()))
+                .help("--listen with another port, or without --listen any free one is taken")
+        }
+        StartError::Listen { addr, source } => Failure::usage(format!("cannot listen on {addr}: {}", reason(source))),
+        StartError::StateDir { path, source } => Failure::new(
+            Exit::Storage,
+            format!("cannot use the state folder {}: {}", shown(&path.to_string_lossy()), reason(source)),
+        )
+        .help("--home DIR keeps all state in another folder"),
+        other => Failure::internal(crate::command::watch::chain(other)),
+    }
+}
+
+/// The folder of the resume records, if the system has a place for it.
+pub(crate) fn resume_dir(env: &Env, general: &General) -> Option<PathBuf> {
+    Places::find(env, general.home.as_deref()).map(|places| places.resume())
+}
+
+/// Where `[IP:]PORT` means to listen: without an address, on every address of both families.
+fn listen_addrs(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let any = |port| {
+        vec![
+            SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
+        ]
+    };
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(any(port));
+    }
+    if let Ok(addr) = text.parse::<SocketAddr>() {
+        return Ok(vec![addr]);
+    }
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, 0)]);
+    }
+    Err(Failure::usage(format!("--listen {:?} is not PORT or IP:PORT", shown(text))))
+}
+
+/// The addresses of peers that the user named.
+pub(crate) async fn peer_addrs(peers: &[String]) -> Result<Vec<SocketAddr>, Failure> {
+    let mut addrs = Vec::new();
+    for peer in peers {
+        let named = format!("--peer {:?}", shown(peer));
+        if !peer
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0))
+        {
+            return Err(Failure::usage(format!("{named} is not HOST:PORT")));
+        }
+        let found = tokio::net::lookup_host(peer.as_str()).await;
+        let found = found.map_err(|_| Failure::new(Exit::NotFound, format!("{named}: no such host")))?;
+        addrs.extend(found);
+    }
+    Ok(addrs)
+}
+
+/// Refuses a tracker URL that nobody can ask.
+pub(crate) fn check_tracker(url: &str) -> Result<(), Failure> {
+    riverrun::metainfo::url::check_tracker(url)
+        .map_err(|error| Failure::usage(format!("tracker {:?}: {error}", shown(url))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn places_to_listen_are_read() {
+        assert_eq!(listen_addrs("7000").unwrap().len(), 2);
+        assert_eq!(listen_addrs("0.0.0.0:7000").unwrap(), ["0.0.0.0:7000".parse().unwrap()]);
+        assert_eq!(listen_addrs("[::1]:7000").unwrap(), ["[::1]:7000".parse().unwrap()]);
+        assert_eq!(listen_addrs("127.0.0.1").unwrap(), ["127.0.0.1:0".parse().unwrap()]);
+        for text in ["", "localhost:1", "70000", "1.2.3.4:x"] {
+            assert!(listen_addrs(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A torrent of the engine as it is shown: shared by every command that shows progress.
+
+use std::time::Duration;
+
+use riverrun::proto::swarm;
+use riverrun::{Phase, TorrentStatus, TrackerState, Waiting};
+
+use crate::render::progress::{Reason, Stage, View};
+use crate::render::shown;
+use crate::units;
+
+/// What sharing goes on until.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Goal {
+    /// Bytes sent for each byte of content.
+    pub(crate) ratio: Option<f64>,
+    /// Time since everything was here.
+    pub(crate) time: Option<Duration>,
+}
+
+impl Goal {
+    /// Whether there is an end.
+    pub(crate) fn is_set(self) -> bool {
+        self.ratio.is_some() || self.time.is_some()
+    }
+
+    fn text(self) -> Option<String> {
+        match (self.ratio, self.time) {
+            (None, None) => None,
+            (Some(ratio), None) => Some(format!("{ratio}")),
+            (None, Some(time)) => Some(units::duration(time)),
+            (Some(ratio), Some(time)) => Some(format!("{ratio} or {}", units::duration(time))),
+        }
+    }
+}
+
+/// What has been sent for each byte of content.
+pub(crate) fn ratio(status: &TorrentStatus) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for display")]
+    let ratio = status.up_bytes as f64 / status.total_bytes.max(1) as f64;
+    ratio
+}
+
+/// The torrent as it is shown.
+pub(crate) fn view(status: &TorrentStatus, goal: Goal) -> View {
+    View {
+        name: shown(&status.name).into_owned(),
+        info_hash: hash_text(status.info_hashes),
+        total: status.total_bytes,
+        done: status.have_bytes,
+        down: status.down_rate,
+        up: status.up_rate,
+        peers: status.connections,
+        known: status.candidates.max(status.connections),
+        eta: status.eta,
+        stage: stage(status, goal),
+        waiting: status.waiting.as_ref().map(|waiting| reason(status, waiting)),
+    }
+}
+
+/// The info-hash that names a torrent in documents: v1 where there is one.
+pub(crate) fn hash_text(hashes: riverrun::metainfo::InfoHashes) -> String {
+    match (hashes.v1(), hashes.v2()) {
+        (Some(v1), _) => v1.to_string(),
+        (None, Some(v2)) => v2.to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+fn stage(status: &TorrentStatus, goal: Goal) -> Stage {
+    match &status.phase {
+        Phase::Opening => Stage::Opening,
+        Phase::Checking { done_bytes, total_bytes } => Stage::Checking { done: *done_bytes, total: *total_bytes },
+        Phase::Downloading if status.connections == 0 && status.down_rate == 0 => {
+            Stage::Looking { sources: sources(status) }
+        }
+        Phase::Downloading => Stage::Downloading,
+        Phase::Finishing => Stage::Finishing,
+        Phase::Seeding => Stage::Sharing { ratio: ratio(status), until: goal.text() },
+        Phase::Failed { error, .. } => Stage::Failed { why: shown(&chain(error)).into_owned() },
+        Phase::Paused | Phase::Stopped => Stage::Stopping,
+        _ => Stage::Opening,
+    }
+}
+
+/// Where peers come from so far: `tracker: 34`.
+fn sources(status: &TorrentStatus) -> String {
+    let named: Vec<usize> = status.trackers.iter().filter_map(|tracker| tracker.peers).collect();
+    let asking = status.trackers.iter().any(|tracker| matches!(tracker.state, TrackerState::Asking));
+    match (named.is_empty(), asking) {
+        (false, _) => format!("tracker: {}", named.iter().sum::<usize>()),
+        (true, true) => "asking the tracker".to_owned(),
+        (true, false) => String::new(),
+    }
+}
+
+/// The sentence for why nothing comes.
+fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
+    let of = |code, text: String| Reason { code, text };
+    let peers = |number: usize| units::counted(number as u64, "peer");
+    match waiting {
+        Waiting::Swarm(waiting) => match *waiting {
+            swarm::Waiting::NoPeers => of("no_peers", "no peers known yet".into()),
+            swarm::Waiting::Connecting { candidates } => {
+                of("connecting", format!("connecting to {}", peers(candidates)))
+            }
+            swarm::Waiting::NobodyHas { piece, missing } => {
+                let share = units::percent(u64::from(missing), u64::from(status.pieces));
+                of(
+                    "nobody_has",
+                    format!("nobody connected has piece {piece} ({share} % of the content missing from the swarm)"),
+                )
+            }
+            swarm::Waiting::Choked { peers: number } => {
+                of("choked", format!("{} connected, choking us (peers usually unchoke within 30 s)", peers(number)))
+            }
+            swarm::Waiting::Slow { peers: number } => {
+                of("slow", format!("asked {}, nothing has come for a while", peers(number)))
+            }
+            swarm::Waiting::Disk => of("disk", "the disk cannot take more yet".into()),
+            _ => of("other", "nothing comes".into()),
+        },
+        Waiting::Tracker { url, error, next_try } => {
+            let next = next_try.map(|next| format!("; next try in {} s", next.as_secs())).unwrap_or_default();
+            of("tracker", format!("tracker {} {}{next}", host_of(url), shown(error)))
+        }
+        Waiting::Announcing => of("announcing", "asking the trackers for peers".into()),
+        Waiting::NoTrackers => of("no_trackers", "no tracker to ask; --peer HOST:PORT names a peer".into()),
+        _ => of("other", "nothing comes".into()),
+    }
+}
+
+/// The host and port of a URL: what names a tracker to people.
+pub(crate) fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    shown(host).into_owned()
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = match cause.downcast_ref::<std::io::Error>() {
+            Some(io) => crate::failure::reason(io),
+            None => cause.to_string(),
+        };
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// What the system said at the bottom of an error.
+pub(crate) fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
+        }
+        at = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracker_is_named_by_its_host() {
+        assert_eq!(host_of("http://user:secret@127.0.0.1:6999/announce?x=1"), "127.0.0.1:6999");
+        assert_eq!(host_of("udp://[::1]:6969"), "[::1]:6969");
+        assert_eq!(host_of("nonsense"), "nonsense");
+    }
+}

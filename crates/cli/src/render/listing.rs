@@ -1,0 +1,42 @@
+//! The files of a torrent as a list.
+
+use serde::Serialize;
+
+use crate::args::General;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::render::{events, shown};
+use crate::torrent_source::Loaded;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    v: u8,
+    name: &'a str,
+    files: Vec<FileLine>,
+}
+
+#[derive(Serialize)]
+struct FileLine {
+    number: usize,
+    path: String,
+    length: u64,
+}
+
+/// Prints the files with the numbers that `--files` takes.
+pub(crate) fn files(env: &mut Env, loaded: &Loaded, general: &General) -> Result<(), Failure> {
+    let real = loaded.files.iter().filter(|file| !file.pad).zip(1..);
+    let lines =
+        real.map(|(file, number)| FileLine { number, path: shown(&file.path).into_owned(), length: file.length });
+    if general.json {
+        let document = Document { v: 1, name: &shown(&loaded.name), files: lines.collect() };
+        env.result(events::pretty(&document))?;
+        return Ok(());
+    }
+    let lines: Vec<FileLine> = lines.collect();
+    let digits = lines.len().to_string().len();
+    for line in &lines {
+        let size = general.scale().bytes(line.length);
+        env.result(format_args!("{:>digits$}  {size:>10}  {}", line.number, line.path))?;
+    }
+    Ok(())
+}
