@@ -131,6 +131,11 @@ impl StorageError {
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
+    pub(crate) fn ran_out_of_descriptors(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        [Errno::MFILE, Errno::NFILE].iter().any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
     /// The path that it is about, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

@@ -22,14 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use riverrun_metainfo::path::SafePath;
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{Presence, Storage, StorageError};
+use crate::{Presence, Storage, StorageError, extents};
 use beneath::Beneath;
 use lock::Lock;
 pub use open_files::OpenFiles;
-use open_files::{Key, OpenFile};
+pub(crate) use open_files::{Key, OpenFile};
 pub use place::{FilePlace, Place};
 pub use space::Space;
 
@@ -116,9 +116,8 @@ impl FileStorage {
     /// The places do not fit the layout; in read-only mode the root is not there; a link or something else stands in the way of the
     /// root or the first file; the files are in use.
     pub fn open(place: Place, layout: Arc<Layout>, options: FileOptions) -> Result<Self, StorageError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let place = place.fitted(&layout)?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = next_number();
         let lock = Lock::new(&place, options.open_files.clone());
         let storage = Self { number, place, layout, options, state: Mutex::default(), lock };
         match storage.beneath() {
@@ -220,7 +219,7 @@ impl FileStorage {
             return Err(StorageError::ReadOnly { path: self.place.root.join(path.as_str()) });
         }
         let opened = match self.open_once(path, need) {
-            Err(StorageError::Io { source, .. }) if ran_out_of_descriptors(&source) => {
+            Err(error) if error.ran_out_of_descriptors() => {
                 self.options.open_files.close_half();
                 self.open_once(path, need)
             }
@@ -245,7 +244,7 @@ impl FileStorage {
             }
             result => (result?, self.writes()),
         };
-        self.regular(path, fd, writable)
+        OpenFile::regular(fd, writable, &self.place.root.join(path.as_str()))
     }
 
     fn create(&self, file: FileIndex, path: &SafePath, executable: bool) -> Result<OpenFile, StorageError> {
@@ -261,7 +260,7 @@ impl FileStorage {
         match beneath.open_at(path.as_str(), flags, mode) {
             Ok(fd) => {
                 self.state().created.insert(file.0);
-                self.regular(path, fd, true)
+                OpenFile::regular(fd, true, &full())
             }
             // Another thread was faster, or a link that leads nowhere stands there: opening tells.
             Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -269,15 +268,6 @@ impl FileStorage {
             }
             Err(StorageError::Io { source, .. }) => Err(StorageError::io("create", full(), source)),
             Err(error) => Err(error),
-        }
-    }
-
-    fn regular(&self, path: &SafePath, fd: rustix::fd::OwnedFd, writable: bool) -> Result<OpenFile, StorageError> {
-        let full = || self.place.root.join(path.as_str());
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", full(), errno))?;
-        match beneath::kind(&stat) {
-            FileType::RegularFile => Ok(OpenFile { fd, writable, identity: identity(&stat) }),
-            kind => Err(StorageError::InTheWay { path: full(), found: beneath::name_of(kind), expected: "a file" }),
         }
     }
 
@@ -291,22 +281,7 @@ impl FileStorage {
 
     fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
         let open = self.file(extent.file, Need::Read)?;
-        let path = || self.path_of(extent.file).unwrap_or_default();
-        let (mut into, mut offset) = (into, extent.offset);
-        let end = extent.offset + extent.length;
-        while offset < end {
-            let count = into.len().min(IOV_MAX);
-            match rustix::io::preadv(&open.fd, &mut into[..count], offset) {
-                Ok(0) => return Err(StorageError::Short { path: path(), end }),
-                Ok(count) => {
-                    offset += count as u64;
-                    IoSliceMut::advance_slices(&mut into, count);
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(StorageError::io("read", path(), errno)),
-            }
-        }
-        Ok(())
+        read_exactly(&open, extent, into, || self.path_of(extent.file).unwrap_or_default())
     }
 
     fn write_extent(&self, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
@@ -337,31 +312,36 @@ impl FileStorage {
             StorageError::io("write", self.path_of(extent.file).unwrap_or_default(), source)
         })
     }
+}
 
-    /// Cuts a span into file extents and what lies between them (padding, gaps), each with its number of bytes, in order.
-    fn parts(&self, span: Span) -> impl Iterator<Item = (Option<Extent>, u64)> + '_ {
-        let mut at = span.offset;
-        let files = self.layout.files();
-        let extents = self.layout.extents(span).filter(|extent| !extent.pad);
-        let parts = extents.flat_map(move |extent| {
-            let start = files[extent.file.0 as usize].offset + extent.offset;
-            let gap = start - at;
-            at = start + extent.length;
-            [(None, gap), (Some(extent), extent.length)]
-        });
-        let covered = self.layout.extents(span).filter(|extent| !extent.pad).last();
-        let end =
-            covered.map_or(span.offset, |extent| files[extent.file.0 as usize].offset + extent.offset + extent.length);
-        parts.chain([(None, span.end() - end)]).filter(|(_, length)| *length > 0)
-    }
-
-    fn check_span(&self, span: Span, buffers: usize) -> Result<(), StorageError> {
-        let inside = span.offset.checked_add(span.length).is_some_and(|end| end <= self.layout.stream_length());
-        if inside && span.length == buffers as u64 {
-            return Ok(());
+/// Fills the slices with an extent of an open file.
+pub(crate) fn read_exactly(
+    open: &OpenFile,
+    extent: Extent,
+    mut into: &mut [IoSliceMut<'_>],
+    path: impl FnOnce() -> PathBuf,
+) -> Result<(), StorageError> {
+    let mut offset = extent.offset;
+    let end = extent.offset + extent.length;
+    while offset < end {
+        let count = into.len().min(IOV_MAX);
+        match rustix::io::preadv(&open.fd, &mut into[..count], offset) {
+            Ok(0) => return Err(StorageError::Short { path: path(), end }),
+            Ok(count) => {
+                offset += count as u64;
+                IoSliceMut::advance_slices(&mut into, count);
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(StorageError::io("read", path(), errno)),
         }
-        Err(StorageError::BadSpan { offset: span.offset, length: span.length })
     }
+    Ok(())
+}
+
+/// Numbers that tell the files of one storage from those of others.
+pub(crate) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The most slices that one system call takes.
@@ -369,53 +349,15 @@ const IOV_MAX: usize = 1024;
 
 impl Storage for FileStorage {
     fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-        self.check_span(span, into.iter().map(|slice| slice.len()).sum())?;
-        let mut rest: Vec<&mut [u8]> = Vec::new();
-        for (extent, length) in self.parts(span) {
-            if length == span.length
-                && let Some(extent) = extent
-            {
-                // Nearly always: all of it in one file.
-                let mut slices: Vec<IoSliceMut<'_>> = into.iter_mut().map(|slice| IoSliceMut::new(slice)).collect();
-                return self.read_extent(extent, &mut slices);
-            }
-            if rest.is_empty() {
-                rest = into.iter_mut().rev().map(|slice| &mut **slice).collect();
-            }
-            let part = take_front(&mut rest, length);
-            match extent {
-                Some(extent) => {
-                    let mut slices: Vec<_> = part.into_iter().map(IoSliceMut::new).collect();
-                    self.read_extent(extent, &mut slices)?;
-                }
-                None => part.into_iter().for_each(|slice| slice.fill(0)),
-            }
-        }
-        Ok(())
+        extents::read(&self.layout, span, into, |extent, slices| self.read_extent(extent, slices))
     }
 
     fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
-        self.check_span(span, from.iter().map(|slice| slice.len()).sum())?;
         if !self.writes() {
             return Err(StorageError::ReadOnly { path: self.place.root.clone() });
         }
         self.lock_to_write()?;
-        let mut slices = from.to_vec();
-        let mut rest = slices.as_mut_slice();
-        for (extent, length) in self.parts(span) {
-            if length == span.length
-                && let Some(extent) = extent
-            {
-                return self.write_extent(extent, rest);
-            }
-            let mut part = front_of(rest, length);
-            if let Some(extent) = extent {
-                self.write_extent(extent, &mut part)?;
-            }
-            let length = usize::try_from(length).expect("no longer than the buffers");
-            IoSlice::advance_slices(&mut rest, length);
-        }
-        Ok(())
+        extents::write(&self.layout, span, from, |extent, slices| self.write_extent(extent, slices))
     }
 
     fn sync(&self) -> Result<(), StorageError> {
@@ -427,7 +369,7 @@ impl Storage for FileStorage {
     }
 
     fn is_hole(&self, span: Span) -> bool {
-        self.parts(span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
+        extents::parts(&self.layout, span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
     }
 }
 
@@ -437,45 +379,10 @@ impl Drop for FileStorage {
     }
 }
 
-/// Takes the next `length` bytes off slices that are in reverse order.
-fn take_front<'a>(rest: &mut Vec<&'a mut [u8]>, length: u64) -> Vec<&'a mut [u8]> {
-    let mut left = usize::try_from(length).expect("no longer than the buffers");
-    let mut taken = Vec::new();
-    while left > 0 {
-        let slice = rest.pop().expect("the buffers are as long as the span");
-        let (front, back) = slice.split_at_mut(left.min(slice.len()));
-        left -= front.len();
-        taken.push(front);
-        if !back.is_empty() {
-            rest.push(back);
-        }
-    }
-    taken
-}
-
-/// The first `length` bytes of slices.
-fn front_of<'a>(slices: &'a [IoSlice<'_>], length: u64) -> Vec<IoSlice<'a>> {
-    let mut left = usize::try_from(length).expect("no longer than the buffers");
-    let mut front = Vec::new();
-    for slice in slices {
-        if left == 0 {
-            break;
-        }
-        front.push(IoSlice::new(&slice[..left.min(slice.len())]));
-        left -= left.min(slice.len());
-    }
-    front
-}
-
 /// Device and inode.
 #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the field's type depends on the system")]
 fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
-}
-
-fn ran_out_of_descriptors(error: &std::io::Error) -> bool {
-    let out = [Errno::MFILE, Errno::NFILE];
-    out.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 fn denies_writing(error: &std::io::Error) -> bool {

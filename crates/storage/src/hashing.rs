@@ -45,8 +45,9 @@ impl<'a> Piece<'a> {
 }
 
 impl Hasher {
-    /// Hashes pieces; calls `between` every now and then, so that other work need not wait for all of it.
-    pub(crate) fn hash(&mut self, pieces: &mut [Piece<'_>], mut between: impl FnMut()) {
+    /// Hashes pieces; calls `between` every now and then with the bytes hashed since, so that other work need not wait for
+    /// all of it.
+    pub(crate) fn hash(&mut self, pieces: &mut [Piece<'_>], mut between: impl FnMut(u64)) {
         for piece in pieces {
             let Some(digester) = piece.digester.take() else { continue };
             piece.result = Some(self.hash_one(piece.storage, piece.span, digester, &mut between));
@@ -58,11 +59,11 @@ impl Hasher {
         storage: &dyn Storage,
         span: Span,
         mut digester: Digester,
-        between: &mut impl FnMut(),
+        between: &mut impl FnMut(u64),
     ) -> Result<PieceDigest, StorageError> {
         for slice in slices_of(span) {
             digester.update(self.read(storage, slice)?);
-            between();
+            between(slice.length);
         }
         Ok(digester.finish())
     }

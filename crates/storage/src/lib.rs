@@ -3,20 +3,25 @@
 //! Blocking calls and plain threads; nothing here knows the network. Invariants: a file is never opened through a symbolic link
 //! or outside its root; resume data never claims a piece whose bytes were not synced before it was written.
 
+pub mod check;
 pub mod disk;
 mod error;
+mod extents;
 pub mod file;
 mod hashing;
 pub mod memory;
 pub mod pool;
 #[cfg(test)]
 mod sample;
+pub mod source;
 
+pub use check::{CheckError, Checked, FileState, Progress};
 pub use disk::{Disk, DiskConfig, DiskTorrent, Done, DoneSink, VerifyOutcome};
 pub use error::StorageError;
 pub use file::{Access, FileOptions, FilePlace, FileStorage, OpenFiles, Place, Preallocation};
 pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
+pub use source::SourceFiles;
 
 use std::io::{IoSlice, IoSliceMut};
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
 
-use crate::{FilePresence, Presence, Storage, StorageError};
+use crate::{FilePresence, Presence, Storage, StorageError, extents};
 
 /// A torrent in memory. Files grow as they are written, like files on a disk without preallocation.
 #[derive(Debug)]
@@ -86,52 +86,31 @@ impl MemoryStorage {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn check_span(&self, span: Span, buffers: usize) -> Result<(), StorageError> {
-        let inside = span.offset.checked_add(span.length).is_some_and(|end| end <= self.layout.stream_length());
-        if inside && span.length == buffers as u64 {
-            return Ok(());
-        }
-        Err(StorageError::BadSpan { offset: span.offset, length: span.length })
-    }
-
-    /// Where an extent starts in the span, and its range in the file.
-    fn ranges(&self, span: Span, extent: Extent) -> (usize, std::ops::Range<usize>) {
-        let start = self.layout.files()[extent.file.0 as usize].offset + extent.offset - span.offset;
-        let size = |bytes: u64| usize::try_from(bytes).expect("what is in memory has sizes that fit");
-        (size(start), size(extent.offset)..size(extent.offset + extent.length))
-    }
 }
 
 impl Storage for MemoryStorage {
     fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-        self.check_span(span, into.iter().map(|slice| slice.len()).sum())?;
         let mut state = self.state();
         state.counts.reads += 1;
         if let Some(kind) = state.faults.read {
             return Err(StorageError::io("read", "memory", kind));
         }
-        let mut bytes = vec![0; usize::try_from(span.length).expect("as long as the buffers")];
-        for extent in self.layout.extents(span).filter(|extent| !extent.pad) {
+        extents::read(&self.layout, span, into, |extent, slices| {
             let path = || name_of(extent.file);
-            let (start, range) = self.ranges(span, extent);
             let file = state.files[extent.file.0 as usize].as_ref();
             let file = file.ok_or_else(|| StorageError::Missing { path: path() })?;
             let end = extent.offset + extent.length;
-            let part = file.get(range.clone()).ok_or_else(|| StorageError::Short { path: path(), end })?;
-            bytes[start..start + range.len()].copy_from_slice(part);
-        }
-        let mut rest = bytes.as_slice();
-        for slice in into {
-            let (front, back) = rest.split_at(slice.len());
-            slice.copy_from_slice(front);
-            rest = back;
-        }
-        Ok(())
+            let mut part = file.get(range_of(extent)).ok_or_else(|| StorageError::Short { path: path(), end })?;
+            for slice in slices {
+                let (front, back) = part.split_at(slice.len());
+                slice.copy_from_slice(front);
+                part = back;
+            }
+            Ok(())
+        })
     }
 
     fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
-        self.check_span(span, from.iter().map(|slice| slice.len()).sum())?;
         let mut state = self.state();
         state.counts.writes += 1;
         if let Some(kind) = state.faults.write {
@@ -144,16 +123,20 @@ impl Storage for MemoryStorage {
             *room -= span.length;
         }
         state.changes += 1;
-        let bytes: Vec<u8> = from.iter().flat_map(|slice| slice.iter().copied()).collect();
-        for extent in self.layout.extents(span).filter(|extent| !extent.pad) {
-            let (start, range) = self.ranges(span, extent);
-            let file = state.files[extent.file.0 as usize].get_or_insert_default();
+        let files = &mut state.files;
+        extents::write(&self.layout, span, from, |extent, slices| {
+            let file = files[extent.file.0 as usize].get_or_insert_default();
+            let range = range_of(extent);
             if file.len() < range.end {
                 file.resize(range.end, 0);
             }
-            file[range.clone()].copy_from_slice(&bytes[start..start + range.len()]);
-        }
-        Ok(())
+            let mut at = range.start;
+            for slice in slices {
+                file[at..at + slice.len()].copy_from_slice(slice);
+                at += slice.len();
+            }
+            Ok(())
+        })
     }
 
     fn sync(&self) -> Result<(), StorageError> {
@@ -181,6 +164,11 @@ impl Storage for MemoryStorage {
         });
         Ok(Presence { files: files.collect() })
     }
+}
+
+fn range_of(extent: Extent) -> std::ops::Range<usize> {
+    let size = |bytes: u64| usize::try_from(bytes).expect("what is in memory has sizes that fit");
+    size(extent.offset)..size(extent.offset + extent.length)
 }
 
 fn name_of(file: FileIndex) -> PathBuf {

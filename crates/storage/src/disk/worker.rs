@@ -240,9 +240,7 @@ impl Worker {
         let mut hasher = std::mem::take(&mut self.hasher);
         for verifies in self.settle_without_hashing().chunks(LANES) {
             let mut pieces: Vec<_> = verifies.iter().map(Verify::to_piece).collect();
-            hasher.hash(&mut pieces, || {
-                self.serve_reads(queue);
-            });
+            hasher.hash(&mut pieces, |_| self.serve_reads(queue));
             for (verify, piece) in verifies.iter().zip(pieces) {
                 let verdict = piece.into_result().map(|digest| verify.expected().judge(&digest));
                 let outcome = verify.outcome(verdict, &mut hasher);

@@ -1,11 +1,16 @@
 //! The files that are held open, at most so many in the whole process (THREATS row L12).
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fd::OwnedFd;
+use rustix::fs::FileType;
 use rustix::process::{Resource, getrlimit};
+
+use super::{beneath, identity};
+use crate::StorageError;
 
 /// Keeps files open, the least recently used closed first. Cheap to clone; all clones share one bound.
 #[derive(Clone, Debug)]
@@ -34,18 +39,31 @@ struct Slot {
 
 /// Which file: the number of its storage and its number there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Key {
-    pub(super) storage: u64,
-    pub(super) file: u32,
+pub(crate) struct Key {
+    pub(crate) storage: u64,
+    pub(crate) file: u32,
 }
 
 /// One open file.
 #[derive(Debug)]
-pub(super) struct OpenFile {
-    pub(super) fd: OwnedFd,
-    pub(super) writable: bool,
+pub(crate) struct OpenFile {
+    pub(crate) fd: OwnedFd,
+    pub(crate) writable: bool,
     /// Device and inode.
-    pub(super) identity: (u64, u64),
+    pub(crate) identity: (u64, u64),
+}
+
+impl OpenFile {
+    /// Takes a file that was just opened, if it is a regular one.
+    pub(crate) fn regular(fd: OwnedFd, writable: bool, path: &Path) -> Result<Self, StorageError> {
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", path, errno))?;
+        match beneath::kind(&stat) {
+            FileType::RegularFile => Ok(Self { fd, writable, identity: identity(&stat) }),
+            kind => {
+                Err(StorageError::InTheWay { path: path.into(), found: beneath::name_of(kind), expected: "a file" })
+            }
+        }
+    }
 }
 
 impl OpenFiles {
@@ -75,7 +93,7 @@ impl OpenFiles {
         self.lock().files.len()
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<Arc<OpenFile>> {
+    pub(crate) fn get(&self, key: Key) -> Option<Arc<OpenFile>> {
         let mut table = self.lock();
         table.clock += 1;
         let now = table.clock;
@@ -85,7 +103,7 @@ impl OpenFiles {
     }
 
     /// Keeps a file. If another thread has opened it in the meantime with as many rights, that one is given back.
-    pub(super) fn keep(&self, key: Key, file: OpenFile) -> Arc<OpenFile> {
+    pub(crate) fn keep(&self, key: Key, file: OpenFile) -> Arc<OpenFile> {
         let mut table = self.lock();
         if let Some(slot) = table.files.get(&key)
             && (slot.file.writable || !file.writable)
@@ -106,7 +124,7 @@ impl OpenFiles {
     }
 
     /// Closes the older half: descriptors have run out.
-    pub(super) fn close_half(&self) {
+    pub(crate) fn close_half(&self) {
         let mut table = self.lock();
         let count = table.files.len().div_ceil(2);
         let closed: Vec<_> = (0..count).map(|_| table.remove_oldest()).collect();
@@ -122,7 +140,7 @@ impl OpenFiles {
     }
 
     /// Closes all files of a storage.
-    pub(super) fn close_storage(&self, storage: u64) {
+    pub(crate) fn close_storage(&self, storage: u64) {
         let mut table = self.lock();
         let closed: Vec<_> = table.files.extract_if(|key, _| key.storage == storage).collect();
         drop(table);

@@ -378,7 +378,7 @@ fn m14_the_attribute_x_gives_the_user_the_right_to_run_and_no_more() {
 fn l3_special_files_in_the_way_are_errors_at_once() {
     let torrent = Torrent::new(&[(Some("ok"), 1), (Some("pipe"), 1), (Some("folder"), 1), (Some("socket"), 1)]);
     let mode = Mode::RUSR | Mode::WUSR;
-    rustix::fs::mknodat(rustix::fs::CWD, torrent.path("pipe"), FileType::Fifo, mode, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, torrent.path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
     fs::create_dir(torrent.path("folder")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(torrent.path("socket")).unwrap();
     for access in [Access::ReadOnly, Access::ReadWrite] {

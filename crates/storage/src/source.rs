@@ -1,0 +1,106 @@
+//! The user's own files, wherever they are, as the content of a torrent to be: only ever read.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
+use rustix::fs::{Mode, OFlags};
+
+use crate::file::{Key, OpenFile, OpenFiles, next_number, read_exactly};
+use crate::{FilePresence, Presence, Storage, StorageError, extents};
+
+/// Files at paths of the user's choice: symbolic links are followed, names need not be safe for others.
+#[derive(Debug)]
+pub struct SourceFiles {
+    number: u64,
+    layout: Arc<Layout>,
+    /// One per file of the layout; `None` for padding and for links, which have no bytes.
+    paths: Vec<Option<PathBuf>>,
+    open_files: OpenFiles,
+}
+
+impl SourceFiles {
+    /// The files at `paths`, one for each of the layout's; `None` for padding and links. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// There are not as many paths as files.
+    pub fn new(layout: Arc<Layout>, paths: Vec<Option<PathBuf>>) -> Result<Self, StorageError> {
+        let (places, files) = (paths.len(), layout.files().len());
+        if places != files {
+            return Err(StorageError::PlacesUnlikeLayout { places, files });
+        }
+        Ok(Self { number: next_number(), layout, paths, open_files: OpenFiles::of_process() })
+    }
+
+    /// The path of a file; `None` for padding and links.
+    #[must_use]
+    pub fn path_of(&self, file: FileIndex) -> Option<&PathBuf> {
+        self.paths.get(file.0 as usize)?.as_ref()
+    }
+
+    fn open(&self, file: FileIndex) -> Result<Arc<OpenFile>, StorageError> {
+        let key = Key { storage: self.number, file: file.0 };
+        if let Some(open) = self.open_files.get(key) {
+            return Ok(open);
+        }
+        let path = self.path_of(file).ok_or(StorageError::BadSpan { offset: 0, length: 0 })?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let open = || {
+            let fd = rustix::fs::open(path, flags, Mode::empty());
+            OpenFile::regular(fd.map_err(|errno| StorageError::of_errno("open", path.clone(), errno))?, false, path)
+        };
+        let opened = match open() {
+            Err(error) if error.ran_out_of_descriptors() => {
+                self.open_files.close_half();
+                open()
+            }
+            result => result,
+        };
+        Ok(self.open_files.keep(key, opened?))
+    }
+
+    fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        let open = self.open(extent.file)?;
+        read_exactly(&open, extent, into, || self.path_of(extent.file).cloned().unwrap_or_default())
+    }
+}
+
+impl Storage for SourceFiles {
+    fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        extents::read(&self.layout, span, into, |extent, slices| self.read_extent(extent, slices))
+    }
+
+    fn write_at(&self, _: Span, _: &[IoSlice<'_>]) -> Result<(), StorageError> {
+        Err(StorageError::ReadOnly { path: self.paths.iter().flatten().next().cloned().unwrap_or_default() })
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn presence(&self) -> Result<Presence, StorageError> {
+        let look = |path: &Option<PathBuf>| {
+            let Some(path) = path else { return Ok(FilePresence::Pad) };
+            match std::fs::metadata(path) {
+                Ok(found) if found.is_file() => Ok(FilePresence::Present {
+                    length: found.len(),
+                    modified_ns: i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec()),
+                    identity: (found.dev(), found.ino()),
+                    same_as_open: true,
+                }),
+                Ok(_) => Ok(FilePresence::NotAFile),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FilePresence::Missing),
+                Err(error) => Err(StorageError::io("look at", path, error)),
+            }
+        };
+        Ok(Presence { files: self.paths.iter().map(look).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Drop for SourceFiles {
+    fn drop(&mut self) {
+        self.open_files.close_storage(self.number);
+    }
+}
