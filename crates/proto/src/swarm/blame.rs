@@ -64,10 +64,10 @@ impl Blame {
         }
     }
 
-    /// Whether this connection sent blocks of a corrupt try of the piece.
-    pub(super) fn is_suspect(&self, piece: PieceIndex, connection: ConnectionId) -> bool {
+    /// The connections, some ended since, that sent blocks of a corrupt try of the piece.
+    pub(super) fn suspects(&self, piece: PieceIndex) -> BTreeSet<ConnectionId> {
         let tries = self.cases.get(&piece).into_iter().flat_map(|case| &case.tries);
-        tries.flat_map(|failed| &failed.contributors).any(|contributor| contributor.connection == connection)
+        tries.flat_map(|failed| &failed.contributors).map(|contributor| contributor.connection).collect()
     }
 
     /// A piece failed its hash. Gives the address that is certainly guilty, if one is.
@@ -155,8 +155,8 @@ mod tests {
     fn p6_only_the_sender_of_a_block_that_differs_is_guilty() {
         let mut blame = Blame::default();
         assert_eq!(corrupt(&mut blame, &[1, 2, 3, 1], &[10, 99, 30, 40]), None);
-        assert!(blame.needs_parole(PieceIndex(0)) && blame.is_suspect(PieceIndex(0), ConnectionId(3)));
-        assert!(!blame.is_suspect(PieceIndex(0), ConnectionId(4)));
+        assert!(blame.needs_parole(PieceIndex(0)));
+        assert_eq!(blame.suspects(PieceIndex(0)), [1, 2, 3].map(ConnectionId).into());
         assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30, 40])), [address(2)]);
         assert!(!blame.is_open(PieceIndex(0)));
     }

@@ -96,6 +96,7 @@ impl Swarm {
             return;
         }
         self.out.event(Event::Banned(address));
+        self.requests.forget_from(|address| self.blame.is_banned(address));
         let banned = self.peers.values().filter(|peer| self.blame.is_banned(peer.who.addr.ip()));
         let banned: Vec<_> = banned.map(|peer| peer.who.connection).collect();
         banned.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Banned));

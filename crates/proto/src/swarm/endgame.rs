@@ -58,8 +58,7 @@ impl Requests {
             partial.ask_again(number);
             out.send(thief, Message::Request(partial.block(number)));
             if peer.down.pipeline.live() == 0 {
-                peer.down.progress = now;
-                peer.down.window.resume(now);
+                peer.begin_asking(now);
             }
             peer.down.pipeline.push(piece, number, now);
             peer.spoke = now;

@@ -165,6 +165,23 @@ impl Partial {
         Receipt::Complete
     }
 
+    /// Blocks of senders that `which` names are to come again; true if there are any. A piece that the disk judges stays.
+    pub(super) fn forget_from(&mut self, which: impl Fn(IpAddr) -> bool) -> bool {
+        if self.verifying || !self.contributors.iter().any(|sender| which(sender.address)) {
+            return false;
+        }
+        for number in 0..self.blocks {
+            let sender = self.contributors[usize::from(self.from[number as usize])].address;
+            if self.received.has(number) && which(sender) {
+                self.received.remove(number);
+                if self.asked[number as usize] == 0 {
+                    self.free.insert(number);
+                }
+            }
+        }
+        true
+    }
+
     fn contributor(&mut self, from: Contributor) -> u16 {
         let known = self.contributors.iter().rposition(|known| *known == from);
         let place = known.unwrap_or_else(|| {
@@ -349,6 +366,25 @@ mod tests {
         assert_eq!(partial.senders().1, [sender(1), sender(3)]);
         assert_eq!(partial.senders().0[..2], [1, 0]);
         assert_eq!(partial.block(29).length, BLOCK_LENGTH - 10);
+    }
+
+    #[test]
+    fn blocks_of_one_sender_are_forgotten_alone() {
+        let layout = layout();
+        let mut partials = Partials::default();
+        let partial = partials.begin(&layout, PieceIndex(1), Claim::Shared, birth());
+        (0..30).for_each(|_| assert!(partial.ask_next().is_some()));
+        for number in 0..20 {
+            partial.receive(number, sender(if number % 2 == 0 { 1 } else { 2 }));
+            partial.release(number);
+        }
+        assert!(!partial.forget_from(|address| address == sender(3).address));
+        assert!(partial.forget_from(|address| address == sender(2).address));
+        assert_eq!(partial.received_bytes(), u64::from(BLOCK_LENGTH) * 10);
+        assert_eq!(
+            std::iter::from_fn(|| partial.ask_next()).collect::<Vec<_>>(),
+            (0..20).filter(|n| n % 2 == 1).collect::<Vec<_>>()
+        );
     }
 
     #[test]

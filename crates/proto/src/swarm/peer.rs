@@ -157,6 +157,12 @@ impl Peer {
         self.up.allowed_fast.contains(&piece) && (self.pieces.count() as usize) <= limits::MAX_ALLOWED_FAST
     }
 
+    /// Requests go out to a peer that had none: its silence is counted from now.
+    pub(super) fn begin_asking(&mut self, now: Instant) {
+        self.down.window.resume(now, self.down.progress);
+        self.down.progress = now;
+    }
+
     /// It wants nothing of ours and has nothing that we need.
     pub(super) fn is_useless(&self) -> bool {
         self.down.useful == 0 && !self.up.interested

@@ -119,9 +119,12 @@ impl Window {
         self.rate
     }
 
-    /// Begins to measure: requests go out again after none did.
-    pub(super) fn resume(&mut self, now: Instant) {
-        (self.epoch, self.epoch_bytes) = (now, 0);
+    /// Requests go out to a peer that had none; the last block came at `progress`. A silence that was not the peer's doing is
+    /// not measured.
+    pub(super) fn resume(&mut self, now: Instant, progress: Instant) {
+        if now.saturating_duration_since(progress) >= EPOCH {
+            (self.epoch, self.epoch_bytes) = (now, 0);
+        }
     }
 
     /// The peer proved slow: from now on one block at a time.

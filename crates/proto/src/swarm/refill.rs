@@ -45,8 +45,7 @@ impl Requests {
             return Filled::Enough;
         }
         if peer.down.pipeline.live() == 0 {
-            peer.down.progress = now;
-            peer.down.window.resume(now);
+            peer.begin_asking(now);
         }
         let (connection, before) = (peer.who.connection, room);
         while room > 0 {
@@ -109,11 +108,21 @@ impl Requests {
         let free = self.partials.iter().filter(|partial| partial.free() > 0 && peer.may_ask(partial.piece()));
         let mut open = free.filter(|partial| match partial.claim() {
             Claim::Shared => true,
-            Claim::Parole(None) => may_take_parole(partial, peer, blame, now),
+            Claim::Parole(None) => self.may_take_parole(partial, peer, blame, now),
             Claim::Whole(owner) | Claim::Parole(Some(owner)) => owner == peer.who.connection,
         });
         let first = if self.sequential { open.min_by_key(|partial| partial.piece()) } else { open.next() };
         first.map(Partial::piece)
+    }
+
+    /// Whether this peer may fetch a failed piece alone: a suspect only if nobody else can, or none did for a while.
+    fn may_take_parole(&self, partial: &Partial, peer: &Peer, blame: &Blame, now: Instant) -> bool {
+        let piece = partial.piece();
+        let suspects = blame.suspects(piece);
+        let suspect = suspects.contains(&peer.who.connection);
+        let others = self.picker.as_ref().is_some_and(|picker| picker.peers_with(piece) as usize > suspects.len());
+        let patient = now.saturating_duration_since(partial.since()) >= limits::PAROLE_PATIENCE;
+        !peer.down.choked && (!suspect || !others || patient)
     }
 
     /// Begins the piece that the picker names.
@@ -144,12 +153,6 @@ impl Requests {
         let others = self.partials.iter().filter(|partial| matches!(partial.claim(), Claim::Whole(_)));
         others.filter(|partial| partial.free() > 0).map(Partial::piece).find(|piece| peer.may_ask(*piece))
     }
-}
-
-/// Whether this peer may fetch a failed piece alone: a suspect only when no other has taken it for a while.
-fn may_take_parole(partial: &Partial, peer: &Peer, blame: &Blame, now: Instant) -> bool {
-    let suspect = blame.is_suspect(partial.piece(), peer.who.connection);
-    !peer.down.choked && (!suspect || now.saturating_duration_since(partial.since()) >= limits::PAROLE_PATIENCE)
 }
 
 /// Whether the peer may go on with the piece that it asked for last.

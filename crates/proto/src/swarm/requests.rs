@@ -3,6 +3,7 @@
 //! Invariants: a needed piece is either pickable, or begun, or being judged by the disk; the requests outstanding to a peer
 //! never pass its `reqq`; a block is stored once.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
@@ -269,6 +270,13 @@ impl Requests {
             picker.insert(piece);
         }
         self.freed = true;
+    }
+
+    /// What came from these addresses is not to be trusted: its blocks are asked for again.
+    pub(super) fn forget_from(&mut self, which: impl Fn(IpAddr) -> bool) {
+        for piece in self.partials.pieces() {
+            self.freed |= self.partials.get_mut(piece).is_some_and(|partial| partial.forget_from(&which));
+        }
     }
 
     /// What is needed changed as a whole: pieces begun that are not needed end. No request for them may be outstanding.

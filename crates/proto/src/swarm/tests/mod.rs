@@ -1,6 +1,8 @@
 //! The swarm as a whole: machines in pairs with a hand-moved clock, and single machines against scripted peers.
 
 mod exchange;
+mod hostile;
+mod lab;
 mod net;
 
 use std::sync::OnceLock;
