@@ -11,6 +11,7 @@ pub mod file;
 mod hashing;
 pub mod memory;
 pub mod pool;
+pub mod resume;
 #[cfg(test)]
 mod sample;
 pub mod source;
@@ -21,6 +22,7 @@ pub use error::StorageError;
 pub use file::{Access, FileOptions, FilePlace, FileStorage, OpenFiles, Place, Preallocation};
 pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
+pub use resume::{Judged, Record, ResumeError};
 pub use source::SourceFiles;
 
 use std::io::{IoSlice, IoSliceMut};
