@@ -77,15 +77,17 @@ impl Choker {
         if peers.len() <= slots {
             return peers.iter().map(|peer| peer.connection).collect();
         }
-        if self.round % OPTIMISTIC_ROUNDS == 1 || !peers.iter().any(|peer| Some(peer.connection) == self.optimistic) {
+        let lucky = self.optimistic;
+        if self.round % OPTIMISTIC_ROUNDS == 1 || !peers.iter().any(|peer| Some(peer.connection) == lucky) {
             self.optimistic = None;
         }
         if seeding {
-            // Who has not had his turn out goes on, fastest first; then who waits longest.
+            // Who has not had his turn out goes on, fastest first; then who waits longest. Luck is no turn.
             peers.sort_by_key(|peer| {
                 let over = turn_is_over(now, peer);
+                let goes_on = peer.unchoked && !over && lucky != Some(peer.connection);
                 let waiting = if peer.unchoked { Duration::ZERO } else { now.saturating_duration_since(peer.turned) };
-                (peer.idle, !peer.unchoked || over, over, Reverse(waiting), Reverse(peer.took), peer.connection)
+                (peer.idle, !goes_on, over, Reverse(waiting), Reverse(peer.took), peer.connection)
             });
         } else {
             peers.sort_by_key(|peer| (peer.snubs, peer.idle, Reverse(peer.gave), !peer.unchoked, peer.connection));

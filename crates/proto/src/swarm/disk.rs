@@ -23,6 +23,7 @@ impl Swarm {
             return;
         }
         let guilty = self.blame.verified(piece, digests);
+        guilty.into_iter().for_each(|address| self.ban(now, address));
         if self.requests.partial(piece).is_some_and(|partial| !partial.is_verifying()) {
             self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
         }
@@ -35,7 +36,6 @@ impl Swarm {
                 self.finished(now);
             }
         }
-        guilty.into_iter().for_each(|address| self.ban(now, address));
     }
 
     /// Tells every peer that lacks the piece; the others have one piece less that we need.

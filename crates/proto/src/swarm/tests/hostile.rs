@@ -514,6 +514,6 @@ fn p29_a_slot_is_given_up_after_60_s_without_bytes_taken() {
         }
         had_slot.push(unchoked);
     }
-    assert!(had_slot[80..].iter().filter(|had| **had).count() >= 110, "it has a slot nearly always then");
+    assert!(had_slot[140..].iter().all(|had| *had), "both thieves were given their minute");
     assert!(served > 100);
 }
