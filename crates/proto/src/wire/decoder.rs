@@ -57,7 +57,8 @@ pub struct Decoder {
     state: State,
     /// The first bytes of a message whose head is cut by the end of an input.
     head: [u8; LONGEST_HEAD],
-    head_length: usize,
+    /// How many they are.
+    kept: usize,
 }
 
 #[derive(Debug)]
@@ -84,25 +85,11 @@ enum Kind {
     HashReject,
 }
 
-/// What the first bytes of a message say.
-enum Head {
-    /// Nothing before there are this many.
-    Need(usize),
-    /// All of it.
-    Message(Message),
-    /// A block, whose payload follows.
-    Block(Block),
-    /// A body of this many bytes follows.
-    Body(Kind, u32),
-    /// This many bytes of no interest follow.
-    Skip(u32),
-}
-
 impl Decoder {
     /// For the bytes that follow the handshake.
     #[must_use]
     pub fn new(config: DecoderConfig) -> Self {
-        Self { config, state: State::Head, head: [0; LONGEST_HEAD], head_length: 0 }
+        Self { config, state: State::Head, head: [0; LONGEST_HEAD], kept: 0 }
     }
 
     /// Changes what lengths depend on, from the next message on: the metadata came.
@@ -117,11 +104,12 @@ impl Decoder {
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Frame<'a>>, WireError> {
         loop {
             match &mut self.state {
-                State::Head => match self.next_head(input)? {
-                    Some(frame) => return Ok(Some(frame)),
-                    None if matches!(self.state, State::Head) => return Ok(None),
-                    None => {}
-                },
+                State::Head => {
+                    let frame = self.next_head(input).inspect_err(|error| self.state = State::Failed(*error))?;
+                    if frame.is_some() || matches!(self.state, State::Head) {
+                        return Ok(frame);
+                    }
+                }
                 State::Block { left: 0 } => {
                     self.state = State::Head;
                     return Ok(Some(Frame::BlockEnd));
@@ -186,177 +174,111 @@ impl Decoder {
 
     /// Reads a message's head and enters the state that it leads to; a frame if it gives one at once.
     fn next_head<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Frame<'a>>, WireError> {
-        let head = if self.head_length == 0 { self.head_of_input(input) } else { self.head_of_pieces(input) };
-        match head {
-            Ok(Head::Need(_)) => Ok(None),
-            Ok(Head::Message(message)) => Ok(Some(Frame::Message(message))),
-            Ok(Head::Block(block)) => {
-                self.state = State::Block { left: block.length };
-                Ok(Some(Frame::BlockStart(block)))
-            }
-            Ok(Head::Body(kind, length)) => {
-                let length = length as usize;
-                self.state = State::Body { kind, length, body: Vec::with_capacity(length.min(input.len())) };
-                Ok(None)
-            }
-            Ok(Head::Skip(left)) => {
-                self.state = State::Skip { left };
-                Ok(None)
-            }
-            Err(error) => {
-                self.state = State::Failed(error);
-                Err(error)
+        if self.kept == 0 {
+            // The usual way: the head lies whole in the input. If not, its beginning is kept.
+            let length = head_length(input, self.config)?;
+            if let Some((head, rest)) = input.split_at_checked(length) {
+                *input = rest;
+                return Ok(self.enter(head, rest.len()));
             }
         }
-    }
-
-    /// The usual way: the head lies whole in the input. If not, its beginning is kept.
-    fn head_of_input(&mut self, input: &mut &[u8]) -> Result<Head, WireError> {
-        let (head, used) = parse_head(input, self.config)?;
-        match head {
-            Head::Need(_) => {
-                let rest = take(input, LONGEST_HEAD);
-                self.head[..rest.len()].copy_from_slice(rest);
-                self.head_length = rest.len();
-            }
-            _ => *input = &input[used..],
-        }
-        Ok(head)
-    }
-
-    /// The other way: the head is put together from the end of earlier inputs and the front of this one.
-    fn head_of_pieces(&mut self, input: &mut &[u8]) -> Result<Head, WireError> {
         loop {
-            let (head, _) = parse_head(&self.head[..self.head_length], self.config)?;
-            match head {
-                Head::Need(total) => {
-                    let more = take(input, total - self.head_length);
-                    if more.is_empty() {
-                        return Ok(head);
-                    }
-                    self.head[self.head_length..][..more.len()].copy_from_slice(more);
-                    self.head_length += more.len();
-                }
-                _ => {
-                    self.head_length = 0;
-                    return Ok(head);
-                }
+            let length = head_length(&self.head[..self.kept], self.config)?;
+            if self.kept == length {
+                let head = self.head;
+                self.kept = 0;
+                return Ok(self.enter(&head[..length], input.len()));
             }
+            let more = take(input, length - self.kept);
+            if more.is_empty() {
+                return Ok(None);
+            }
+            self.head[self.kept..][..more.len()].copy_from_slice(more);
+            self.kept += more.len();
         }
+    }
+
+    /// Enters a message whose head is here and judged. `at_hand`: how much of its body, at most, has been received.
+    fn enter<'a>(&mut self, head: &[u8], at_hand: usize) -> Option<Frame<'a>> {
+        let Some((&[a, b, c, d, kind], fields)) = head.split_first_chunk::<5>() else {
+            return Some(Frame::Message(Message::KeepAlive));
+        };
+        let length = u32::from_be_bytes([a, b, c, d]);
+        let piece = || PieceIndex(number(fields, 0));
+        let block = || Block { piece: piece(), begin: number(fields, 1), length: number(fields, 2) };
+        let body = |kind, length: u32| {
+            let length = length as usize;
+            State::Body { kind, length, body: Vec::with_capacity(length.min(at_hand)) }
+        };
+        let message = match kind {
+            id::CHOKE => Message::Choke,
+            id::UNCHOKE => Message::Unchoke,
+            id::INTERESTED => Message::Interested,
+            id::NOT_INTERESTED => Message::NotInterested,
+            id::HAVE => Message::Have(piece()),
+            id::REQUEST => Message::Request(block()),
+            id::PIECE => {
+                let left = length - 9;
+                self.state = State::Block { left };
+                return Some(Frame::BlockStart(Block { piece: piece(), begin: number(fields, 1), length: left }));
+            }
+            id::CANCEL => Message::Cancel(block()),
+            id::PORT => Message::Port(u16::from_be_bytes([fields[0], fields[1]])),
+            id::SUGGEST => Message::Suggest(piece()),
+            id::HAVE_ALL => Message::HaveAll,
+            id::HAVE_NONE => Message::HaveNone,
+            id::REJECT => Message::Reject(block()),
+            id::ALLOWED_FAST => Message::AllowedFast(piece()),
+            _ => {
+                self.state = match kind {
+                    id::BITFIELD => body(Kind::Bitfield, length - 1),
+                    id::EXTENDED => body(Kind::Extended(fields[0]), length - 2),
+                    id::HASH_REQUEST => body(Kind::HashRequest, length - 1),
+                    id::HASHES => body(Kind::Hashes, length - 1),
+                    id::HASH_REJECT => body(Kind::HashReject, length - 1),
+                    _ => State::Skip { left: length - 1 },
+                };
+                return None;
+            }
+        };
+        Some(Frame::Message(message))
     }
 }
 
-/// Judges the first bytes of a message; how many of them the head took.
-///
-/// [`Head::Need`] always asks for more than there is, and never for more than belongs to this message.
-fn parse_head(bytes: &[u8], config: DecoderConfig) -> Result<(Head, usize), WireError> {
-    let Some((prefix, rest)) = bytes.split_first_chunk::<4>() else { return Ok((Head::Need(4), 0)) };
+/// Judges the first bytes of a message by the limits; how many bytes its head has as far as can be told: prefix, kind, and
+/// what fields are read at once. If `bytes` has that many, the head is whole. It never reaches into the next message.
+fn head_length(bytes: &[u8], config: DecoderConfig) -> Result<usize, WireError> {
+    let Some((prefix, rest)) = bytes.split_first_chunk::<4>() else { return Ok(4) };
     let length = u32::from_be_bytes(*prefix);
     if length == 0 {
-        return Ok((Head::Message(Message::KeepAlive), 4));
+        return Ok(4);
     }
     if length > config.longest() {
         return Err(WireError::TooLong(length));
     }
-    let Some((&kind, rest)) = rest.split_first() else { return Ok((Head::Need(5), 0)) };
-    let exactly =
-        |wanted: u32| if length == wanted { Ok(()) } else { Err(WireError::WrongLength { id: kind, length }) };
-    let at_most = |most: u32| if length <= most { Ok(()) } else { Err(WireError::TooLong(length)) };
-
-    macro_rules! fields {
-        ($count:literal) => {
-            match rest.first_chunk::<$count>() {
-                Some(fields) => fields,
-                None => return Ok((Head::Need(5 + $count), 0)),
-            }
-        };
-    }
-    Ok(match kind {
-        id::CHOKE..=id::NOT_INTERESTED | id::HAVE_ALL | id::HAVE_NONE => {
-            exactly(1)?;
-            (Head::Message(bare(kind)), 5)
-        }
-        id::HAVE | id::SUGGEST | id::ALLOWED_FAST => {
-            exactly(5)?;
-            let piece = PieceIndex(u32::from_be_bytes(*fields!(4)));
-            let message = match kind {
-                id::HAVE => Message::Have(piece),
-                id::SUGGEST => Message::Suggest(piece),
-                _ => Message::AllowedFast(piece),
-            };
-            (Head::Message(message), 9)
-        }
-        id::REQUEST | id::CANCEL | id::REJECT => {
-            exactly(13)?;
-            let fields = fields!(12);
-            let block =
-                Block { piece: PieceIndex(number(fields, 0)), begin: number(fields, 1), length: number(fields, 2) };
-            let message = match kind {
-                id::REQUEST => Message::Request(block),
-                id::CANCEL => Message::Cancel(block),
-                _ => Message::Reject(block),
-            };
-            (Head::Message(message), 17)
-        }
-        id::PIECE => {
-            let Some(payload) = length.checked_sub(9) else { return Err(WireError::WrongLength { id: kind, length }) };
-            at_most(config.max_block.saturating_add(9))?;
-            let fields = fields!(8);
-            (Head::Block(Block { piece: PieceIndex(number(fields, 0)), begin: number(fields, 1), length: payload }), 13)
-        }
-        id::PORT => {
-            exactly(3)?;
-            (Head::Message(Message::Port(u16::from_be_bytes(*fields!(2)))), 7)
-        }
-        id::BITFIELD => {
-            match config.pieces {
-                Some(pieces) => exactly(1 + pieces.div_ceil(8))?,
-                None => at_most(MAX_MESSAGE_LENGTH)?,
-            }
-            (Head::Body(Kind::Bitfield, length - 1), 5)
-        }
-        id::EXTENDED => {
-            let Some(payload) = length.checked_sub(2) else { return Err(WireError::WrongLength { id: kind, length }) };
-            at_most(MAX_MESSAGE_LENGTH)?;
-            let [extended] = *fields!(1);
-            if extended == 0 && payload > MAX_EXTENDED_HANDSHAKE_LENGTH {
-                return Err(WireError::TooLong(length));
-            }
-            (Head::Body(Kind::Extended(extended), payload), 6)
-        }
-        id::HASH_REQUEST | id::HASH_REJECT => {
-            exactly(1 + HashRange::LENGTH)?;
-            (
-                Head::Body(
-                    if kind == id::HASH_REQUEST { Kind::HashRequest } else { Kind::HashReject },
-                    HashRange::LENGTH,
-                ),
-                5,
-            )
-        }
-        id::HASHES => {
-            at_most(MAX_MESSAGE_LENGTH)?;
-            if length <= HashRange::LENGTH || !(length - 1 - HashRange::LENGTH).is_multiple_of(32) {
-                return Err(WireError::WrongLength { id: kind, length });
-            }
-            (Head::Body(Kind::Hashes, length - 1), 5)
-        }
-        _ => {
-            at_most(MAX_MESSAGE_LENGTH)?;
-            (Head::Skip(length - 1), 5)
-        }
-    })
-}
-
-/// A message that is nothing but its kind.
-fn bare(kind: u8) -> Message {
-    match kind {
-        id::CHOKE => Message::Choke,
-        id::UNCHOKE => Message::Unchoke,
-        id::INTERESTED => Message::Interested,
-        id::NOT_INTERESTED => Message::NotInterested,
-        id::HAVE_ALL => Message::HaveAll,
-        _ => Message::HaveNone,
+    let Some(&kind) = rest.first() else { return Ok(5) };
+    let (least, most, fields) = match kind {
+        id::CHOKE..=id::NOT_INTERESTED | id::HAVE_ALL | id::HAVE_NONE => (1, 1, 0),
+        id::PORT => (3, 3, 2),
+        id::HAVE | id::SUGGEST | id::ALLOWED_FAST => (5, 5, 4),
+        id::REQUEST | id::CANCEL | id::REJECT => (13, 13, 12),
+        id::PIECE => (9, config.max_block.saturating_add(9), 8),
+        id::BITFIELD => match config.pieces.map(|pieces| 1 + pieces.div_ceil(8)) {
+            Some(exactly) => (exactly, exactly, 0),
+            None => (1, MAX_MESSAGE_LENGTH, 0),
+        },
+        id::EXTENDED if rest.get(1) == Some(&0) => (2, MAX_EXTENDED_HANDSHAKE_LENGTH + 2, 1),
+        id::EXTENDED => (2, MAX_MESSAGE_LENGTH, 1),
+        id::HASH_REQUEST | id::HASH_REJECT => (1 + HashRange::LENGTH, 1 + HashRange::LENGTH, 0),
+        id::HASHES if length % 32 == (1 + HashRange::LENGTH) % 32 => (1 + HashRange::LENGTH, MAX_MESSAGE_LENGTH, 0),
+        id::HASHES => return Err(WireError::WrongLength { id: kind, length }),
+        _ => (1, MAX_MESSAGE_LENGTH, 0),
+    };
+    match length {
+        _ if length < least => Err(WireError::WrongLength { id: kind, length }),
+        _ if length <= most => Ok(5 + fields),
+        _ if least == most => Err(WireError::WrongLength { id: kind, length }),
+        _ => Err(WireError::TooLong(length)),
     }
 }
 
