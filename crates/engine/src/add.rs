@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use riverrun_metainfo::Bitfield;
 use riverrun_metainfo::metainfo::Metainfo;
 use riverrun_storage::Storage;
 
@@ -83,6 +84,7 @@ pub struct AddTorrent {
     pub(crate) preallocate: Preallocate,
     pub(crate) max_connections: Option<usize>,
     pub(crate) wanted_files: Option<Vec<usize>>,
+    pub(crate) wanted_pieces: Option<Bitfield>,
     pub(crate) storage: Option<Arc<dyn Storage>>,
 }
 
@@ -106,6 +108,7 @@ impl AddTorrent {
             preallocate: Preallocate::default(),
             max_connections: None,
             wanted_files: None,
+            wanted_pieces: None,
             storage: None,
         }
     }
@@ -228,6 +231,12 @@ impl AddTorrent {
     #[must_use]
     pub fn wanted_files(mut self, files: impl IntoIterator<Item = usize>) -> Self {
         self.wanted_files = Some(files.into_iter().collect());
+        self
+    }
+
+    /// Wants only these pieces.
+    pub(crate) fn wanted_pieces(mut self, pieces: Bitfield) -> Self {
+        self.wanted_pieces = Some(pieces);
         self
     }
 }

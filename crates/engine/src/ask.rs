@@ -1,10 +1,24 @@
 //! One question to trackers or to a peer, without a session.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
 
-use riverrun_metainfo::InfoHashes;
-use riverrun_proto::wire::{PeerId, Reserved};
+use riverrun_metainfo::{Bitfield, InfoHashes};
+use riverrun_proto::tracker::{AnnounceError, AnnounceRequest, TrackerUrl};
+use riverrun_proto::wire::extended::ExtendedHandshake;
+use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Handshake, Message, PeerId, Reserved, remote_text};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::Settings;
+use crate::ask_tracker::{self, Ask};
+use crate::drive::dial::shake;
+use crate::http::{Http, REFUSED};
+use crate::udp_hub::UdpHub;
 
 /// What to ask trackers about.
 #[derive(Clone, Debug)]
@@ -109,22 +123,156 @@ pub enum ProbeError {
     WrongTorrent,
     /// The network said no.
     #[error("{0}")]
-    Network(std::io::ErrorKind),
+    Network(io::ErrorKind),
 }
 
 /// Asks all trackers for peers, once and at the same time; the answers in the order of the URLs.
+///
+/// The trackers take it for the announce of a client that has not begun: no event, and a peer id and key of its own.
 pub async fn announce_once(query: &TrackerQuery) -> Vec<AnnounceAnswer> {
-    let _ = query;
-    todo!("skeleton")
+    let caller = Caller::new();
+    let caller = &caller;
+    let one = |url: TrackerUrl| async move {
+        let reply = caller.ask().announce(&url, caller.request(query), RETRIES).await?;
+        let mut peers = reply.peers;
+        peers.extend(ask_tracker::resolve(reply.named_peers).await);
+        peers.sort_unstable();
+        peers.dedup();
+        Ok(peers)
+    };
+    let results = each(query, one).await;
+    results.map(|(url, result)| AnnounceAnswer { url, result }).collect()
 }
 
 /// Asks all trackers for numbers, at the same time; the answers in the order of the URLs.
 pub async fn scrape(query: &TrackerQuery) -> Vec<ScrapeAnswer> {
-    let _ = query;
-    todo!("skeleton")
+    let caller = Caller::new();
+    let (caller, hash) = (&caller, query.info_hashes.wire());
+    let one = |url: TrackerUrl| async move {
+        let entries = caller.ask().scrape(&url, vec![hash], RETRIES).await?;
+        let entry = entries.into_iter().find(|(found, _)| *found == hash).map(|(_, entry)| entry);
+        let entry = entry.ok_or(AnnounceError::Malformed("the torrent is not in it"))?;
+        Ok(ScrapeCounts {
+            seeders: Some(entry.seeders),
+            leechers: Some(entry.leechers),
+            completed: Some(entry.downloaded),
+        })
+    };
+    let results = each(query, one).await;
+    results.map(|(url, result)| ScrapeAnswer { url, result }).collect()
 }
 
-/// Connects to a peer, shakes hands, listens for up to a second for what it has, and goes.
+/// How often a packet to a UDP tracker is sent again: as often as there is time.
+const RETRIES: u8 = 3;
+
+/// Asks every tracker of the query, each within the time that the query gives.
+async fn each<R, F: Future<Output = Result<R, AnnounceError>>>(
+    query: &TrackerQuery,
+    one: impl Fn(TrackerUrl) -> F,
+) -> impl Iterator<Item = (String, Result<R, TrackerError>)> {
+    let mut asking: Vec<_> = query
+        .trackers
+        .iter()
+        .map(|text| {
+            let parsed = TrackerUrl::parse(text);
+            let shown = parsed.as_ref().map_or_else(|_| remote_text(text.as_bytes(), 256), ToString::to_string);
+            let answer = parsed.map(&one);
+            (
+                shown,
+                Box::pin(async {
+                    match answer {
+                        Ok(answer) => timeout(query.timeout, answer).await.unwrap_or(Err(AnnounceError::Timeout)),
+                        Err(error) => Err(error.into()),
+                    }
+                }),
+            )
+        })
+        .map(|(shown, answer)| (shown, answer, None))
+        .collect();
+    poll_fn(|cx| {
+        let mut waiting = false;
+        for (_, answer, result) in &mut asking {
+            if result.is_none() {
+                match answer.as_mut().poll(cx) {
+                    Poll::Ready(ready) => *result = Some(ready),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    asking.into_iter().map(|(shown, _, result)| {
+        let result = result.unwrap_or(Err(AnnounceError::Timeout));
+        (shown, result.map_err(TrackerError::from))
+    })
+}
+
+impl From<AnnounceError> for TrackerError {
+    fn from(error: AnnounceError) -> Self {
+        match error {
+            AnnounceError::Refused { reason, .. } => Self::Refused(reason),
+            AnnounceError::Network(text) if text == REFUSED => Self::ConnectionRefused,
+            AnnounceError::Timeout => Self::Timeout,
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// Somebody who asks without a session.
+struct Caller {
+    http: Http,
+    udp: UdpHub,
+    peer_id: PeerId,
+    key: u32,
+}
+
+impl Caller {
+    fn new() -> Self {
+        let mut random = [0; 24];
+        // Without random bytes of the system the answers can be forged by whoever guesses the clock, no more.
+        if getrandom::fill(&mut random).is_err() {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            random[..16].copy_from_slice(&now.as_nanos().to_le_bytes());
+        }
+        let seed = u64::from_le_bytes(*random.first_chunk().expect("24 bytes"));
+        let mut id = [0; 12];
+        id.copy_from_slice(&random[8..20]);
+        Self {
+            http: Http::new(Settings::default().user_agent),
+            udp: UdpHub::new(seed),
+            peer_id: PeerId::ours(id),
+            key: u32::from_le_bytes(*random.last_chunk().expect("24 bytes")),
+        }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask { http: &self.http, udp: &self.udp, v4: true, v6: true }
+    }
+
+    fn request(&self, query: &TrackerQuery) -> AnnounceRequest {
+        AnnounceRequest {
+            info_hash: query.info_hashes.wire(),
+            peer_id: self.peer_id,
+            port: query.port,
+            uploaded: 0,
+            downloaded: 0,
+            left: query.left_bytes,
+            event: None,
+            num_want: query.num_want,
+            key: self.key,
+            ipv4: None,
+            ipv6: None,
+            tracker_id: None,
+        }
+    }
+}
+
+/// How long a peer is listened to after the handshake.
+const LISTEN: Duration = Duration::from_secs(1);
+
+/// Connects to a peer, shakes hands, listens for up to a second for what it has, and goes. `pieces` is the number of the
+/// torrent's pieces.
 ///
 /// # Errors
 /// The peer cannot be reached, or does not shake hands.
@@ -132,8 +280,60 @@ pub async fn probe_peer(
     addr: SocketAddr,
     info_hashes: InfoHashes,
     pieces: u32,
-    timeout: Duration,
+    patience: Duration,
 ) -> Result<Probe, ProbeError> {
-    let _ = (addr, info_hashes, pieces, timeout);
-    todo!("skeleton")
+    let ours = Handshake { reserved: Reserved::ours(), info_hash: info_hashes.wire(), peer_id: Caller::new().peer_id };
+    let shaken = timeout(patience, async {
+        let mut stream = TcpStream::connect(addr).await.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => ProbeError::Refused,
+            kind => ProbeError::Network(kind),
+        })?;
+        let theirs = shake(&mut stream, &ours).await.map_err(|_| ProbeError::NoHandshake)?;
+        if info_hashes.wire_all().all(|hash| hash != theirs.info_hash) {
+            return Err(ProbeError::WrongTorrent);
+        }
+        Ok((stream, theirs))
+    });
+    let (stream, theirs) = shaken.await.map_err(|_| ProbeError::Timeout)??;
+    let mut probe =
+        Probe { peer_id: theirs.peer_id, reserved: theirs.reserved, client: theirs.peer_id.client(), progress: None };
+    // Whatever it has said by then is what there is to say.
+    let _ = timeout(LISTEN, listen(stream, pieces, &mut probe)).await;
+    Ok(probe)
+}
+
+/// Listens until the peer has said what it has and what it is.
+async fn listen(mut stream: TcpStream, pieces: u32, probe: &mut Probe) -> io::Result<()> {
+    let mut decoder = Decoder::new(DecoderConfig::new(Some(pieces)));
+    let mut bytes = vec![0; 16 * 1024];
+    let mut named = !probe.reserved.extended();
+    while !named || probe.progress.is_none() {
+        let count = stream.read(&mut bytes).await?;
+        if count == 0 {
+            break;
+        }
+        let mut input = &bytes[..count];
+        while let Some(frame) = decoder.next(&mut input).map_err(io::Error::other)? {
+            let Frame::Message(message) = frame else { continue };
+            match message {
+                Message::Bitfield(bits) => {
+                    let had = Bitfield::from_wire(&bits, pieces).map_err(io::Error::other)?.count();
+                    #[expect(clippy::cast_possible_truncation, reason = "a share for display")]
+                    let share = (f64::from(had) / f64::from(pieces.max(1))) as f32;
+                    probe.progress = Some(share);
+                }
+                Message::HaveAll => probe.progress = Some(1.0),
+                Message::HaveNone => probe.progress = Some(0.0),
+                Message::Extended { id: 0, payload } => {
+                    let theirs = ExtendedHandshake::parse(&payload).ok();
+                    if let Some(client) = theirs.and_then(|theirs| theirs.client) {
+                        probe.client = client;
+                    }
+                    named = true;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::ask_tracker::Ask;
 use crate::drive::Core;
 use crate::drive::listen::{HandshakeLimits, Handshakes};
 use crate::drive::timer::Timers;
@@ -104,6 +105,12 @@ impl Engine {
     /// The port that peers and trackers are told.
     pub(crate) fn listen_port(&self) -> Option<u16> {
         self.listening.first().map(SocketAddr::port)
+    }
+
+    /// What it takes to ask a tracker.
+    pub(crate) fn ask(&self) -> Ask<'_> {
+        let listens = |v4: bool| self.listening.iter().any(|addr| addr.is_ipv4() == v4);
+        Ask { http: &self.http, udp: &self.udp, v4: listens(true), v6: listens(false) }
     }
 
     pub(crate) fn handshake_limits(&self) -> HandshakeLimits {

@@ -17,6 +17,7 @@
 
 mod add;
 mod ask;
+mod ask_tracker;
 mod drive;
 mod engine;
 mod error;

@@ -10,7 +10,7 @@ use riverrun_proto::swarm::{Command, PeerStatus, Source};
 
 use crate::drive::stage::Outcome;
 use crate::drive::{Core, leave, open};
-use crate::{Events, TorrentError, TorrentStatus, status};
+use crate::{EventError, Events, TorrentError, TorrentStatus, TrackerState, status};
 
 /// Names one torrent of a session; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -102,6 +102,16 @@ impl Torrent {
     /// Names peers to try.
     pub fn add_peers(&self, addrs: &[SocketAddr]) {
         self.core.candidates(Source::User, addrs);
+    }
+
+    /// Waits until one of its trackers has answered. Does not return if none ever does.
+    pub async fn announced(&self) {
+        let mut events = self.events();
+        while !self.status().trackers.iter().any(|tracker| tracker.state == TrackerState::Working) {
+            if matches!(events.next().await, Err(EventError::Closed)) {
+                return;
+            }
+        }
     }
 
     /// Asks its trackers now, as far as they allow.

@@ -48,6 +48,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
         sequential: wish.sequential,
         max_connections: wish.max_connections.unwrap_or(settings.max_connections_per_torrent),
         wanted_files: wish.wanted_files,
+        wanted_pieces: wish.wanted_pieces,
     };
     let life = Life::new(wish.paused, settings.storage_retry, wish.fail_on_storage_error);
     let announcer = Announcer::new(engine, &info, trackers);

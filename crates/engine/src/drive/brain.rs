@@ -9,6 +9,7 @@ use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
 use riverrun_proto::swarm::{
     self, Action, CloseReason, Command, ConnectionId, DiskDone, Input, Pressure, Source, Swarm, SwarmStatus,
 };
+use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::{DiskTorrent, Done, Presence, StorageError, VerifyOutcome};
 use tokio::sync::{Notify, oneshot};
 
@@ -63,6 +64,8 @@ pub(crate) struct Effects {
 pub(crate) enum Errand {
     /// Ask a tracker.
     Announce(super::tracker::Job),
+    /// Look up peers that a tracker named by host name.
+    Resolve(Vec<NamedPeer>),
     /// Write the resume record.
     SaveResume {
         /// The pieces that were verified when the sync was asked for.
@@ -256,17 +259,30 @@ impl Brain {
             }
             self.look_at_room(now, used, effects);
         }
-        self.announce(now, effects);
+        if self.announcer.next_timeout().is_some_and(|due| due <= now) {
+            self.announce(now, effects);
+        }
     }
 
     /// Lets the trackers' machine go on.
     pub(crate) fn announce(&mut self, now: Instant, effects: &mut Effects) {
-        let stats = self.exchange.as_ref().map(|exchange| exchange.swarm.status(now));
-        let candidates = self.announcer.run(now, stats.as_ref(), effects);
+        let done = self.status(now);
+        let (candidates, switched) = self.announcer.run(now, &done, effects);
+        if switched {
+            // The peers of another tracker of a private torrent must not be mixed with this one's (BEP 27).
+            self.command(now, Command::Pause, effects);
+            self.command(now, Command::Resume, effects);
+        }
         if !candidates.is_empty() {
             let input = Input::Candidates { source: Source::Tracker, addrs: &candidates };
             self.feed(now, input, &mut Payloads::default(), effects);
         }
+    }
+
+    /// Makes us known to trackers.
+    pub(crate) fn start_announcing(&mut self, now: Instant) {
+        let done = self.status(now);
+        self.announcer.start(now, done.left_bytes == 0, &done);
     }
 
     /// Sees that the timer queue has us looked at in time. Called at the end of each hold of the lock.

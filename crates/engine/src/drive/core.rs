@@ -55,6 +55,7 @@ pub(crate) struct Options {
     pub(crate) sequential: bool,
     pub(crate) max_connections: usize,
     pub(crate) wanted_files: Option<Vec<usize>>,
+    pub(crate) wanted_pieces: Option<Bitfield>,
     /// Where the resume record is, if one is kept.
     pub(crate) record: Option<PathBuf>,
 }
@@ -67,6 +68,9 @@ impl Options {
     }
 
     fn wanted_pieces(&self, layout: &Layout) -> Option<Bitfield> {
+        if self.wanted_pieces.is_some() {
+            return self.wanted_pieces.clone();
+        }
         let mut wanted = Bitfield::empty(layout.piece_count());
         for file in self.wanted_files()? {
             layout.pieces_of(file).for_each(|piece| _ = wanted.insert(PieceIndex(piece)));
@@ -158,6 +162,7 @@ impl Core {
         for errand in effects.errands {
             match errand {
                 Errand::Announce(job) => self.engine.spawn(tracker::announce(self.clone(), job)),
+                Errand::Resolve(named) => self.engine.spawn(tracker::resolve(self.clone(), named)),
                 Errand::SaveResume { have, presence, told } => {
                     self.engine.spawn(open::save_resume(self.clone(), have, presence, told));
                 }
@@ -233,7 +238,11 @@ impl Core {
         self.act(|brain, now, effects| {
             if std::mem::replace(&mut brain.life.paused, paused) != paused {
                 brain.command(now, if paused { Command::Pause } else { Command::Resume }, effects);
-                brain.announcer.pause(now, paused);
+                if paused {
+                    brain.announcer.stop(now);
+                } else if brain.exchange.is_some() {
+                    brain.start_announcing(now);
+                }
                 brain.announce(now, effects);
                 effects.events.push(EventKind::Phase(brain.phase(now)));
             }

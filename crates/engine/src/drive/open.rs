@@ -145,8 +145,10 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         for (source, addr) in std::mem::take(&mut brain.early) {
             brain.feed(now, Input::Candidates { source, addrs: &[addr] }, &mut Payloads::default(), effects);
         }
-        brain.announcer.start(now, complete);
-        brain.announce(now, effects);
+        if !brain.life.paused {
+            brain.start_announcing(now);
+            brain.announce(now, effects);
+        }
         effects.events.push(EventKind::Phase(brain.phase(now)));
     });
 }
@@ -167,7 +169,8 @@ pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presenc
                     return;
                 }
                 brain.life.complete();
-                brain.announcer.completed(now);
+                let all = brain.exchange.as_ref().is_some_and(|exchange| exchange.swarm.have().is_full());
+                brain.announcer.completed(now, all);
                 brain.announce(now, effects);
                 effects.events.push(EventKind::Completed);
                 effects.events.push(EventKind::Phase(brain.phase(now)));

@@ -7,5 +7,6 @@ mod swarm;
 mod tracker;
 
 pub use content::{Content, fill};
-pub use swarm::{LocalSwarm, LocalSwarmBuilder};
-pub use tracker::Tracker;
+pub use riverrun_metainfo::piece_hash::Format;
+pub use swarm::{LocalSwarm, LocalSwarmBuilder, loopback};
+pub use tracker::{Announced, Tracker};

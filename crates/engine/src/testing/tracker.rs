@@ -1,7 +1,7 @@
 //! A small tracker on loopback, HTTP and UDP.
 
 mod http;
-// mod udp;
+mod udp;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -80,7 +80,7 @@ impl Tracker {
         })));
         let tasks = [
             tokio::spawn(http::run(listener, swarms.clone())).abort_handle(),
-            tokio::spawn(async move { drop(socket) }).abort_handle(),
+            tokio::spawn(udp::run(socket, swarms.clone())).abort_handle(),
         ];
         Ok(Self { swarms, http, udp, tasks })
     }
