@@ -1,6 +1,6 @@
 //! Adding a torrent: from its description to its core.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,10 +11,10 @@ use riverrun_storage::{Access, FileOptions, FileStorage, Preallocation};
 
 use super::brain::Brain;
 use super::core::{Core, Options};
-use super::open;
 use super::stage::Life;
 use super::store::{self, Store};
 use super::tracker::Announcer;
+use super::{open, records};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, EventKind, Preallocate, Source};
 
@@ -39,7 +39,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     let trackers = trackers(&metainfo, &wish);
     let settings = &engine.settings;
     let options = Options {
-        record: settings.state_dir.as_deref().map(|dir| record_path(dir, &info, &path)),
+        record: settings.state_dir.as_deref().map(|dir| records::path(dir, hashes, &path)),
         path,
         read_only: wish.read_only,
         overwrite: wish.overwrite,
@@ -93,11 +93,4 @@ fn trackers(metainfo: &Metainfo, wish: &AddTorrent) -> Vec<Vec<String>> {
     let mut tiers = wish.trackers.clone().unwrap_or_else(|| metainfo.trackers().to_vec());
     tiers.extend(wish.more_trackers.iter().cloned());
     tiers
-}
-
-/// The place of the resume record. The content root is part of the name, so that two copies of one torrent do not fight.
-fn record_path(state_dir: &Path, info: &Info, content: &Path) -> PathBuf {
-    let absolute = std::path::absolute(content).unwrap_or_else(|_| content.to_owned());
-    let _ = (info, absolute);
-    state_dir.to_owned()
 }

@@ -167,9 +167,7 @@ impl Brain {
             VerifyOutcome::Good { digests } => DiskDone::Verified { piece, digests },
             VerifyOutcome::Corrupt { digests } => DiskDone::Corrupt { piece, digests },
             VerifyOutcome::Inconsistent => {
-                self.life.fail(TorrentError::Inconsistent(piece));
-                effects.events.push(EventKind::Phase(self.phase(now)));
-                return self.command(now, Command::Pause, effects);
+                return self.fail(now, TorrentError::Inconsistent(piece), effects);
             }
             VerifyOutcome::Failed(error) => {
                 tracing::debug!(%piece, %error, "piece lost");
@@ -177,10 +175,6 @@ impl Brain {
                 DiskDone::Lost { piece }
             }
         };
-        if self.life.unpark() {
-            // A write went through: the disk has room again.
-            effects.events.push(EventKind::Phase(self.phase(now)));
-        }
         self.feed(now, Input::Disk(done), &mut Payloads::default(), effects);
     }
 
@@ -216,7 +210,10 @@ impl Brain {
         match result {
             Ok(presence) if purpose.last_look => effects.errands.push(Errand::LastLook { have, presence }),
             Ok(presence) => effects.errands.push(Errand::SaveResume { have, presence, told: purpose.told }),
-            Err(error) => self.parked(now, error, effects),
+            Err(error) => {
+                effects.errands.push(Errand::LookAgain);
+                self.parked(now, error, effects);
+            }
         }
     }
 
@@ -231,7 +228,7 @@ impl Brain {
     /// Tells the swarm how much room there is, if that changed.
     pub(crate) fn look_at_room(&mut self, now: Instant, used: f32, effects: &mut Effects) {
         let Some(exchange) = &self.exchange else { return };
-        let level = if self.life.is_parked() { Pressure::Full } else { pressure(exchange.pressure, used) };
+        let level = if self.life.rests() { Pressure::Full } else { pressure(exchange.pressure, used) };
         self.set_pressure(now, level, effects);
     }
 
@@ -250,8 +247,14 @@ impl Brain {
         if let Some(exchange) = &mut self.exchange {
             if self.life.retry_due(now) {
                 tracing::debug!("trying the disk again");
+                self.life.retry(now);
                 exchange.disk.unpark();
-                self.life.retried(now);
+                if self.life.completion == Completion::Looking {
+                    exchange.saver.finish(&exchange.swarm, &exchange.disk);
+                }
+            } else if self.life.tried(now) && !exchange.disk.is_parked() {
+                self.life.unpark();
+                effects.events.push(EventKind::Phase(self.life.phase(now, 0)));
             }
             exchange.saver.timeout(now, &exchange.swarm, &exchange.disk);
             if exchange.swarm.next_timeout().is_some_and(|due| due <= now) {
@@ -337,6 +340,38 @@ impl Brain {
         link.map_or(Some(CloseReason::Stopped), |link| link.take(outbox))
     }
 
+    /// Everything wanted is here, synced and looked at.
+    pub(crate) fn complete(&mut self, now: Instant, effects: &mut Effects) {
+        let all = self.exchange.as_ref().is_some_and(|exchange| exchange.swarm.have().is_full());
+        self.life.complete();
+        self.announcer.completed(now, all);
+        self.announce(now, effects);
+        effects.events.push(EventKind::Completed);
+        effects.events.push(EventKind::Phase(self.phase(now)));
+    }
+
+    /// It cannot go on.
+    pub(crate) fn fail(&mut self, now: Instant, error: TorrentError, effects: &mut Effects) {
+        self.life.fail(error);
+        self.command(now, Command::Pause, effects);
+        self.announcer.stop(now);
+        self.announce(now, effects);
+        effects.events.push(EventKind::Phase(self.phase(now)));
+    }
+
+    /// Pieces were found to be gone or damaged; that was the trouble with the disk, if there was any.
+    pub(crate) fn lose(&mut self, now: Instant, pieces: Vec<PieceIndex>, effects: &mut Effects) {
+        self.life.reopen();
+        if let Some(exchange) = &self.exchange
+            && self.life.unpark()
+        {
+            exchange.disk.unpark();
+        }
+        effects.events.push(EventKind::PiecesLost(u32::try_from(pieces.len()).unwrap_or(u32::MAX)));
+        self.command(now, Command::Forget(pieces), effects);
+        effects.events.push(EventKind::Phase(self.phase(now)));
+    }
+
     /// Tells the swarm a command.
     pub(crate) fn command(&mut self, now: Instant, command: Command, effects: &mut Effects) {
         self.feed(now, Input::Command(command), &mut Payloads::default(), effects);
@@ -390,7 +425,7 @@ fn with_link(
 ) {
     if let Some(link) = links.get_mut(&connection) {
         act(link);
-        effects.wakes.extend(link.to_wake());
+        effects.wakes.extend(link.due_wake());
     }
 }
 

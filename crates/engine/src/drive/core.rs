@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,11 +37,19 @@ pub(crate) struct Core {
     /// The pieces of the wanted files; `None`: all.
     pub(crate) wanted: Option<Bitfield>,
     pub(crate) padding: Padding,
+    pub(crate) totals: Totals,
     cell: Mutex<Brain>,
     /// Tells dials and announces under way that nobody waits for them any more.
     stopping: watch::Sender<bool>,
     /// Woken when a connection is gone.
     pub(crate) quiet: Notify,
+}
+
+/// Payload exchanged in earlier runs, in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) down: AtomicU64,
+    pub(crate) up: AtomicU64,
 }
 
 /// How the owner wants it, as far as it does not change.
@@ -108,6 +117,7 @@ impl Core {
             options,
             wanted,
             padding,
+            totals: Totals::default(),
             cell,
             stopping: watch::Sender::new(false),
             quiet: Notify::new(),

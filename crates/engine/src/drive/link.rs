@@ -70,7 +70,7 @@ impl Link {
     }
 
     /// Whoever must be woken for it, once until the connection looks.
-    pub(crate) fn to_wake(&mut self) -> Option<Arc<Notify>> {
+    pub(crate) fn due_wake(&mut self) -> Option<Arc<Notify>> {
         (!std::mem::replace(&mut self.woken, true)).then(|| self.wake.clone())
     }
 

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, FileIndex, PieceIndex};
+use riverrun_metainfo::{Bitfield, FileIndex, PieceIndex, Span};
 use riverrun_proto::swarm::{Command, Input, Swarm, SwarmConfig};
+use riverrun_storage::check::{Checked, Progress};
+use riverrun_storage::resume::Judged;
 use riverrun_storage::{FilePresence, Presence, StorageError};
 use tokio::sync::oneshot;
 
@@ -14,7 +15,7 @@ use super::brain::Exchange;
 use super::core::{Core, Sink};
 use super::records;
 use super::saver::Saver;
-use super::stage::{Completion, Progress, Stage};
+use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
 use crate::{EventKind, TorrentError};
 
@@ -26,10 +27,7 @@ pub(crate) async fn open(core: Arc<Core>) {
     };
     match opened {
         Ok(have) => start(&core, have),
-        Err(error) => core.act(|brain, now, effects| {
-            brain.life.fail(error);
-            effects.events.push(EventKind::Phase(brain.phase(now)));
-        }),
+        Err(error) => fail(&core, error),
     }
 }
 
@@ -37,38 +35,44 @@ pub(crate) async fn open(core: Arc<Core>) {
 async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     let presence = presence(core).await?;
     let pieces = core.layout().piece_count();
-    let judged = records::judge(core, &presence).await;
-    let known = judged.is_some();
-    let (trusted, doubtful) = judged.unwrap_or_else(|| (Bitfield::empty(pieces), Bitfield::full(pieces)));
+    let known = records::read(core, &presence).await;
+    let ours = known.as_ref().is_some_and(|known| known.ours);
+    let everything = || Judged { trusted: Bitfield::empty(pieces), doubtful: Bitfield::full(pieces) };
+    let judged = known.map_or_else(everything, |known| known.judged);
     let believed = core.options.read_only && core.options.trust_resume && all_there(core, &presence);
     let have = if believed {
         Bitfield::full(pieces)
     } else {
-        let good = check(core, &doubtful, true).await?;
-        let mut have = trusted;
-        good.iter().for_each(|piece| _ = have.insert(piece));
+        let mut have = judged.trusted;
+        check(core, judged.doubtful, true).await?.have.iter().for_each(|piece| _ = have.insert(piece));
         have
     };
     if core.options.read_only {
         let bad = pieces - have.count();
         return if bad == 0 { Ok(have) } else { Err(TorrentError::Incomplete { bad, pieces }) };
     }
-    if have.is_empty() && !known && !core.options.overwrite {
-        if let Some(path) = in_the_way(core, &presence).await? {
-            return Err(TorrentError::Occupied { path, pieces });
-        }
+    if have.is_empty()
+        && !ours
+        && !core.options.overwrite
+        && let Some(path) = in_the_way(core, &presence).await?
+    {
+        return Err(TorrentError::Occupied { path, pieces });
     }
     // Files that are longer than they should be are ours to cut only if something in them is this torrent's (THREATS L6).
-    let ours = known || core.options.overwrite || !have.is_empty();
-    if let Some(files) = core.store.files().cloned() {
-        let wanted = core.options.wanted_files();
-        blocking(core, move || files.prepare(ours, |file| wanted.as_ref().is_none_or(|wanted| wanted.contains(&file))))
-            .await?;
-    }
+    let ours = ours || core.options.overwrite || !have.is_empty();
+    prepare(core, ours).await?;
     // From now on the files are known as ours, so that a run that is cut off before its first piece can go on.
     let presence = self::presence(core).await?;
     save_resume(core.clone(), have.clone(), presence, None).await;
     Ok(have)
+}
+
+/// Makes the files that are wanted ready for their bytes.
+async fn prepare(core: &Arc<Core>, cut_longer: bool) -> Result<(), TorrentError> {
+    let Some(files) = core.store.files().cloned() else { return Ok(()) };
+    let wanted = core.options.wanted_files();
+    let is_wanted = move |file| wanted.as_ref().is_none_or(|wanted| wanted.contains(&file));
+    blocking(core, move || files.prepare(cut_longer, is_wanted)).await
 }
 
 /// Whether every file is there with its length.
@@ -80,21 +84,22 @@ fn all_there(core: &Core, presence: &Presence) -> bool {
     })
 }
 
-/// The first file that has bytes, none of which is a right piece of this torrent.
+/// The first file that has bytes, none of which is a right piece of this torrent. A file of nothing but holes is none.
 async fn in_the_way(core: &Arc<Core>, presence: &Presence) -> Result<Option<PathBuf>, TorrentError> {
-    let written = presence
-        .files
-        .iter()
-        .zip(0u32..)
-        .filter(|(found, _)| matches!(found, FilePresence::Present { length, .. } if *length > 0));
-    let written: Vec<FileIndex> = written.map(|(_, number)| FileIndex(number)).collect();
+    let written = presence.files.iter().zip(0u32..).filter_map(|(found, number)| match found {
+        FilePresence::Present { length, .. } if *length > 0 => Some((FileIndex(number), *length)),
+        _ => None,
+    });
+    let written: Vec<_> = written.collect();
     let (store, layout) = (core.store.clone(), core.layout().clone());
     blocking(core, move || {
         let storage = store.storage();
-        Ok(written
-            .into_iter()
-            .find(|file| !records::all_holes(&*storage, &layout, *file))
-            .map(|file| store.path_of(file)))
+        let in_the_way = written.into_iter().find(|(file, length)| {
+            let lies = layout.files()[file.0 as usize];
+            let span = Span { offset: lies.offset, length: lies.length.min(*length) };
+            *length > lies.length || !storage.is_hole(span)
+        });
+        Ok(in_the_way.map(|(file, _)| store.path_of(file)))
     })
     .await
 }
@@ -155,9 +160,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
 
 /// Everything wanted is here and synced: sees that the files are there, too, and were not exchanged (THREATS L4).
 pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presence) {
-    let changed = changed_pieces(&core, &presence);
-    let lost = if changed.is_empty() { Ok(0) } else { recheck(&core, changed).await };
-    match lost {
+    match look_at(&core, &presence).await {
         Ok(0) => {
             if core.options.forget_resume_when_complete {
                 records::remove(&core).await;
@@ -165,95 +168,107 @@ pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presenc
                 save_resume(core.clone(), have, presence, None).await;
             }
             core.act(|brain, now, effects| {
-                if brain.life.completion != Completion::Looking || !brain.is_finished(now) {
-                    return;
+                if brain.life.completion == Completion::Looking && brain.is_finished(now) {
+                    brain.complete(now, effects);
                 }
-                brain.life.complete();
-                let all = brain.exchange.as_ref().is_some_and(|exchange| exchange.swarm.have().is_full());
-                brain.announcer.completed(now, all);
-                brain.announce(now, effects);
-                effects.events.push(EventKind::Completed);
-                effects.events.push(EventKind::Phase(brain.phase(now)));
             });
         }
         // What is lost is fetched again, and then this comes again.
         Ok(_) => {}
-        Err(error) => core.act(|brain, now, effects| {
-            brain.life.fail(error);
-            effects.events.push(EventKind::Phase(brain.phase(now)));
-        }),
+        Err(error) => fail(&core, error),
     }
 }
 
-/// A piece could not be written, hashed or served: sees what became of the files.
+/// A piece could not be written, hashed, served or synced: sees what became of the files.
 pub(crate) async fn look_again(core: Arc<Core>) {
-    let Ok(presence) = presence(&core).await else { return };
-    let changed = changed_pieces(&core, &presence);
-    if !changed.is_empty() {
-        // What cannot be read now is told by the next try.
-        let _ = recheck(&core, changed).await;
+    let looked = match presence(&core).await {
+        Ok(presence) => look_at(&core, &presence).await,
+        Err(error) => Err(error),
+    };
+    match looked {
+        Ok(_) => {}
+        Err(TorrentError::Incomplete { bad, pieces }) => fail(&core, TorrentError::Incomplete { bad, pieces }),
+        // The next try of whoever met the trouble tells more.
+        Err(error) => tracing::info!(%error, "the files cannot be looked at"),
     }
 }
 
-/// The pieces of files that are not there, not as long as they should be, or not the file that we hold open.
-fn changed_pieces(core: &Core, presence: &Presence) -> Bitfield {
+fn fail(core: &Arc<Core>, error: TorrentError) {
+    core.act(|brain, now, effects| brain.fail(now, error, effects));
+}
+
+/// Looks for files that are not there, not as long as they should be, or not those that we hold open, and hashes what we
+/// believed to have of them. How many pieces are lost.
+async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentError> {
     let layout = core.layout();
+    let had = core.look(|brain| brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone()));
+    let had = had.ok_or(TorrentError::Stopped)?;
+    let wanted = core.options.wanted_files();
     let mut pieces = Bitfield::empty(layout.piece_count());
-    for ((found, file), number) in presence.files.iter().zip(layout.files()).zip(0u32..) {
+    let mut changed = false;
+    for ((found, file), number) in presence.files.iter().zip(layout.files()).zip((0u32..).map(FileIndex)) {
+        let complete = layout.pieces_of(number).all(|piece| had.has(PieceIndex(piece)));
         let sound = match found {
             FilePresence::Pad => true,
-            FilePresence::Present { length, same_as_open, .. } => *length >= file.length && *same_as_open,
-            FilePresence::Missing | FilePresence::NotAFile => false,
+            FilePresence::Present { length, same_as_open, .. } => {
+                *same_as_open && (*length >= file.length || !complete)
+            }
+            // Nothing was ever stored of it, or nothing belongs there.
+            FilePresence::Missing if file.length == 0 => {
+                wanted.as_ref().is_some_and(|wanted| !wanted.contains(&number))
+            }
+            FilePresence::Missing => !layout.pieces_of(number).any(|piece| had.has(PieceIndex(piece))),
+            FilePresence::NotAFile => false,
         };
         if !sound {
-            layout.pieces_of(FileIndex(number)).for_each(|piece| _ = pieces.insert(PieceIndex(piece)));
+            changed = true;
+            if let Some(files) = core.store.files() {
+                files.reopen(number);
+            }
+            layout.pieces_of(number).for_each(|piece| _ = pieces.insert(PieceIndex(piece)));
         }
     }
-    pieces
+    let lost = if pieces.is_empty() { 0 } else { recheck(core, &pieces).await? };
+    if changed && !core.options.read_only {
+        prepare(core, false).await?;
+    }
+    Ok(lost)
 }
 
 /// Hashes those of these pieces that are had; the bad ones are not had any more. How many there were.
-async fn recheck(core: &Arc<Core>, mut pieces: Bitfield) -> Result<u32, TorrentError> {
+async fn recheck(core: &Arc<Core>, pieces: &Bitfield) -> Result<u32, TorrentError> {
     let had = core.look(|brain| brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone()));
-    let had = had.ok_or(TorrentError::Stopped)?;
-    for piece in pieces.clone().iter().filter(|piece| !had.has(*piece)) {
-        pieces.remove(piece);
+    let mut doubtful = had.ok_or(TorrentError::Stopped)?;
+    for piece in doubtful.clone().iter().filter(|piece| !pieces.has(*piece)) {
+        doubtful.remove(piece);
     }
-    let good = check(core, &pieces, false).await?;
-    let bad: Vec<PieceIndex> = pieces.iter().filter(|piece| !good.has(*piece)).collect();
+    let good = check(core, doubtful.clone(), false).await?.have;
+    let bad: Vec<PieceIndex> = doubtful.iter().filter(|piece| !good.has(*piece)).collect();
     let count = u32::try_from(bad.len()).expect("no more than there are pieces");
     if count > 0 {
         if core.options.read_only {
             return Err(TorrentError::Incomplete { bad: count, pieces: core.layout().piece_count() });
         }
-        core.act(|brain, now, effects| {
-            brain.life.reopen();
-            effects.events.push(EventKind::PiecesLost(count));
-            brain.command(now, Command::Forget(bad), effects);
-            effects.events.push(EventKind::Phase(brain.phase(now)));
-        });
+        core.act(|brain, now, effects| brain.lose(now, bad, effects));
     }
     Ok(count)
 }
 
 /// Hashes everything that is had.
 pub(crate) async fn check_again(core: &Arc<Core>) -> Result<u32, TorrentError> {
-    recheck(core, Bitfield::full(core.layout().piece_count())).await
+    recheck(core, &Bitfield::full(core.layout().piece_count())).await
 }
 
-/// Hashes pieces on disk; those that are right. `phase`: the torrent does nothing else meanwhile, and says how far it is.
-async fn check(core: &Arc<Core>, pieces: &Bitfield, phase: bool) -> Result<Bitfield, TorrentError> {
+/// Hashes pieces on disk. `phase`: the torrent does nothing else meanwhile, and says how far it is.
+async fn check(core: &Arc<Core>, pieces: Bitfield, phase: bool) -> Result<Checked, TorrentError> {
     let progress = Arc::<Progress>::default();
-    let total = pieces.iter().map(|piece| u64::from(core.layout().length_of(piece))).sum();
-    progress.total.store(total, Ordering::Relaxed);
     if phase {
         core.act(|brain, now, effects| {
             brain.life.stage = Stage::Checking(progress.clone());
             effects.events.push(EventKind::Phase(brain.phase(now)));
         });
     }
-    let good = records::check(core, pieces.clone(), progress).await;
-    good.map_err(|error| TorrentError::Storage(Arc::new(error)))
+    records::check(core, pieces, progress).await
 }
 
 async fn presence(core: &Arc<Core>) -> Result<Presence, TorrentError> {

@@ -1,34 +1,127 @@
-//! stub
-use super::Core;
-use super::stage::Progress;
-use riverrun_metainfo::{Bitfield, FileIndex, Layout};
-use riverrun_storage::{Presence, Storage, StorageError};
+//! The resume record of a torrent, and the hashing of what no record vouches for.
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-pub(crate) async fn judge(_core: &Arc<Core>, _p: &Presence) -> Option<(Bitfield, Bitfield)> {
-    None
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use riverrun_metainfo::hash::sha256;
+use riverrun_metainfo::{Bitfield, InfoHashes};
+use riverrun_storage::check::{CheckError, Checked, Progress};
+use riverrun_storage::resume::{Judged, Record, ResumeError};
+use riverrun_storage::{FilePresence, Presence, check};
+
+use super::Core;
+use crate::TorrentError;
+
+/// What the record of an earlier run says.
+pub(crate) struct Known {
+    pub(crate) judged: Judged,
+    /// The files are those of that run, or it had made none.
+    pub(crate) ours: bool,
 }
+
+/// The place of the record. The content root is part of the name, so that two copies of one torrent do not fight.
+pub(crate) fn path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> PathBuf {
+    let absolute = std::path::absolute(content).unwrap_or_else(|_| content.to_owned());
+    let root = sha256(absolute.as_os_str().as_encoded_bytes());
+    let root: String = root[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = match hashes.v1() {
+        Some(v1) => v1.to_string(),
+        None => hashes.wire().to_string(),
+    };
+    state_dir.join("resume").join(format!("{hash}-{root}.resume"))
+}
+
+/// Reads the record and judges it by what is there now; `None` if there is none to go by.
+pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known> {
+    let path = core.options.record.clone()?;
+    let (reader, now) = (core.clone(), presence.clone());
+    let judged = core.engine.spawn_blocking(move || {
+        let record = Record::read(&path)?;
+        let mut judged = record.judge(reader.info_hashes(), reader.layout(), &now)?;
+        if reader.options.trust_resume {
+            judged = Judged { trusted: record.have.clone(), doubtful: Bitfield::empty(record.have.pieces()) };
+        }
+        reader.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
+        reader.totals.up.store(record.uploaded_bytes, Ordering::Relaxed);
+        Ok(Known { judged, ours: same_files(&record.presence, &now) })
+    });
+    match judged.await.ok()? {
+        Ok(known) => Some(known),
+        Err(ResumeError::None { .. }) => None,
+        Err(error) => {
+            tracing::warn!(%error, "everything is checked");
+            None
+        }
+    }
+}
+
+/// Whether some file is the one of before, or none is there at all.
+fn same_files(before: &Presence, now: &Presence) -> bool {
+    let inode = |file: &FilePresence| match file {
+        FilePresence::Present { identity, .. } => Some(identity.1),
+        _ => None,
+    };
+    let some_same = before
+        .files
+        .iter()
+        .zip(&now.files)
+        .any(|(before, now)| inode(now).is_some_and(|now| Some(now) == inode(before)));
+    some_same || now.files.iter().all(|file| inode(file).is_none())
+}
+
+/// Writes the record. What goes wrong is logged: the worst that comes of it is a check at the next start.
+pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) {
+    let Some(path) = core.options.record.clone() else { return };
+    let swarm = core.look(|brain| brain.status(std::time::Instant::now()));
+    let record = Record {
+        info_hashes: core.info_hashes(),
+        root: core.options.path.clone(),
+        presence,
+        have,
+        downloaded_bytes: core.totals.down.load(Ordering::Relaxed) + swarm.down_bytes,
+        uploaded_bytes: core.totals.up.load(Ordering::Relaxed) + swarm.up_bytes,
+        saved_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+    };
+    log(core.engine.spawn_blocking(move || record.write(&path)).await);
+}
+
+/// Removes the record.
+pub(crate) async fn remove(core: &Arc<Core>) {
+    let Some(path) = core.options.record.clone() else { return };
+    log(core.engine.spawn_blocking(move || Record::remove(&path)).await);
+}
+
+fn log(result: Result<Result<(), ResumeError>, tokio::task::JoinError>) {
+    if let Ok(Err(error)) = result {
+        tracing::warn!(%error, "resume record");
+    }
+}
+
+/// Hashes pieces on disk until done, or until the torrent is stopped.
 pub(crate) async fn check(
     core: &Arc<Core>,
     pieces: Bitfield,
-    _progress: Arc<Progress>,
-) -> Result<Bitfield, StorageError> {
-    let mut good = Bitfield::empty(core.layout().piece_count());
-    let storage = core.store.storage();
-    for piece in pieces.iter() {
-        let span = core.layout().piece_span(piece).expect("piece");
-        let mut bytes = vec![0; span.length as usize];
-        if storage.read_at(span, &mut [std::io::IoSliceMut::new(&mut bytes)]).is_ok() {
-            let mut hasher = core.hashes.hasher(piece);
-            hasher.update(&bytes);
-            if hasher.finish() == riverrun_metainfo::metainfo::Verdict::Good {
-                good.insert(piece);
-            }
+    progress: Arc<Progress>,
+) -> Result<Checked, TorrentError> {
+    let (storage, layout, hashes) = (core.store.storage(), core.layout().clone(), core.hashes.clone());
+    let watched = progress.clone();
+    let mut hashing =
+        core.engine.spawn_blocking(move || check::check(&*storage, &layout, &hashes, Some(&pieces), None, &watched));
+    let result = tokio::select! {
+        result = &mut hashing => result,
+        () = core.stopping() => {
+            progress.cancel();
+            hashing.await
         }
+    };
+    match result {
+        Ok(Ok(checked)) => match checked.inconsistent {
+            Some(piece) => Err(TorrentError::Inconsistent(piece)),
+            None => Ok(checked),
+        },
+        Ok(Err(CheckError::Storage(error))) => Err(TorrentError::Storage(Arc::new(error))),
+        Ok(Err(_)) | Err(_) => Err(TorrentError::Stopped),
     }
-    Ok(good)
-}
-pub(crate) async fn write(_core: &Arc<Core>, _have: Bitfield, _p: Presence) {}
-pub(crate) async fn remove(_core: &Arc<Core>) {}
-pub(crate) fn all_holes(_s: &dyn Storage, _l: &Layout, _f: FileIndex) -> bool {
-    true
 }

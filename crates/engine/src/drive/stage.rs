@@ -1,13 +1,16 @@
 //! How far a torrent has come.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use riverrun_storage::StorageError;
+use riverrun_storage::check::Progress;
 use tokio::sync::watch;
 
 use crate::{Phase, TorrentError};
+
+/// How long a disk that failed must go on without failing again.
+const TRIAL: Duration = Duration::from_secs(1);
 
 /// The life of one torrent, as far as it is not the swarm's business.
 #[derive(Debug)]
@@ -45,19 +48,12 @@ pub(crate) enum Completion {
     Yes,
 }
 
-/// How far a check is, in bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    pub(crate) done: AtomicU64,
-    pub(crate) total: AtomicU64,
-}
-
 #[derive(Debug)]
 struct Parked {
     error: Arc<StorageError>,
     retry_at: Instant,
-    /// A try is under way: a write that goes through ends the trouble.
-    trying: bool,
+    /// Since when a try is under way: if the disk does not fail again the trouble is over.
+    trying: Option<Instant>,
 }
 
 /// What waiters for the end are told.
@@ -89,10 +85,9 @@ impl Life {
     pub(crate) fn phase(&self, now: Instant, needed_bytes: u64) -> Phase {
         match &self.stage {
             Stage::Opening => Phase::Opening,
-            Stage::Checking(progress) => Phase::Checking {
-                done_bytes: progress.done.load(Ordering::Relaxed),
-                total_bytes: progress.total.load(Ordering::Relaxed),
-            },
+            Stage::Checking(progress) => {
+                Phase::Checking { done_bytes: progress.done_bytes(), total_bytes: progress.total_bytes() }
+            }
             Stage::Failed(error) => Phase::Failed { error: error.clone(), retry_in: None, needed_bytes },
             Stage::Stopped => Phase::Stopped,
             Stage::Running => match (&self.parked, self.paused, self.completion) {
@@ -157,36 +152,38 @@ impl Life {
         if self.fail_on_storage_error {
             self.outcome.send_replace(Outcome::Failed(TorrentError::Storage(error.clone())));
         }
-        self.parked = Some(Parked { error, retry_at: now + self.retry, trying: false });
+        self.parked = Some(Parked { error, retry_at: now + self.retry, trying: None });
     }
 
-    pub(crate) fn is_parked(&self) -> bool {
-        self.parked.is_some()
+    /// Whether the disk is given rest.
+    pub(crate) fn rests(&self) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.trying.is_none())
     }
 
     /// Whether it is time to try the disk again.
     pub(crate) fn retry_due(&self, now: Instant) -> bool {
-        self.parked.as_ref().is_some_and(|parked| parked.retry_at <= now)
+        self.parked.as_ref().is_some_and(|parked| parked.trying.is_none() && parked.retry_at <= now)
     }
 
     /// The disk is being tried.
-    pub(crate) fn retried(&mut self, now: Instant) {
+    pub(crate) fn retry(&mut self, now: Instant) {
         if let Some(parked) = &mut self.parked {
-            parked.trying = true;
-            parked.retry_at = now + self.retry;
+            parked.trying = Some(now);
         }
+    }
+
+    /// Whether the disk has been tried for long enough to see that it works.
+    pub(crate) fn tried(&self, now: Instant) -> bool {
+        self.parked.as_ref().and_then(|parked| parked.trying).is_some_and(|since| since + TRIAL <= now)
     }
 
     /// The disk works; true if it did not before.
     pub(crate) fn unpark(&mut self) -> bool {
-        let over = self.parked.as_ref().is_some_and(|parked| parked.trying);
-        if over {
-            self.parked = None;
-        }
-        over
+        self.parked.take().is_some()
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.parked.as_ref().map(|parked| parked.retry_at)
+        let parked = self.parked.as_ref()?;
+        Some(parked.trying.map_or(parked.retry_at, |since| since + TRIAL))
     }
 }
