@@ -328,7 +328,7 @@ impl Torrent {
     fn park(&self, error: &Arc<StorageError>) -> bool {
         let mut reason = self.park_error.lock().unwrap_or_else(PoisonError::into_inner);
         let first = !self.parked.swap(true, Ordering::AcqRel);
-        if first || reason.is_none() {
+        if first {
             *reason = Some(Arc::clone(error));
         }
         first
@@ -337,7 +337,7 @@ impl Torrent {
     /// Why it was parked last.
     fn park_error(&self) -> Arc<StorageError> {
         let reason = self.park_error.lock().unwrap_or_else(PoisonError::into_inner);
-        reason.clone().unwrap_or_else(|| Arc::new(StorageError::Dropped))
+        reason.clone().expect("set before anyone can see that it is parked")
     }
 
     /// True if it was parked. The reason stays known, for pieces that have lost blocks.

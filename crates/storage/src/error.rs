@@ -112,9 +112,6 @@ pub enum StorageError {
         /// The piece.
         piece: PieceIndex,
     },
-    /// Writes of this piece were dropped, so its bytes are not all there.
-    #[error("blocks of the piece were dropped while the storage was failing")]
-    Dropped,
 }
 
 impl StorageError {
@@ -151,7 +148,7 @@ impl StorageError {
             | Self::SyncFailed { path }
             | Self::ReadOnly { path }
             | Self::NotWritable { path, .. } => Some(path),
-            Self::PlacesUnlikeLayout { .. } | Self::BadSpan { .. } | Self::NoHash { .. } | Self::Dropped => None,
+            Self::PlacesUnlikeLayout { .. } | Self::BadSpan { .. } | Self::NoHash { .. } => None,
         }
     }
 

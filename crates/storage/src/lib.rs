@@ -27,7 +27,7 @@ pub use source::SourceFiles;
 
 use std::io::{IoSlice, IoSliceMut};
 
-use riverrun_metainfo::{FileIndex, Span};
+use riverrun_metainfo::Span;
 
 /// Bytes of one torrent at rest. Blocking; called from disk threads only; offsets run over the torrent's whole byte stream.
 pub trait Storage: Send + Sync + std::fmt::Debug {
@@ -90,6 +90,3 @@ pub enum FilePresence {
     /// Something that is not a regular file stands there.
     NotAFile,
 }
-
-/// One file that failed, for messages.
-pub type FailedFile = Option<FileIndex>;

@@ -411,3 +411,57 @@ fn dropping_the_last_disk_ends_the_threads_even_from_one_of_them() {
     let disk = Disk::start(DiskConfig { threads: 0, pool_bytes });
     assert!(format!("{disk:?}").contains("workers"));
 }
+
+/// The limit on the size of files stands in for a full disk: it is the same for every file system and needs no right to mount one.
+#[test]
+fn l2_l3_real_files_that_cannot_grow_park_the_torrent_until_they_can() {
+    const IN_CHILD: &str = "RIVERRUN_TEST_FILE_SIZE_LIMIT";
+    if std::env::var_os(IN_CHILD).is_none() {
+        let test = "disk::tests::l2_l3_real_files_that_cannot_grow_park_the_torrent_until_they_can";
+        // 512 blocks of 512 bytes; the signal that comes with the error must not end the process.
+        let script = format!("trap '' XFSZ; ulimit -S -f 512; exec \"$0\" --exact {test}");
+        let child = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .env(IN_CHILD, "1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&child.stdout);
+        assert!(
+            child.status.success() && told.contains("1 passed"),
+            "{told}{}",
+            String::from_utf8_lossy(&child.stderr)
+        );
+        return;
+    }
+    let sample = Sample::new(Format::V1, 4 * BLOCK, &[("a", 40 * u64::from(BLOCK)), ("b", 5)]);
+    let root = tempfile::tempdir().unwrap();
+    let place = crate::Place::of_torrent(&sample.info, root.path().into(), None, false);
+    let options = crate::FileOptions {
+        access: crate::Access::ReadWrite,
+        preallocation: crate::Preallocation::None,
+        ..crate::FileOptions::default()
+    };
+    let storage = Arc::new(crate::FileStorage::open(place, Arc::clone(&sample.layout), options).unwrap());
+    let rig = Rig::new(&sample, storage.clone(), 256);
+    for piece in sample.pieces() {
+        rig.write_piece(&sample, piece);
+        rig.torrent.verify(piece, false);
+    }
+    let mut before = rig.settle();
+    let parked = before.iter().position(|done| matches!(done, Done::Parked(_))).expect("it is parked");
+    let Done::Parked(error) = before.remove(parked) else { unreachable!("just found") };
+    assert_eq!(error.path(), Some(root.path().join("a").as_path()), "{error:?}");
+    assert!(rig.torrent.is_parked());
+    let good = |done: &Done| matches!(done, Done::Verified { outcome: VerifyOutcome::Good { .. }, .. });
+    assert!(before.iter().all(good), "{before:?}");
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+    rig.torrent.unpark();
+    for _ in before.len()..sample.pieces().count() {
+        let (piece, outcome) = rig.next_verified();
+        assert!(matches!(outcome, VerifyOutcome::Good { .. }), "{piece}: {outcome:?}");
+    }
+    assert_eq!(std::fs::read(root.path().join("a")).unwrap(), sample.stream[..40 * BLOCK as usize]);
+}

@@ -95,7 +95,7 @@ impl FileStorage {
 
     /// After a failed sync the system may hold the bytes for clean, so that a second try succeeds without having written them:
     /// from now on no sync of this storage succeeds.
-    fn sync_error(&self, file: u32, errno: Errno) -> StorageError {
+    pub(super) fn sync_error(&self, file: u32, errno: Errno) -> StorageError {
         self.state().sync_failed = true;
         StorageError::io("sync", self.path_of(FileIndex(file)).unwrap_or_default(), errno)
     }

@@ -478,6 +478,18 @@ fn a_root_that_may_not_be_written_says_who_owns_it() {
     fs::set_permissions(torrent.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+#[test]
+fn l8_after_a_failed_sync_no_later_one_claims_success() {
+    let torrent = Torrent::new(&[(Some("a"), 3)]);
+    let storage = torrent.writer();
+    write(&storage, 0, b"abc").unwrap();
+    let error = storage.sync_error(0, Errno::IO);
+    assert!(matches!(error, StorageError::Io { action: "sync", .. }));
+    assert!(matches!(storage.sync(), Err(StorageError::SyncFailed { .. })));
+    drop(storage);
+    torrent.writer().sync().unwrap();
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Write { at: u64, length: u64, seed: u8 },
