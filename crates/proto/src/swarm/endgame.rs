@@ -9,6 +9,7 @@ use crate::swarm::ConnectionId;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::Claim;
 use crate::swarm::peer::Peer;
+use crate::swarm::pipeline::Asked;
 use crate::swarm::requests::Requests;
 use crate::wire::Message;
 
@@ -29,30 +30,30 @@ struct Held {
 }
 
 impl Requests {
-    /// Asks a peer with nothing to do for blocks that others hold up, the latest first. Gives whether it asked.
+    /// Asks a peer with nothing else to do for blocks that others hold up, the latest first.
     pub(super) fn steal(
         &mut self,
         peers: &mut BTreeMap<ConnectionId, Peer>,
         thief: ConnectionId,
         now: Instant,
         out: &mut Outbox,
-    ) -> bool {
-        let Some(peer) = peers.get(&thief) else { return false };
-        let (mut room, _) = self.room(peer, now);
-        if room == 0 || self.outstanding == peer.down.pipeline.live() {
-            return false;
+    ) {
+        let Some(peer) = peers.get(&thief) else { return };
+        let (room, window) = self.room(peer, now);
+        // Who has work for a while is asked again when it is nearly done.
+        if room == 0 || room < window - window / 4 {
+            return;
         }
-        let mut held = self.held(peers, peer, now);
+        let worth = peer.expected(now, peer.down.pipeline.live()).map_or(4 * TRUST, |due| due * 2 + LEAST_GAIN);
+        let known = peer.expected(now, 0);
+        let mut held = self.held(peers, peer, worth, now);
         held.sort_by(|left, right| right.due.cmp(&left.due));
-        let mut stolen = 0;
-        for Held { by, piece, number, due } in held {
-            let Some(peer) = peers.get_mut(&thief).filter(|_| room > 0) else { break };
-            let worth = match peer.expected(now, peer.down.pipeline.live()) {
-                Some(expected) => due > expected * 2 + LEAST_GAIN,
-                None => due >= 4 * TRUST,
-            };
-            if !worth {
-                break;
+        for (Held { by, piece, number, due }, nth) in held.into_iter().zip(0u32..) {
+            let Some(peer) = peers.get_mut(&thief) else { return };
+            // Each block stolen before makes this one come later.
+            let later = known.map_or(Duration::ZERO, |each| each * nth * 2);
+            if nth as usize >= room || due <= worth + later {
+                return;
             }
             let Some(partial) = self.partials.get_mut(piece) else { continue };
             partial.ask_again(number);
@@ -62,25 +63,25 @@ impl Requests {
             }
             peer.down.pipeline.push(piece, number, now);
             peer.spoke = now;
-            let known = peer.expected(now, 0).is_some();
             self.outstanding += 1;
-            room -= 1;
-            stolen += 1;
             // A peer that answers a cancel gives the block back before it wastes bytes on it.
-            if let Some(holder) = peers.get_mut(&by).filter(|holder| known && holder.who.fast) {
+            if let Some(holder) = peers.get_mut(&by).filter(|holder| known.is_some() && holder.who.fast) {
                 self.give_up(holder, |asked| asked.piece == piece && asked.number == number, Some(out));
             }
         }
-        stolen > 0
     }
 
-    /// The blocks outstanding at others that this peer could be asked for.
-    fn held(&self, peers: &BTreeMap<ConnectionId, Peer>, thief: &Peer, now: Instant) -> Vec<Held> {
+    /// The blocks outstanding at others that come later than `worth` and that this peer could be asked for.
+    fn held(&self, peers: &BTreeMap<ConnectionId, Peer>, thief: &Peer, worth: Duration, now: Instant) -> Vec<Held> {
         let mut held = Vec::new();
         for holder in peers.values().filter(|holder| holder.who.connection != thief.who.connection) {
             let idle = now.saturating_duration_since(holder.down.progress);
-            let live = holder.down.pipeline.iter().filter(|asked| asked.live);
-            for (ahead, asked) in live.enumerate() {
+            let each = holder.expected(now, 0);
+            // A peer that was silent for a while is likely to be so for as long again.
+            let due = |ahead: usize| each.map_or(idle * 4, |each| each * clamped(ahead + 1) + idle * 2);
+            let live = holder.down.pipeline.live();
+            let last_first = holder.down.pipeline.iter().rev().filter(|asked| asked.live).zip((0..live).rev());
+            for (asked, ahead) in last_first.take_while(|(_, ahead)| due(*ahead) > worth) {
                 let Some(partial) = self.partials.get(asked.piece) else { continue };
                 let shared = !matches!(partial.claim(), Claim::Parole(_)) && !partial.is_received(asked.number);
                 let others = partial.asked(asked.number);
@@ -90,9 +91,8 @@ impl Requests {
                 if others > 1 && thief.down.pipeline.has(asked.piece, asked.number) {
                     continue;
                 }
-                // A peer that was silent for a while is likely to be so for as long again.
-                let due = holder.expected(now, ahead).map_or(idle * 4, |expected| expected + idle * 2);
-                held.push(Held { by: holder.who.connection, piece: asked.piece, number: asked.number, due });
+                let Asked { piece, number, .. } = *asked;
+                held.push(Held { by: holder.who.connection, piece, number, due: due(ahead) });
             }
         }
         held
@@ -125,4 +125,8 @@ impl Requests {
             self.give_up(peer, |asked| asked.piece == piece, Some(&mut *out));
         }
     }
+}
+
+fn clamped(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }

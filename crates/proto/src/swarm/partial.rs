@@ -48,6 +48,10 @@ pub(super) struct Partial {
     blocks: u32,
     claim: Claim,
     since: Instant,
+    /// Where its slot stands among those in use.
+    place: usize,
+    /// Its slot is listed as open.
+    listed: bool,
     /// All blocks have come, and the disk judges them.
     verifying: bool,
     free: Bits,
@@ -202,9 +206,11 @@ impl Partial {
 #[derive(Debug, Default)]
 pub(super) struct Partials {
     slots: Vec<Partial>,
-    /// Slots in use, in the order in which their pieces were begun.
+    /// Slots in use.
     begun: Vec<u32>,
     vacant: Vec<u32>,
+    /// Slots that may have free blocks, longest listed first; all that have are here.
+    open: Vec<u32>,
     /// The slot of each piece, or `ABSENT`; empty until the first piece is begun, for a seed needs none.
     slot_of: Vec<u32>,
 }
@@ -219,6 +225,8 @@ impl Partials {
                 blocks: 0,
                 claim,
                 since: now,
+                place: 0,
+                listed: false,
                 verifying: false,
                 free: Bits::default(),
                 received: Bits::default(),
@@ -232,17 +240,46 @@ impl Partials {
             self.slot_of.resize(layout.piece_count() as usize, ABSENT);
         }
         self.slot_of[piece.as_usize()] = slot;
-        self.begun.push(slot);
         let partial = &mut self.slots[slot as usize];
+        partial.place = self.begun.len();
+        self.begun.push(slot);
         partial.begin(piece, layout.length_of(piece), claim, now);
-        partial
+        if !std::mem::replace(&mut partial.listed, true) {
+            self.open.push(slot);
+        }
+        &mut self.slots[slot as usize]
+    }
+
+    /// Blocks of a piece that had none may be free again.
+    pub(super) fn reopen(&mut self, piece: PieceIndex) {
+        let Some(slot) = self.slot_of.get(piece.as_usize()).copied() else { return };
+        let Some(partial) = self.slots.get_mut(slot as usize) else { return };
+        if !std::mem::replace(&mut partial.listed, true) {
+            self.open.push(slot);
+        }
+    }
+
+    /// Those that have free blocks, longest open first.
+    pub(super) fn open(&mut self) -> impl Iterator<Item = &Partial> {
+        let (slots, slot_of) = (&mut self.slots, &self.slot_of);
+        self.open.retain(|slot| {
+            let partial = &mut slots[*slot as usize];
+            let begun = slot_of[partial.piece.as_usize()] == *slot;
+            partial.listed = begun && partial.free() > 0;
+            partial.listed
+        });
+        self.open.iter().map(|slot| &self.slots[*slot as usize])
     }
 
     /// Ends a piece; true if it was begun.
     pub(super) fn end(&mut self, piece: PieceIndex) -> bool {
         let Some(place) = self.slot_of.get_mut(piece.as_usize()).filter(|slot| **slot != ABSENT) else { return false };
         let slot = std::mem::replace(place, ABSENT);
-        self.begun.retain(|begun| *begun != slot);
+        let place = self.slots[slot as usize].place;
+        self.begun.swap_remove(place);
+        if let Some(moved) = self.begun.get(place) {
+            self.slots[*moved as usize].place = place;
+        }
         self.vacant.push(slot);
         true
     }
@@ -255,12 +292,12 @@ impl Partials {
         self.slots.get_mut(*self.slot_of.get(piece.as_usize())? as usize)
     }
 
-    /// All that are begun, oldest first.
+    /// All that are begun.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Partial> {
         self.begun.iter().map(|slot| &self.slots[*slot as usize])
     }
 
-    /// All that are begun, oldest first.
+    /// All that are begun.
     pub(super) fn pieces(&self) -> Vec<PieceIndex> {
         self.iter().map(Partial::piece).collect()
     }
@@ -369,6 +406,25 @@ mod tests {
     }
 
     #[test]
+    fn pieces_with_free_blocks_are_open() {
+        let layout = layout();
+        let mut partials = Partials::default();
+        let open = |partials: &mut Partials| partials.open().map(Partial::piece).collect::<Vec<_>>();
+        for piece in [PieceIndex(0), PieceIndex(1)] {
+            partials.begin(&layout, piece, Claim::Shared, birth());
+        }
+        assert_eq!(open(&mut partials), [PieceIndex(0), PieceIndex(1)]);
+        while partials.get_mut(PieceIndex(0)).is_some_and(|partial| partial.ask_next().is_some()) {}
+        assert_eq!(open(&mut partials), [PieceIndex(1)]);
+        partials.get_mut(PieceIndex(0)).into_iter().for_each(|partial| assert!(partial.release(7)));
+        partials.reopen(PieceIndex(0));
+        partials.reopen(PieceIndex(0));
+        assert_eq!(open(&mut partials), [PieceIndex(1), PieceIndex(0)]);
+        partials.end(PieceIndex(1));
+        assert_eq!(open(&mut partials), [PieceIndex(0)]);
+    }
+
+    #[test]
     fn blocks_of_one_sender_are_forgotten_alone() {
         let layout = layout();
         let mut partials = Partials::default();
@@ -405,7 +461,7 @@ mod tests {
         assert!(partials.get(PieceIndex(0)).is_none());
         let partial = partials.begin(&layout, PieceIndex(1), Claim::Shared, birth());
         assert_eq!((partial.free(), partial.received_bytes(), partial.is_received(5)), (30, 0, false));
-        assert_eq!(partials.slots.len(), 1);
+        assert_eq!((partials.slots.len(), partials.open().count()), (1, 1));
         assert_eq!(partials.pieces(), [PieceIndex(1)]);
     }
 }

@@ -172,6 +172,6 @@ impl Peer {
     pub(super) fn expected(&self, now: Instant, ahead: usize) -> Option<Duration> {
         let rate = self.down.window.rate().max(self.down.rate.per_second(now));
         let bytes = (ahead as u64 + 1) * u64::from(BLOCK_LENGTH);
-        (rate > 0).then(|| Duration::from_millis(bytes.saturating_mul(1000) / rate))
+        (rate > 0).then(|| Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate))
     }
 }

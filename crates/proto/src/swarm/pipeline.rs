@@ -83,7 +83,8 @@ impl Pipeline {
         self.queue.iter().any(|asked| asked.number == number && asked.piece == piece)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Asked> {
+    /// Oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Asked> {
         self.queue.iter()
     }
 

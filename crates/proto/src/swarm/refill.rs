@@ -10,7 +10,7 @@ use crate::swarm::blame::Blame;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::{Claim, Partial};
 use crate::swarm::peer::Peer;
-use crate::swarm::picker::Rule;
+use crate::swarm::picker::{Picker, Rule};
 use crate::swarm::progress::Progress;
 use crate::swarm::requests::Requests;
 use crate::wire::Message;
@@ -104,25 +104,18 @@ impl Requests {
         Some(piece)
     }
 
-    fn first_open(&self, peer: &Peer, blame: &Blame, now: Instant) -> Option<PieceIndex> {
-        let free = self.partials.iter().filter(|partial| partial.free() > 0 && peer.may_ask(partial.piece()));
-        let mut open = free.filter(|partial| match partial.claim() {
-            Claim::Shared => true,
-            Claim::Parole(None) => self.may_take_parole(partial, peer, blame, now),
-            Claim::Whole(owner) | Claim::Parole(Some(owner)) => owner == peer.who.connection,
+    fn first_open(&mut self, peer: &Peer, blame: &Blame, now: Instant) -> Option<PieceIndex> {
+        let picker = self.picker.as_ref();
+        let mut open = self.partials.open().filter(|partial| {
+            let may = match partial.claim() {
+                Claim::Shared => true,
+                Claim::Parole(None) => may_take_parole(partial, peer, picker, blame, now),
+                Claim::Whole(owner) | Claim::Parole(Some(owner)) => owner == peer.who.connection,
+            };
+            may && peer.may_ask(partial.piece())
         });
         let first = if self.sequential { open.min_by_key(|partial| partial.piece()) } else { open.next() };
         first.map(Partial::piece)
-    }
-
-    /// Whether this peer may fetch a failed piece alone: a suspect only if nobody else can, or none did for a while.
-    fn may_take_parole(&self, partial: &Partial, peer: &Peer, blame: &Blame, now: Instant) -> bool {
-        let piece = partial.piece();
-        let suspects = blame.suspects(piece);
-        let suspect = suspects.contains(&peer.who.connection);
-        let others = self.picker.as_ref().is_some_and(|picker| picker.peers_with(piece) as usize > suspects.len());
-        let patient = now.saturating_duration_since(partial.since()) >= limits::PAROLE_PATIENCE;
-        !peer.down.choked && (!suspect || !others || patient)
     }
 
     /// Begins the piece that the picker names.
@@ -149,10 +142,19 @@ impl Requests {
     }
 
     /// Nothing else is left: help with a piece that another has for itself.
-    fn partial_of_another(&self, peer: &Peer) -> Option<PieceIndex> {
-        let others = self.partials.iter().filter(|partial| matches!(partial.claim(), Claim::Whole(_)));
-        others.filter(|partial| partial.free() > 0).map(Partial::piece).find(|piece| peer.may_ask(*piece))
+    fn partial_of_another(&mut self, peer: &Peer) -> Option<PieceIndex> {
+        let others = self.partials.open().filter(|partial| matches!(partial.claim(), Claim::Whole(_)));
+        others.map(Partial::piece).find(|piece| peer.may_ask(*piece))
     }
+}
+
+/// Whether this peer may fetch a failed piece alone: a suspect only if nobody else can, or none did for a while.
+fn may_take_parole(partial: &Partial, peer: &Peer, picker: Option<&Picker>, blame: &Blame, now: Instant) -> bool {
+    let suspects = blame.suspects(partial.piece());
+    let suspect = suspects.contains(&peer.who.connection);
+    let others = picker.is_some_and(|picker| picker.peers_with(partial.piece()) as usize > suspects.len());
+    let patient = now.saturating_duration_since(partial.since()) >= limits::PAROLE_PATIENCE;
+    !peer.down.choked && (!suspect || !others || patient)
 }
 
 /// Whether the peer may go on with the piece that it asked for last.

@@ -157,8 +157,10 @@ impl Requests {
     fn answered(&mut self, asked: &Asked) {
         if asked.live {
             self.outstanding -= 1;
-            let freed = self.partials.get_mut(asked.piece).is_some_and(|partial| partial.release(asked.number));
-            self.freed |= freed;
+            if self.partials.get_mut(asked.piece).is_some_and(|partial| partial.release(asked.number)) {
+                self.partials.reopen(asked.piece);
+                self.freed = true;
+            }
         }
     }
 
@@ -275,7 +277,10 @@ impl Requests {
     /// What came from these addresses is not to be trusted: its blocks are asked for again.
     pub(super) fn forget_from(&mut self, which: impl Fn(IpAddr) -> bool) {
         for piece in self.partials.pieces() {
-            self.freed |= self.partials.get_mut(piece).is_some_and(|partial| partial.forget_from(&which));
+            if self.partials.get_mut(piece).is_some_and(|partial| partial.forget_from(&which)) {
+                self.partials.reopen(piece);
+                self.freed = true;
+            }
         }
     }
 
