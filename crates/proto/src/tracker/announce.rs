@@ -174,3 +174,8 @@ pub struct ScrapeEntry {
 pub fn dialable(address: SocketAddr) -> bool {
     address.port() != 0 && Reach::of(address.ip()) != Reach::Nowhere
 }
+
+/// The peer's address as it is dialled, if it can be: IPv4 inside IPv6 is IPv4.
+pub(super) fn peer(address: SocketAddr) -> Option<SocketAddr> {
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port())).filter(|address| dialable(*address))
+}

@@ -52,11 +52,12 @@ impl Reach {
     fn of_v6(address: Ipv6Addr) -> Self {
         let segments = address.segments();
         match segments {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                let [a, b] = high.to_be_bytes();
-                let [c, d] = low.to_be_bytes();
+            // NAT64 and 6to4 lead to the IPv4 address that is in them (RFC 6052, 3056).
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+                let [[a, b], [c, d]] = [high, low].map(u16::to_be_bytes);
                 Self::of_v4(Ipv4Addr::new(a, b, c, d))
             }
+            [0x64, 0xff9b, 1, ..] => Self::Private,
             _ if address.is_loopback() => Self::Loopback,
             _ if address.is_unicast_link_local() => Self::Link,
             _ if address.is_unique_local() => Self::Private,
@@ -154,6 +155,8 @@ mod tests {
             ("::1", Reach::Loopback),
             ("::ffff:127.0.0.1", Reach::Loopback),
             ("64:ff9b::7f00:1", Reach::Loopback),
+            ("64:ff9b:1::1", Reach::Private),
+            ("2002:a00:1::1", Reach::Private),
             ("169.254.169.254", Reach::Link),
             ("fe80::1", Reach::Link),
             ("10.0.0.1", Reach::Private),

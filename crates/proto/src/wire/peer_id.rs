@@ -41,11 +41,8 @@ impl PeerId {
         }
         let name = AZUREUS.binary_search_by_key(&&code, |(known, _)| known).map(|found| AZUREUS[found].1);
         let name = name.map_or_else(|_| code.iter().copied().map(char::from).collect(), String::from);
-        // Transmission since 3.00 and the letters of pre-releases: the last place is a mark, not a number.
-        let numbers = match version {
-            [.., b'0' | b'-' | b'Z' | b'X'] => &version[..3],
-            _ => version,
-        };
+        // The last place is often a mark (a letter for the kind of build), and nought says nothing.
+        let numbers = if matches!(version, [.., b'1'..=b'9']) { version } else { &version[..3] };
         let version: Vec<String> =
             numbers.iter().filter_map(|&byte| digit(byte)).map(|value| value.to_string()).collect();
         Some(format!("{name} {}", version.join(".")))
@@ -93,8 +90,8 @@ impl fmt::Display for PeerId {
 #[must_use]
 pub fn remote_text(bytes: &[u8], most: usize) -> String {
     let mut text = String::with_capacity(bytes.len().min(most));
-    // A byte of input never becomes fewer than a third of a byte of output, so this much is always enough to look at.
-    for character in String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).chars() {
+    // Three bytes more than are kept, so that a character at the cut is whole.
+    for character in String::from_utf8_lossy(&bytes[..bytes.len().min(most.saturating_add(3))]).chars() {
         let shown = if hidden(character) { char::REPLACEMENT_CHARACTER } else { character };
         if text.len() + shown.len_utf8() > most {
             break;
@@ -208,6 +205,8 @@ mod tests {
         assert_eq!(client(b"-qB5030-"), "qBittorrent 5.0.3");
         assert_eq!(client(b"-lt0F60-"), "rTorrent 0.15.6");
         assert_eq!(client(b"-AZ5751-"), "Vuze 5.7.5.1");
+        assert_eq!(client(b"-UT355W-"), "µTorrent 3.5.5");
+        assert_eq!(client(b"-DE211s-"), "Deluge 2.1.1");
         assert_eq!(client(b"-??1234-"), "?? 1.2.3.4");
         assert_eq!(client(b"M7-10-3--"), "BitTorrent 7.10.3");
         assert_eq!(client(b"S58B-----"), "Shadow 5.8.11");
@@ -226,6 +225,7 @@ mod tests {
         assert_eq!(remote_text(b"Deluge\x1b[31m\r\n", 64), "Deluge\u{fffd}[31m\u{fffd}\u{fffd}");
         assert_eq!(remote_text("a\u{202e}b".as_bytes(), 64), "a\u{fffd}b");
         assert_eq!(remote_text("ééé".as_bytes(), 5), "éé");
+        assert_eq!(remote_text("abc🌊".as_bytes(), 6), "abc");
         assert_eq!(remote_text(&[0xff; 100], 6), "\u{fffd}\u{fffd}");
     }
 

@@ -12,7 +12,8 @@ use crate::limits::{
     DEFAULT_ANNOUNCE_INTERVAL, MAX_NAMED_PEERS, MAX_PEERS_PER_REPLY, MAX_TRACKER_ID, MAX_TRACKER_REPLY,
     MAX_TRACKER_TEXT, MAX_TRACKER_TOKENS,
 };
-use crate::tracker::{AnnounceError, AnnounceReply, NamedPeer, Retry, ScrapeEntry, dialable};
+use crate::tracker::announce::peer;
+use crate::tracker::{AnnounceError, AnnounceReply, NamedPeer, Retry, ScrapeEntry};
 use crate::wire::remote_text;
 
 /// Collects the body of a reply, after decompression, up to the limit (THREATS T3).
@@ -71,22 +72,21 @@ pub fn parse_announce_reply(status: u16, body: &[u8]) -> Result<AnnounceReply, A
     };
     let compact = |key: &str| dict.get(key).and_then(Value::as_bytes).unwrap_or_default();
     let peers = v4_addrs(compact("peers")).chain(v6_addrs(compact("peers6")));
-    reply.peers.extend(peers.filter(|peer| dialable(*peer)).take(MAX_PEERS_PER_REPLY));
-    for peer in dict.get("peers").and_then(Value::as_list).into_iter().flatten() {
-        take_peer(&mut reply, peer);
+    reply.peers.extend(peers.filter_map(peer).take(MAX_PEERS_PER_REPLY));
+    for entry in dict.get("peers").and_then(Value::as_list).into_iter().flatten() {
+        take_peer(&mut reply, entry);
     }
     Ok(reply)
 }
 
 /// One peer of the old form.
-fn take_peer(reply: &mut AnnounceReply, peer: Value<'_>) -> Option<()> {
-    let dict = peer.as_dict()?;
+fn take_peer(reply: &mut AnnounceReply, entry: Value<'_>) -> Option<()> {
+    let dict = entry.as_dict()?;
     let host = dict.get("ip")?.as_str()?;
     let port = dict.get("port")?.as_uint().filter(|port| *port != 0)?;
     if let Ok(ip) = host.parse::<IpAddr>() {
-        let peer = SocketAddr::new(ip, port);
-        if dialable(peer) && reply.peers.len() < MAX_PEERS_PER_REPLY {
-            reply.peers.push(peer);
+        if reply.peers.len() < MAX_PEERS_PER_REPLY {
+            reply.peers.extend(peer(SocketAddr::new(ip, port)));
         }
     } else if is_host_name(host) && reply.named_peers.len() < MAX_NAMED_PEERS {
         reply.named_peers.push(NamedPeer { host: host.to_owned(), port });

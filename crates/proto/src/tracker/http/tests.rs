@@ -185,6 +185,9 @@ fn t4_peers_that_cannot_be_dialled_are_left_out() {
         ["1.2.3.4:0", "255.255.255.255:1", "224.0.0.1:1", "0.0.0.0:1", "[ff02::1]:1", "[::]:1", "1.2.3.4:5"]
             .map(|text| text.parse().unwrap())
             .to_vec();
+    let mapped = "[::ffff:1.2.3.4]:5".parse().unwrap();
+    let body = write_announce_reply(&AnnounceReply { peers: vec![mapped], ..AnnounceReply::default() }, true);
+    assert_eq!(reply(&body).peers, ["1.2.3.4:5".parse::<SocketAddr>().unwrap()]);
     for compact in [true, false] {
         let body = write_announce_reply(&AnnounceReply { peers: peers.clone(), ..AnnounceReply::default() }, compact);
         assert_eq!(reply(&body).peers, ["1.2.3.4:5".parse::<SocketAddr>().unwrap()], "compact: {compact}");

@@ -112,7 +112,7 @@ pub struct Announce {
     pub key: u32,
     /// What the tracker asked to be told again.
     pub tracker_id: Option<Bytes>,
-    /// How often a UDP tracker is asked again before it is given up: rarely while others can be asked in its place.
+    /// How often a UDP tracker is asked again before this announce fails: not at all while others can be asked in its place.
     pub retries: u8,
 }
 
@@ -147,6 +147,9 @@ impl Announce {
         }
     }
 }
+
+/// How often the only tracker is asked again over UDP before the announce fails and the user is told: 225 s in all.
+const ALONE_RETRIES: u8 = 3;
 
 /// The trackers of one torrent.
 #[derive(Debug)]
@@ -395,14 +398,11 @@ impl Tiers {
         let members = &self.members;
         let line = &mut self.lines[number];
         let from = line.next_in_round();
-        let mut usable = line.order().enumerate().skip(from).filter(|(_, member)| members[*member].usable(now));
-        let (next, another) = (usable.next(), usable.next().is_some());
+        let next = line.order().enumerate().skip(from).find(|(_, member)| members[*member].usable(now));
         let Some((position, member)) = next else {
-            drop(usable);
-            line.rest_until(line.order().filter_map(|member| members[member].not_before(now)).min());
-            return;
+            return line.rest_until(line.order().filter_map(|member| members[member].not_before(now)).min());
         };
-        drop(usable);
+        let alone = !line.order().any(|other| other != member && members[other].not_before(now).is_some());
         line.position = position + 1;
         let event = match (members[member].knows_us, line.owes_completed, self.partial_seed) {
             (false, ..) => Some(Event::Started),
@@ -410,7 +410,7 @@ impl Tiers {
             (true, false, true) => Some(Event::Paused),
             (true, false, false) => None,
         };
-        let id = self.announce(now, member, event, if another { 1 } else { 3 });
+        let id = self.announce(now, member, event, if alone { ALONE_RETRIES } else { 0 });
         self.lines[number].state = LineState::Announcing(id);
     }
 

@@ -181,8 +181,10 @@ fn bep_12_backups_are_tried_in_order_at_each_announce() {
     rig.fail("b");
     rig.expect("c", Some(Event::Started));
     rig.answer("c");
+    assert!(rig.open.is_empty());
     assert_eq!(rig.sleep(), HALF_HOUR);
     rig.expect("a", Some(Event::Started));
+    assert_eq!(rig.open.values().next().unwrap().retries, 0, "others can be asked in its place");
     rig.answer("a");
     rig.sleep();
     rig.expect("a", None);

@@ -8,7 +8,8 @@ use riverrun_metainfo::WireHash;
 
 use crate::compact::{put_addr, v4_addrs, v6_addrs};
 use crate::limits::{MAX_PEERS_PER_REPLY, MAX_SCRAPE_HASHES, MAX_TRACKER_TEXT};
-use crate::tracker::{AnnounceReply, AnnounceRequest, Event, ScrapeEntry, dialable};
+use crate::tracker::announce::peer;
+use crate::tracker::{AnnounceReply, AnnounceRequest, Event, ScrapeEntry};
 use crate::wire::{PeerId, remote_text};
 
 /// What a connect request begins with.
@@ -158,7 +159,7 @@ impl Response {
             action::ANNOUNCE => {
                 let (interval, leechers, seeders) = (reader.u32()?, reader.u32()?, reader.u32()?);
                 let (v4, v6) = if from.is_ipv4() { (reader.0, &[][..]) } else { (&[][..], reader.0) };
-                let peers = v4_addrs(v4).chain(v6_addrs(v6)).filter(|peer| dialable(*peer));
+                let peers = v4_addrs(v4).chain(v6_addrs(v6)).filter_map(peer);
                 ResponseBody::Announce(AnnounceReply {
                     interval: Duration::from_secs(signed(interval).into()),
                     peers: peers.take(MAX_PEERS_PER_REPLY).collect(),
