@@ -412,6 +412,67 @@ fn dropping_the_last_disk_ends_the_threads_even_from_one_of_them() {
     assert!(format!("{disk:?}").contains("workers"));
 }
 
+/// The storage fails and recovers, parked writes are dropped now and then, threads race: whatever happens, every piece that was
+/// written is told once, never as corrupt, and in the end all bytes are there.
+#[test]
+fn l2_however_the_storage_fails_every_piece_ends_well() {
+    let sample = Sample::new(Format::V1, 3 * BLOCK, &[("a", 300 * u64::from(BLOCK) + 77)]);
+    let disk = Disk::start(DiskConfig { threads: 3, pool_bytes: 256 * BLOCK as usize });
+    for seed in 1..=20_u64 {
+        let mut random = seed;
+        let mut draw = move |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let storage = memory(&sample);
+        let rig = Rig::on(disk.clone(), &sample, storage.clone());
+        let mut todo: Vec<_> = sample.pieces().collect();
+        let (mut asked, mut good) = (0, 0);
+        while good < sample.pieces().count() {
+            if !todo.is_empty() && disk.pool().capacity() - disk.pool().out() > 8 {
+                let piece = todo.swap_remove(draw(todo.len() as u64) as usize);
+                rig.write_piece(&sample, piece);
+                rig.torrent.verify(piece, false);
+                asked += 1;
+            }
+            match draw(40) {
+                0 => storage.set_faults(Faults { room_bytes: Some(draw(20) * 10_000), ..Faults::default() }),
+                1 => storage.set_faults(Faults { write: Some(ErrorKind::Other), ..Faults::default() }),
+                2 => rig.torrent.drop_parked(),
+                3..6 => storage.set_faults(Faults::default()),
+                6..9 => rig.torrent.unpark(),
+                _ => {}
+            }
+            // Nothing more can come by itself: the last resort of an owner.
+            let stuck = (todo.is_empty() && asked > 0) || disk.pool().capacity() - disk.pool().out() <= 8;
+            let next =
+                if stuck { rig.done.recv_timeout(Duration::from_millis(20)).ok() } else { rig.done.try_recv().ok() };
+            match next {
+                Some(Done::Verified { outcome: VerifyOutcome::Good { .. }, .. }) => {
+                    (asked, good) = (asked - 1, good + 1)
+                }
+                Some(Done::Verified { piece, outcome: VerifyOutcome::Failed(_) }) => {
+                    asked -= 1;
+                    todo.push(piece);
+                }
+                Some(Done::Parked(_)) => {}
+                Some(other) => panic!("{seed}: {other:?}"),
+                None if stuck => {
+                    storage.set_faults(Faults::default());
+                    rig.torrent.unpark();
+                }
+                None => {}
+            }
+        }
+        assert_eq!(asked, 0, "{seed}");
+        assert_eq!(storage.file(riverrun_metainfo::FileIndex(0)).unwrap(), sample.stream, "{seed}");
+        let left = rig.settle();
+        assert!(left.iter().all(|done| matches!(done, Done::Parked(_))), "{seed}: {left:?}");
+        assert_eq!(rig.torrent.queued_bytes(), 0, "{seed}");
+    }
+    assert_eq!(disk.pool().out(), 0);
+}
+
 /// The limit on the size of files stands in for a full disk: it is the same for every file system and needs no right to mount one.
 #[test]
 fn l2_l3_real_files_that_cannot_grow_park_the_torrent_until_they_can() {
