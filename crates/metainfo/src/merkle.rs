@@ -94,11 +94,19 @@ pub fn root_at(layer: &[Node], height: u32, top: u32) -> Node {
     nodes.first().copied().unwrap_or_else(|| pad_hash(top))
 }
 
+/// From how many pairs on they are hashed side by side.
+const SIDE_BY_SIDE: usize = 8;
+
 /// The layer above a layer at `height`.
 fn above(layer: &[Node], height: u32) -> Vec<Node> {
     let (pairs, odd) = layer.as_chunks::<2>();
-    let odd = odd.iter().map(|left| parent(left, &pad_hash(height)));
-    pairs.iter().map(|[left, right]| parent(left, right)).chain(odd).collect()
+    let mut above = if pairs.len() < SIDE_BY_SIDE {
+        pairs.iter().map(|[left, right]| parent(left, right)).collect()
+    } else {
+        hash::sha256_many(pairs.iter().map(|pair| pair.as_flattened()))
+    };
+    above.extend(odd.iter().map(|left| parent(left, &pad_hash(height))));
+    above
 }
 
 /// How many layers up the root of this many nodes is.
@@ -149,7 +157,10 @@ impl HashRange {
     #[must_use]
     pub fn lead(&self, hashes: &[Node]) -> Option<Lead> {
         let (own, uncles) = hashes.split_at_checked(self.length as usize)?;
-        if !self.is_sound() || uncles.len() > self.uncles() as usize || self.covered() + self.uncles() > MAX_HEIGHT {
+        if !self.is_sound() || uncles.len() > self.uncles() as usize {
+            return None;
+        }
+        if uncles.len() > MAX_HEIGHT.checked_sub(self.covered())? as usize {
             return None;
         }
         let mut lead = Lead {

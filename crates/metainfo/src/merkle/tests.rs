@@ -175,6 +175,15 @@ fn more_proof_layers_than_the_tree_has_end_at_the_root() {
 }
 
 #[test]
+fn proof_layers_past_the_greatest_height_do_not_spoil_an_answer() {
+    let tree = Tree::new(MAX_HEIGHT - 2, nodes(4)).unwrap();
+    let range = HashRange { base: MAX_HEIGHT - 2, index: 2, length: 2, proof_layers: 12 };
+    let answer = tree.hashes(range).unwrap();
+    assert_eq!(range.lead(&answer).unwrap().node, tree.root());
+    assert_eq!(range.lead(&[answer, nodes(1)].concat()), None, "higher than any tree");
+}
+
+#[test]
 fn unsound_ranges_have_no_answer() {
     let tree = Tree::new(2, nodes(20)).unwrap();
     let good = HashRange { base: 2, index: 4, length: 4, proof_layers: 3 };
