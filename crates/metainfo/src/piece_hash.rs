@@ -1,6 +1,6 @@
 //! Hashing one piece: SHA-1 for v1, the node of the file's hash tree for v2, both at once for a hybrid.
 
-use crate::hash::{SHA1_LENGTH, Sha1, Sha256};
+use crate::hash::{self, SHA1_LENGTH, Sha1, Sha256};
 use crate::merkle::{self, Node};
 use crate::{BLOCK_LENGTH, Layout, PieceIndex};
 
@@ -100,6 +100,24 @@ impl Digester {
         }
     }
 
+    /// Gives several pieces their next bytes, side by side: the same as [`Digester::update`] on one after the other, but faster.
+    pub fn update_many(inputs: &mut [(&mut Self, &[u8])]) {
+        let v1 = inputs.iter_mut().filter_map(|(digester, bytes)| Some((digester.v1.as_mut()?, *bytes)));
+        Sha1::update_many(&mut v1.collect::<Vec<_>>());
+        let v2 = inputs.iter_mut().filter_map(|(digester, bytes)| Some((digester.v2.as_mut()?, *bytes)));
+        Leaves::update_many(v2.collect());
+    }
+
+    /// The hashes of the bytes that came to each piece, in order: the same as [`Digester::finish`] on one after the other, but faster.
+    #[must_use]
+    pub fn finish_many(digesters: Vec<Self>) -> Vec<PieceDigest> {
+        let (v1, v2): (Vec<_>, Vec<_>) = digesters.into_iter().map(|digester| (digester.v1, digester.v2)).unzip();
+        let with_v1: Vec<bool> = v1.iter().map(Option::is_some).collect();
+        let mut done = Sha1::finish_many(v1.into_iter().flatten().collect()).into_iter();
+        let v1 = with_v1.into_iter().map(|is| if is { done.next() } else { None });
+        v1.zip(v2).map(|(v1, v2)| PieceDigest { v1, v2: v2.map(Leaves::finish) }).collect()
+    }
+
     /// The hashes of the bytes that came.
     #[must_use]
     pub fn finish(self) -> PieceDigest {
@@ -114,22 +132,59 @@ impl Leaves {
     }
 
     fn update(&mut self, bytes: &[u8]) {
-        let mut bytes = &bytes[..bytes.len().min(self.left)];
-        self.left -= bytes.len();
+        let mut bytes = self.limit(bytes);
         while !bytes.is_empty() {
-            let room = usize::try_from(u64::from(BLOCK_LENGTH) - self.open.length()).unwrap_or(usize::MAX);
-            let (part, rest) = bytes.split_at(bytes.len().min(room));
+            let (part, rest) = bytes.split_at(bytes.len().min(self.room()));
             self.open.update(part);
-            if part.len() == room {
-                self.done.push(std::mem::take(&mut self.open).finish());
+            if self.room() == 0 {
+                self.close();
             }
             bytes = rest;
         }
     }
 
+    /// The ends of open leaves, then whole leaves, then the starts of others: each kind side by side.
+    fn update_many(inputs: Vec<(&mut Self, &[u8])>) {
+        let mut inputs: Vec<_> = inputs.into_iter().map(|(leaves, bytes)| (leaves.limit(bytes), leaves)).collect();
+        let mut ends = Vec::new();
+        for (bytes, leaves) in inputs.iter_mut().filter(|(_, leaves)| leaves.open.length() > 0) {
+            let end = bytes.split_off(..bytes.len().min(leaves.room())).expect("a front of the bytes");
+            ends.push((&mut leaves.open, end));
+        }
+        Sha256::update_many(&mut ends);
+        for (_, leaves) in inputs.iter_mut().filter(|(_, leaves)| leaves.room() == 0) {
+            leaves.close();
+        }
+        let whole = inputs.iter().flat_map(|(bytes, _)| bytes.as_chunks::<{ BLOCK_LENGTH as usize }>().0);
+        let mut nodes = hash::sha256_many(whole.map(|block| &block[..])).into_iter();
+        for (bytes, leaves) in &mut inputs {
+            let (blocks, rest) = bytes.as_chunks::<{ BLOCK_LENGTH as usize }>();
+            leaves.done.extend(nodes.by_ref().take(blocks.len()));
+            *bytes = rest;
+        }
+        let starts = inputs.into_iter().map(|(bytes, leaves)| (&mut leaves.open, bytes));
+        Sha256::update_many(&mut starts.filter(|(_, bytes)| !bytes.is_empty()).collect::<Vec<_>>());
+    }
+
+    /// The bytes that are of the file, counted as come.
+    fn limit<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let bytes = &bytes[..bytes.len().min(self.left)];
+        self.left -= bytes.len();
+        bytes
+    }
+
+    /// The bytes that the open leaf still takes.
+    fn room(&self) -> usize {
+        usize::try_from(u64::from(BLOCK_LENGTH) - self.open.length()).expect("a leaf is no longer than a block")
+    }
+
+    fn close(&mut self) {
+        self.done.push(std::mem::take(&mut self.open).finish());
+    }
+
     fn finish(mut self) -> Node {
         if self.open.length() > 0 {
-            self.done.push(self.open.finish());
+            self.close();
         }
         merkle::root_at(&self.done, 0, self.height)
     }
@@ -142,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{FileIndex, hash};
+    use crate::FileIndex;
 
     const PIECE: u64 = 4 * BLOCK_LENGTH as u64;
 
@@ -150,20 +205,41 @@ mod tests {
         (0..length).map(|at| (at % 251) as u8 ^ seed).collect()
     }
 
+    fn piece_bytes(layout: &Layout, piece: PieceIndex, contents: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for extent in layout.extents(layout.piece_span(piece).unwrap()) {
+            let FileIndex(file) = extent.file;
+            let range = extent.offset as usize..(extent.offset + extent.length) as usize;
+            bytes.extend_from_slice(&contents[file as usize][range]);
+        }
+        bytes
+    }
+
     /// The digest of each piece, its bytes fed in parts of this length.
     fn digests(layout: &Layout, format: Format, contents: &[Vec<u8>], part: usize) -> Vec<PieceDigest> {
         let of = |piece| {
-            let mut piece_bytes = Vec::new();
-            for extent in layout.extents(layout.piece_span(piece).unwrap()) {
-                let FileIndex(file) = extent.file;
-                let range = extent.offset as usize..(extent.offset + extent.length) as usize;
-                piece_bytes.extend_from_slice(&contents[file as usize][range]);
-            }
+            let piece_bytes = piece_bytes(layout, piece, contents);
             let mut hasher = Digester::of(layout, piece, format);
             piece_bytes.chunks(part).for_each(|part| hasher.update(part));
             hasher.finish()
         };
         (0..layout.piece_count()).map(PieceIndex).map(of).collect()
+    }
+
+    /// The same, all pieces side by side, every other with parts of half the length.
+    fn digests_many(layout: &Layout, format: Format, contents: &[Vec<u8>], part: usize) -> Vec<PieceDigest> {
+        let pieces = || (0..layout.piece_count()).map(PieceIndex);
+        let bytes: Vec<Vec<u8>> = pieces().map(|piece| piece_bytes(layout, piece, contents)).collect();
+        let mut rests: Vec<&[u8]> = bytes.iter().map(|bytes| &bytes[..]).collect();
+        let mut digesters: Vec<_> = pieces().map(|piece| Digester::of(layout, piece, format)).collect();
+        while rests.iter().any(|rest| !rest.is_empty()) {
+            let parts = rests.iter_mut().enumerate().map(|(number, rest)| {
+                let part = if number % 2 == 0 { part } else { part.div_ceil(2) };
+                rest.split_off(..part.min(rest.len())).unwrap()
+            });
+            Digester::update_many(&mut digesters.iter_mut().zip(parts).collect::<Vec<_>>());
+        }
+        Digester::finish_many(digesters)
     }
 
     fn leaves(content: &[u8]) -> Vec<Node> {
@@ -220,7 +296,9 @@ mod tests {
             let contents: Vec<_> = lengths.iter().map(|length| bytes(*length, *length as u8)).collect();
             let v1 = Layout::v1(PIECE, lengths.iter().map(|length| (*length, false))).unwrap();
             let v2 = Layout::v2(PIECE, lengths.iter().copied()).unwrap();
-            for (layout, format) in [(v1, Format::V1), (v2, Format::V2)] {
+            let hybrid = (v2.clone(), Format::Hybrid);
+            for (layout, format) in [(v1, Format::V1), (v2, Format::V2), hybrid] {
+                prop_assert_eq!(digests_many(&layout, format, &contents, part), digests(&layout, format, &contents, part));
                 prop_assert_eq!(
                     digests(&layout, format, &contents, part),
                     digests(&layout, format, &contents, PIECE as usize)

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::metainfo::Metainfo;
+use crate::metainfo::{Metainfo, PieceHasher, Verdict};
 
 fn content(length: u64, seed: u8) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8 ^ seed).collect()
@@ -220,6 +220,44 @@ fn the_automatic_piece_length_aims_at_a_thousand_to_two_thousand_pieces() {
     assert_eq!(automatic_piece_length(u64::MAX), 16 << 20);
     let plan = Plan::new(vec![file("", 1 << 30)], Options::new("x")).unwrap();
     assert_eq!(plan.layout().piece_length(), 1 << 20);
+}
+
+#[test]
+fn what_is_made_verifies_one_by_one_and_side_by_side() {
+    for format in [Format::V1, Format::V2, Format::Hybrid] {
+        let bytes = content(1_000_000, 9);
+        let created = made(vec![file("", 1_000_000)], std::slice::from_ref(&bytes), options("x", format, 32 << 10));
+        let metainfo = Metainfo::parse(created.draft().encode().into()).unwrap();
+        let hashes = metainfo.piece_hashes();
+        // Every third piece is changed, every third cut short.
+        let pieces: Vec<Vec<u8>> = bytes.chunks(32 << 10).map(<[u8]>::to_vec).collect();
+        let pieces: Vec<Vec<u8>> = (0..)
+            .zip(pieces)
+            .map(|(number, mut piece)| {
+                match number % 3 {
+                    0 => {}
+                    1 => piece[number] ^= 1,
+                    _ => _ = piece.pop(),
+                }
+                piece
+            })
+            .collect();
+        let hashers = || (0..hashes.piece_count()).map(|piece| hashes.hasher(PieceIndex(piece)));
+        let verdicts: Vec<Verdict> = hashers()
+            .zip(&pieces)
+            .map(|(mut hasher, piece)| {
+                hasher.update(piece);
+                hasher.finish()
+            })
+            .collect();
+        let expected = (0..pieces.len()).map(|number| if number % 3 == 0 { Verdict::Good } else { Verdict::Corrupt });
+        assert_eq!(verdicts, expected.collect::<Vec<_>>(), "{format:?}");
+        let mut many: Vec<_> = hashers().collect();
+        PieceHasher::update_many(
+            &mut many.iter_mut().zip(&pieces).map(|(hasher, piece)| (hasher, &piece[..])).collect::<Vec<_>>(),
+        );
+        assert_eq!(PieceHasher::finish_many(many), verdicts, "{format:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! SHA-1 and SHA-256 over bytes that come in parts.
 //!
-//! A state can be cloned, kept and gone on with at any byte; it is plain data, so many of them can wait for their bytes.
+//! A state can be cloned, kept and gone on with at any byte; it is plain data, so many of them can wait for their bytes. Several
+//! states that have bytes at once go side by side where the machine can ([`Sha1::update_many`], [`Sha256::update_many`]).
 
+mod kernel;
+mod lanes;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use lanes::Way;
 use stream::Stream;
 
 /// The length of a SHA-1 digest in bytes.
@@ -38,6 +42,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; SHA256_LENGTH] {
     hash.finish()
 }
 
+/// The SHA-256 of each of these inputs, in order and side by side.
+#[must_use]
+pub fn sha256_many<'a>(inputs: impl IntoIterator<Item = &'a [u8]>) -> Vec<[u8; SHA256_LENGTH]> {
+    let mut states: Vec<(Sha256, &[u8])> = inputs.into_iter().map(|bytes| (Sha256::new(), bytes)).collect();
+    Sha256::update_many(&mut states.iter_mut().map(|(state, bytes)| (state, *bytes)).collect::<Vec<_>>());
+    Sha256::finish_many(states.into_iter().map(|(state, _)| state).collect())
+}
+
 impl Sha1 {
     /// The state before the first byte.
     #[must_use]
@@ -59,9 +71,7 @@ impl Sha1 {
     /// The digest of all bytes that came.
     #[must_use]
     pub fn finish(self) -> [u8; SHA1_LENGTH] {
-        let mut digest = [0; SHA1_LENGTH];
-        self.0.finish(sha1::block_api::compress, &mut digest);
-        digest
+        self.0.finish(sha1::block_api::compress)
     }
 }
 
@@ -95,9 +105,7 @@ impl Sha256 {
     /// The digest of all bytes that came.
     #[must_use]
     pub fn finish(self) -> [u8; SHA256_LENGTH] {
-        let mut digest = [0; SHA256_LENGTH];
-        self.0.finish(sha2::block_api::compress256, &mut digest);
-        digest
+        self.0.finish(sha2::block_api::compress256)
     }
 }
 

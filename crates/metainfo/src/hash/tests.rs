@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::kernel::Kernel;
+use super::stream::BLOCK;
 use super::*;
 
 /// The reference: the crates' own buffering and padding.
@@ -34,7 +36,107 @@ fn every_length_up_to_four_blocks_agrees_with_the_reference() {
     }
 }
 
+/// Bytes that no two inputs share.
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Runs a kernel on inputs of these many blocks until all are used up, and compares with the kernel for one input.
+fn check_kernel<const WORDS: usize>(kernel: &Kernel<WORDS>, one: &Kernel<WORDS>, lengths: &[usize], seed: u64) {
+    let bytes: Vec<Vec<u8>> = lengths.iter().zip(seed..).map(|(length, seed)| noise(length * BLOCK, seed)).collect();
+    let start: Vec<[u32; WORDS]> = (0..lengths.len() as u64)
+        .map(|lane| std::array::from_fn(|word| noise(4, seed ^ lane << 8 ^ word as u64).as_chunks().0[0]))
+        .map(|words| words.map(u32::from_le_bytes))
+        .collect();
+    let (mut found, mut expected) = (start.clone(), start);
+    let blocks = |lane: usize| bytes[lane].as_chunks::<BLOCK>().0;
+    let mut going: Vec<_> = found.iter_mut().enumerate().map(|(lane, state)| (state, blocks(lane))).collect();
+    while !going.is_empty() {
+        kernel.run(&mut going);
+        going.retain(|(_, rest)| !rest.is_empty());
+    }
+    expected.iter_mut().enumerate().for_each(|(lane, state)| one.run_one(state, blocks(lane)));
+    assert_eq!(found, expected, "{} with {lengths:?} blocks", kernel.name);
+}
+
+fn check_kernels<const WORDS: usize>(all: &[Kernel<WORDS>]) {
+    for kernel in all {
+        for inputs in 1..=kernel.lanes {
+            check_kernel(kernel, &all[0], &vec![3; inputs], inputs as u64);
+            let uneven: Vec<usize> = (0..inputs).map(|lane| 1 + lane * 5 % 7).collect();
+            check_kernel(kernel, &all[0], &uneven, 1000 + inputs as u64);
+        }
+    }
+}
+
+#[test]
+fn every_kernel_of_this_machine_agrees_with_the_crate_for_every_number_of_inputs() {
+    let (sha1, sha256) = (kernel::all_sha1(), kernel::all_sha256());
+    check_kernels(&sha1);
+    check_kernels(&sha256);
+}
+
+#[test]
+fn the_ways_in_use_start_with_one_input_and_grow() {
+    for ways in [Sha1::ways().collect::<Vec<_>>(), Sha256::ways().collect()] {
+        assert_eq!((ways[0].lanes, ways[0].worth_from), (1, 1));
+        assert!(ways.windows(2).all(|pair| pair[0].lanes < pair[1].lanes && pair[0].worth_from < pair[1].worth_from));
+        assert!(ways.iter().all(|way| way.worth_from <= way.lanes && !way.name.is_empty()));
+    }
+}
+
+#[test]
+fn many_inputs_of_every_small_length_agree_with_the_reference() {
+    let inputs: Vec<Vec<u8>> = (0..200).map(|length| noise(length, length as u64)).collect();
+    let (mut one, mut two) = (vec![Sha1::new(); 200], vec![Sha256::new(); 200]);
+    Sha1::update_many(&mut one.iter_mut().zip(&inputs).map(|(state, bytes)| (state, &bytes[..])).collect::<Vec<_>>());
+    Sha256::update_many(&mut two.iter_mut().zip(&inputs).map(|(state, bytes)| (state, &bytes[..])).collect::<Vec<_>>());
+    let found: Vec<_> = Sha1::finish_many(one).into_iter().zip(Sha256::finish_many(two)).collect();
+    assert_eq!(found, inputs.iter().map(|bytes| reference(bytes)).collect::<Vec<_>>());
+    let digests = sha256_many(inputs.iter().map(|bytes| &bytes[..]));
+    assert_eq!(digests, inputs.iter().map(|bytes| sha256(bytes)).collect::<Vec<_>>());
+    assert!(Sha1::finish_many(vec![]).is_empty());
+    Sha256::update_many(&mut []);
+}
+
 proptest! {
+    #[test]
+    fn many_inputs_in_any_parts_agree_with_the_reference(
+        lengths in proptest::collection::vec(prop_oneof![0usize..300, 0usize..6000], 1..40),
+        cuts in proptest::collection::vec(prop_oneof![Just(64usize), 0usize..200, 0usize..4000], 1..9),
+        seed: u64,
+    ) {
+        let inputs: Vec<Vec<u8>> =
+            lengths.iter().zip(0..).map(|(length, lane)| noise(*length, seed ^ (lane << 40))).collect();
+        let (mut one, mut two) = (vec![Sha1::new(); inputs.len()], vec![Sha256::new(); inputs.len()]);
+        let mut rests: Vec<&[u8]> = inputs.iter().map(|bytes| &bytes[..]).collect();
+        // Each round gives some of the inputs a part, each another length.
+        for round in 0.. {
+            if rests.iter().all(|rest| rest.is_empty()) {
+                break;
+            }
+            let mut parts = Vec::new();
+            for (lane, rest) in rests.iter_mut().enumerate() {
+                let cut = if round > 40 { rest.len() } else { cuts[(lane + round) % cuts.len()].min(rest.len()) };
+                parts.push(rest.split_off(..cut).unwrap());
+            }
+            let skip = |lane: &usize| !parts[*lane].is_empty();
+            Sha1::update_many(
+                &mut one.iter_mut().enumerate().filter(|(lane, _)| skip(lane)).map(|(n, state)| (state, parts[n])).collect::<Vec<_>>(),
+            );
+            Sha256::update_many(&mut two.iter_mut().zip(&parts).map(|(state, part)| (state, *part)).collect::<Vec<_>>());
+        }
+        let found: Vec<_> = Sha1::finish_many(one).into_iter().zip(Sha256::finish_many(two)).collect();
+        prop_assert_eq!(found, inputs.iter().map(|bytes| reference(bytes)).collect::<Vec<_>>());
+    }
+
     #[test]
     fn parts_hash_like_the_whole(parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..12)) {
         let (mut one, mut two) = (Sha1::new(), Sha256::new());

@@ -151,21 +151,44 @@ impl PieceHasher {
 
     /// Takes the next bytes of the piece, padding included.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.left = self.left.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.count(bytes);
         self.digester.update(bytes);
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        self.left = self.left.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Gives several pieces their next bytes, side by side: the same as [`PieceHasher::update`] on one after the other, but faster.
+    pub fn update_many(inputs: &mut [(&mut Self, &[u8])]) {
+        let digesters = inputs.iter_mut().map(|(hasher, bytes)| {
+            hasher.count(bytes);
+            (&mut hasher.digester, *bytes)
+        });
+        Digester::update_many(&mut digesters.collect::<Vec<_>>());
+    }
+
+    /// The verdict on each piece, in order: the same as [`PieceHasher::finish`] on one after the other, but faster.
+    #[must_use]
+    pub fn finish_many(hashers: Vec<Self>) -> Vec<Verdict> {
+        let (expected, digesters): (Vec<_>, Vec<_>) =
+            hashers.into_iter().map(|hasher| ((hasher.expected, hasher.left), hasher.digester)).unzip();
+        let digests = Digester::finish_many(digesters);
+        expected.iter().zip(digests).map(|((expected, left), digest)| expected.verdict(*left, &digest)).collect()
     }
 
     /// The verdict on all bytes that came. A piece that was cut short is corrupt.
     #[must_use]
     pub fn finish(self) -> Verdict {
-        if self.left > 0 {
-            return Verdict::Corrupt;
-        }
-        self.expected.judge(&self.digester.finish())
+        self.expected.verdict(self.left, &self.digester.finish())
     }
 }
 
 impl ExpectedHash {
+    fn verdict(&self, left: u32, digest: &PieceDigest) -> Verdict {
+        if left > 0 { Verdict::Corrupt } else { self.judge(digest) }
+    }
+
     /// Compares what a piece hashed to, as far as it is expected and was hashed.
     #[must_use]
     pub fn judge(&self, digest: &PieceDigest) -> Verdict {
