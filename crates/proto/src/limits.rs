@@ -8,6 +8,10 @@ pub const MAX_MESSAGE_LENGTH: u32 = 1 << 20;
 pub const MAX_REQUEST_LENGTH: u32 = 128 * 1024;
 /// The longest extended handshake (BEP 10), in bytes.
 pub const MAX_EXTENDED_HANDSHAKE_LENGTH: u32 = 64 * 1024;
+/// The longest info dictionary that is taken from peers, in bytes; allocated only as it is received.
+pub const MAX_METADATA_LENGTH: u32 = 32 << 20;
+/// Contacts kept of one message of peer exchange: BEP 11 allows 50, more only in the first.
+pub const MAX_PEX_CONTACTS: usize = 200;
 /// How long the whole handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many requests we let a peer have waiting here, as advertised (`reqq`, BEP 10).
@@ -20,8 +24,12 @@ pub const DEFAULT_REQQ: u32 = 250;
 pub const MAX_CANDIDATES: usize = 3000;
 /// Peers taken from one tracker reply.
 pub const MAX_PEERS_PER_REPLY: usize = 5000;
+/// Peers by host name taken from one tracker reply: each costs somebody a name resolution.
+pub const MAX_NAMED_PEERS: usize = 50;
 /// The longest tracker reply over HTTP after decompression, in bytes; larger ones are attacks, not peers.
 pub const MAX_TRACKER_REPLY: usize = 1 << 20;
+/// Values in one tracker reply; each costs 16 bytes while it is read, and a peer in the old form has seven.
+pub const MAX_TRACKER_TOKENS: usize = 100_000;
 /// The longest header of an HTTP tracker's response, in bytes.
 pub const MAX_TRACKER_HEADER: usize = 64 * 1024;
 /// How long one announce over HTTP may take, name resolution and redirects included.
@@ -56,14 +64,6 @@ pub const UDP_CONNECTION_AGE: Duration = Duration::from_secs(60);
 pub const UDP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most retries to a UDP tracker (BEP 15).
 pub const UDP_RETRIES: u8 = 8;
-/// The longest info dictionary that is taken from peers, in bytes; allocated only as it is received.
-pub const MAX_METADATA_LENGTH: u32 = 32 << 20;
-/// Contacts kept of one message of peer exchange: BEP 11 allows 50, more only in the first.
-pub const MAX_PEX_CONTACTS: usize = 200;
-/// Values in one tracker reply; each costs 16 bytes while it is read, and a peer in the old form has seven.
-pub const MAX_TRACKER_TOKENS: usize = 100_000;
-/// Peers by host name taken from one tracker reply: each costs somebody a name resolution.
-pub const MAX_NAMED_PEERS: usize = 50;
 /// Allowed-fast pieces given to a peer and kept of one (BEP 6: k).
 pub const MAX_ALLOWED_FAST: usize = 10;
 /// Suggested pieces kept of one peer; more push out the oldest.

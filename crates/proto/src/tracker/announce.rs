@@ -179,3 +179,36 @@ pub fn dialable(address: SocketAddr) -> bool {
 pub(super) fn peer(address: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.ip().to_canonical(), address.port())).filter(|address| dialable(*address))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn answers_over_both_families_are_one() {
+        let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let v4 = AnnounceReply {
+            interval: Duration::from_secs(60),
+            min_interval: Some(Duration::from_secs(30)),
+            peers: vec![addr("1.2.3.4:5")],
+            seeders: Some(3),
+            warning: Some("old client".into()),
+            ..AnnounceReply::default()
+        };
+        let v6 = AnnounceReply {
+            interval: Duration::from_secs(90),
+            peers: vec![addr("[2001:db8::1]:5")],
+            seeders: Some(2),
+            leechers: Some(1),
+            ..AnnounceReply::default()
+        };
+        let both = v4.clone().merged(v6.clone());
+        assert_eq!(both.peers, [addr("1.2.3.4:5"), addr("[2001:db8::1]:5")]);
+        assert_eq!((both.interval.as_secs(), both.min_interval), (90, v4.min_interval));
+        assert_eq!((both.seeders, both.leechers, &both.warning), (Some(3), Some(1), &v4.warning));
+        let many = AnnounceReply { peers: vec![addr("1.2.3.4:5"); MAX_PEERS_PER_REPLY], ..v4 };
+        assert_eq!(many.merged(v6).peers.len(), MAX_PEERS_PER_REPLY);
+    }
+}

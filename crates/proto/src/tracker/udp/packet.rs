@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use riverrun_metainfo::WireHash;
 
 use crate::compact::{put_addr, v4_addrs, v6_addrs};
@@ -229,7 +228,6 @@ fn read_announce(reader: &mut Reader<'_>) -> Option<AnnounceRequest> {
     let ipv4 = Some(reader.array::<4>()?).filter(|ip| *ip != [0; 4]).map(Into::into);
     let (key, num_want) = (reader.u32()?, Some(reader.u32()?).filter(|number| i32::try_from(*number).is_ok()));
     let port = u16::from_be_bytes(reader.array()?);
-    let (ipv6, tracker_id) = (None, None::<Bytes>);
     Some(AnnounceRequest {
         info_hash,
         peer_id,
@@ -241,8 +239,8 @@ fn read_announce(reader: &mut Reader<'_>) -> Option<AnnounceRequest> {
         num_want,
         key,
         ipv4,
-        ipv6,
-        tracker_id,
+        ipv6: None,
+        tracker_id: None,
     })
 }
 
