@@ -41,7 +41,7 @@ pub use events::{Event, EventError, EventKind, Events};
 pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
 pub use riverrun_storage as storage;
-pub use session::{Session, SessionBuilder, SessionStatus};
+pub use session::{Session, SessionBuilder, SessionStatus, resume_record_path};
 pub use settings::Settings;
 pub use status::{Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
 pub use torrent::{Torrent, TorrentId};

@@ -1,7 +1,7 @@
 //! The session: all torrents of a program, and what they share.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -54,6 +54,13 @@ pub struct SessionStatus {
     pub up_bytes: u64,
     /// The share of the block memory in use, 0 to 1.
     pub memory_used: f32,
+}
+
+/// Where a session with this state folder keeps the resume record of a torrent whose content is at `content`. The file is there as
+/// long as the torrent has something to go on from.
+#[must_use]
+pub fn resume_record_path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> PathBuf {
+    crate::drive::records::path(state_dir, hashes, content)
 }
 
 impl SessionBuilder {

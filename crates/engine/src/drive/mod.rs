@@ -15,7 +15,7 @@ mod link;
 pub(crate) mod listen;
 pub(crate) mod open;
 mod read_runs;
-mod records;
+pub(crate) mod records;
 mod saver;
 pub(crate) mod stage;
 mod store;
