@@ -134,12 +134,6 @@ impl Places {
         let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(env.home()?.join(".config")))?;
         Some(Self { state: state.join("riverrun"), config: config.join("riverrun/config.toml") })
     }
-
-    /// The folder of the resume records.
-    #[must_use]
-    pub(crate) fn resume(&self) -> PathBuf {
-        self.state.join("resume")
-    }
 }
 
 #[cfg(test)]
@@ -161,7 +155,7 @@ mod tests {
     #[test]
     fn places_follow_xdg_and_home() {
         let plain = Places::find(&env(&[("HOME", "/h")]), None);
-        assert_eq!(plain.as_ref().map(Places::resume), Some("/h/.local/state/riverrun/resume".into()));
+        assert_eq!(plain.map(|places| places.state), Some("/h/.local/state/riverrun".into()));
         let xdg =
             Places::find(&env(&[("HOME", "/h"), ("XDG_STATE_HOME", "/s"), ("XDG_CONFIG_HOME", "relative")]), None);
         let expected = Places { state: "/s/riverrun".into(), config: "/h/.config/riverrun/config.toml".into() };

@@ -107,6 +107,8 @@ pub(crate) struct FileEntry {
     pub(crate) length: u64,
     /// Padding: never on disk.
     pub(crate) pad: bool,
+    /// A symbolic link, which has no bytes.
+    pub(crate) link: bool,
 }
 
 impl Loaded {
@@ -121,6 +123,7 @@ impl Loaded {
                 path: file.path.as_str().to_owned(),
                 length: file.length,
                 pad: file.attributes.is_pad(),
+                link: file.attributes.is_link(),
             })
             .collect();
         let (name, single) = (info.name().as_str().to_owned(), info.is_single_file());
@@ -318,7 +321,8 @@ fn near_file(path: &Path) -> Option<String> {
         .map(|entry| PathBuf::from(entry.file_name()))
         .filter(|name| name.extension() == path.extension())
         .collect();
-    let near = lookalike::nearest(stem, names.iter().filter_map(|name| name.file_stem()?.to_str()))?;
+    let stems = names.iter().filter_map(|name| name.file_stem()?.to_str());
+    let near = lookalike::nearest_within(stem, stems, |length| (length / 2).min(3))?;
     let name = names.iter().find(|name| name.file_stem().is_some_and(|stem| stem == near))?;
     let whole = parent.map_or_else(|| name.clone(), |parent| parent.join(name));
     Some(shown(&whole.to_string_lossy()).into_owned())

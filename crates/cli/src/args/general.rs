@@ -10,15 +10,17 @@ use crate::units::{Scale, Span};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "General")]
 pub(crate) struct General {
-    /// Say more on standard error: -v decisions, -vv every message
+    /// Say more: -v decisions, -vv every message
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Say nothing but errors and results
+    /// Say errors and results only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Print one document for machines (download: one line per event)
+    /// Print documents for machines
+    ///
+    /// Commands that go on for a while print one line per event, the others one document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -26,6 +28,7 @@ pub(crate) struct General {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         value_name = "WHEN",
         default_value = "auto",
         hide_default_value = true,
@@ -37,6 +40,7 @@ pub(crate) struct General {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         value_name = "HOW",
         default_value = "auto",
         hide_default_value = true,
@@ -76,8 +80,12 @@ pub(crate) struct General {
     pub(crate) home: Option<PathBuf>,
 
     /// Print the version
-    #[arg(short = 'V', long, global = true)]
+    #[arg(short = 'V', long, global = true, hide_short_help = true)]
     pub(crate) version: bool,
+
+    /// Print help: -h in short, --help with examples
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    pub(crate) help: Option<bool>,
 }
 
 impl General {

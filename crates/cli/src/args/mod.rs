@@ -6,7 +6,8 @@ mod usage;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use crate::command::Command;
 use crate::env::Env;
@@ -24,6 +25,7 @@ pub(crate) use usage::colour_of;
     bin_name = "riverrun",
     about = "A BitTorrent client: get, share, make, look at and check torrents",
     disable_version_flag = true,
+    disable_help_flag = true,
     disable_help_subcommand = true,
     arg_required_else_help = true,
     after_help = EXAMPLES,
@@ -65,7 +67,12 @@ fn with_variables(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|arg| match arg.get_long() {
         Some(long) if !NEVER.contains(&long) => {
             let name = format!("RIVERRUN_{}", long.to_uppercase().replace('-', "_"));
-            arg.env(name).hide_env(true)
+            let arg = arg.env(name).hide_env(true);
+            match arg.get_action() {
+                // A variable may say 1, yes or on as well as true.
+                ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
+                _ => arg,
+            }
         }
         _ => arg,
     });

@@ -11,7 +11,7 @@ use crate::units::Rate;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct Network {
-    /// Where to listen for peers [default: any free port]
+    /// Where to listen [default: any free port]
     #[arg(long, value_name = "[IP:]PORT")]
     pub(crate) listen: Option<String>,
 
@@ -24,24 +24,20 @@ pub(crate) struct Network {
     pub(crate) peer: Vec<String>,
 
     /// The most connections [default: 200]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65535))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65535), hide_short_help = true)]
     pub(crate) max_peers: Option<u32>,
 
-    /// Receive at most this much per second (500k, 2Mi, 8Mbit, none)
+    /// Receive at most this per second: 500k, 2Mi, 8Mbit
     #[arg(short = 'D', long, value_name = "RATE")]
     pub(crate) down_limit: Option<Rate>,
 
-    /// Send at most this much per second
+    /// Send at most this per second
     #[arg(short = 'U', long, value_name = "RATE")]
     pub(crate) up_limit: Option<Rate>,
 
     /// Ask no tracker
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_trackers: bool,
-
-    /// Meet nobody but --peer and --tracker addresses on this machine or its local network
-    #[arg(long)]
-    pub(crate) offline: bool,
 
     /// Do not use the DHT
     #[arg(long, hide_short_help = true)]
@@ -66,6 +62,10 @@ pub(crate) struct Network {
     /// Encrypted connections: only off is there yet
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     pub(crate) encryption: Option<String>,
+
+    /// Meet nobody outside of this machine and its local network (not there yet)
+    #[arg(long, hide = true)]
+    pub(crate) offline: bool,
 
     /// Bind to a device or address (not there yet)
     #[arg(long, value_name = "DEV|IP", hide = true)]
@@ -98,6 +98,7 @@ impl Network {
             (self.interface.is_some(), "binding to an interface (--interface)"),
             (self.proxy.is_some(), "going through a proxy (--proxy)"),
             (self.ip_filter.is_some(), "filtering addresses (--ip-filter)"),
+            (self.offline, "staying on the local network (--offline)"),
             (self.anonymous, "anonymous mode (--anonymous)"),
         ];
         match later.iter().find(|(asked, _)| *asked) {

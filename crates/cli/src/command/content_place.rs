@@ -19,6 +19,24 @@ pub(crate) fn find(loaded: &Loaded, named: Option<&Path>, torrent: &Path) -> Res
     found.ok_or_else(|| missing(own).help("name the folder that it is in"))
 }
 
+/// As [`find`], for a check, to which content that is not there is a finding: only a place that does not exist at all is refused.
+pub(crate) fn find_or_expect(loaded: &Loaded, named: Option<&Path>, torrent: &Path) -> Result<PathBuf, Failure> {
+    match named {
+        Some(named) if !named.exists() => Err(missing(named)),
+        Some(named) if named.is_dir() => {
+            let own =
+                if has_a_file(loaded, named) && !loaded.single { named.to_owned() } else { named.join(&loaded.name) };
+            Ok(inside(loaded, named).unwrap_or(own))
+        }
+        Some(named) if !loaded.single => {
+            let name = shown(&named.to_string_lossy()).into_owned();
+            Err(Failure::usage(format!("{name} is a file, and the torrent describes a folder")))
+        }
+        Some(named) => Ok(named.to_owned()),
+        None => find(loaded, None, torrent),
+    }
+}
+
 fn inside(loaded: &Loaded, named: &Path) -> Option<PathBuf> {
     let within = named.join(&loaded.name);
     if named.is_dir() && fits(loaded, &within) && (loaded.single || !has_a_file(loaded, named)) {

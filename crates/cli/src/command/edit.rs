@@ -29,7 +29,7 @@ pub(crate) struct Edit {
     #[arg(value_name = "TORRENT")]
     torrent: OsString,
 
-    /// The file to write, - for standard output [default: the torrent file itself]
+    /// What to write, - for standard output [default: TORRENT]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
@@ -37,27 +37,29 @@ pub(crate) struct Edit {
     #[arg(long)]
     force: bool,
 
-    /// Add a tracker as a tier of its own (repeatable)
+    /// Add a tracker in a tier of its own
     #[arg(long, value_name = "URL", help_heading = "Changes")]
     add_tracker: Vec<String>,
 
-    /// Take a tracker out (repeatable)
+    /// Take a tracker out
     #[arg(long, value_name = "URL", help_heading = "Changes")]
     rm_tracker: Vec<String>,
 
-    /// These trackers in place of all; commas in one tier, repeated in the next tier, none for no tracker
-    #[arg(long, value_name = "URL[,URL]", help_heading = "Changes")]
+    /// These in place of all trackers
+    ///
+    /// Commas divide the trackers of a tier; repeated it names the next tier; none is no tracker at all.
+    #[arg(long, value_name = "URLS", help_heading = "Changes")]
     set_trackers: Vec<String>,
 
-    /// Add a web seed (repeatable)
+    /// Add a web seed
     #[arg(long, value_name = "URL", help_heading = "Changes")]
     add_webseed: Vec<String>,
 
-    /// Take a web seed out (repeatable)
+    /// Take a web seed out
     #[arg(long, value_name = "URL", help_heading = "Changes")]
     rm_webseed: Vec<String>,
 
-    /// The remark for people; empty takes it out
+    /// The remark; empty takes it out
     #[arg(long, value_name = "TEXT", help_heading = "Changes")]
     comment: Option<String>,
 
@@ -65,15 +67,15 @@ pub(crate) struct Edit {
     #[arg(long, value_name = "TEXT", help_heading = "Changes")]
     created_by: Option<String>,
 
-    /// Whether peers come from the trackers only (another info-hash)
+    /// Peers from trackers only (new info-hash)
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no, help_heading = "Changes")]
     private: Option<bool>,
 
-    /// The tag that gives the same content another info-hash; empty takes it out
+    /// A tag of a site (new info-hash)
     #[arg(long, value_name = "TAG", help_heading = "Changes")]
     source: Option<String>,
 
-    /// Change the info-hash if the changes ask for it
+    /// Consent to a new info-hash
     #[arg(long, help_heading = "Changes")]
     allow_new_hash: bool,
 }

@@ -6,6 +6,7 @@ mod create;
 mod demo;
 mod download;
 mod edit;
+mod hashing;
 mod info;
 mod magnet;
 mod man;
@@ -14,6 +15,7 @@ mod port_owner;
 mod scrape;
 mod seed;
 mod session;
+mod verify;
 mod watch;
 
 use clap::Subcommand;
@@ -36,6 +38,9 @@ pub(crate) enum Command {
     Seed(Box<seed::Seed>),
     /// Make a .torrent of a file or folder
     Create(Box<create::Create>),
+    /// Check files on disk against a torrent
+    #[command(visible_alias = "check")]
+    Verify(verify::Verify),
     /// Print the magnet link of a torrent
     Magnet(magnet::Magnet),
     /// Change trackers, web seeds, comment ... of a torrent
@@ -63,6 +68,7 @@ pub(crate) fn run(env: &mut Env, cli: Cli) -> Outcome {
         Command::Info(args) => info::run(env, &general, &args),
         Command::Seed(args) => seed::run(env, &general, &args),
         Command::Create(args) => create::run(env, &general, &args),
+        Command::Verify(args) => verify::run(env, &general, &args),
         Command::Magnet(args) => magnet::run(env, &general, &args),
         Command::Edit(args) => edit::run(env, &general, &args),
         Command::Peers(args) => peers::run(env, &general, &args),

@@ -28,11 +28,13 @@ Examples:
   riverrun seed album.torrent --data music/
   riverrun seed film.mkv                            prints a magnet link that works in the local network")]
 pub(crate) struct Seed {
-    /// A file or folder to share, or a .torrent file whose content is here
+    /// A file or folder to share, or a .torrent file
     #[arg(value_name = "PATH|TORRENT")]
     what: OsString,
 
-    /// Where the content of the torrent is: itself, or the folder that it is in [default: here, or beside the torrent]
+    /// Where the content of the torrent is
+    ///
+    /// The content itself, or the folder that it is in. Without it: here, or beside the torrent file.
     #[arg(long, value_name = "DIR", help_heading = "Content")]
     data: Option<PathBuf>,
 
@@ -41,7 +43,7 @@ pub(crate) struct Seed {
     torrent_out: Option<PathBuf>,
 
     /// The name of the content in the torrent that is made [default: its own]
-    #[arg(long, value_name = "N", help_heading = "Content")]
+    #[arg(long, value_name = "N", help_heading = "Content", hide_short_help = true)]
     name: Option<String>,
 
     /// Believe that the content is complete and right
@@ -86,7 +88,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
     for warning in loaded.warnings() {
         env.say(format_args!("warning: {warning}"));
     }
-    let settings = session::settings(&options.network, session::resume_dir(env, general))?;
+    let settings = session::settings(&options.network, session::state_dir(env, general))?;
     session::block_on(async {
         let signals = Signals::listen()?;
         let peers = session::peer_addrs(&options.network.peer).await?;

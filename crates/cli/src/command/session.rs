@@ -85,9 +85,9 @@ fn start_failure(error: &StartError) -> Failure {
     }
 }
 
-/// The folder of the resume records, if the system has a place for it.
-pub(crate) fn resume_dir(env: &Env, general: &General) -> Option<PathBuf> {
-    Places::find(env, general.home.as_deref()).map(|places| places.resume())
+/// The folder of the program's state, if the system has a place for it.
+pub(crate) fn state_dir(env: &Env, general: &General) -> Option<PathBuf> {
+    Places::find(env, general.home.as_deref()).map(|places| places.state)
 }
 
 /// Where `[IP:]PORT` means to listen: without an address, on every address of both families.

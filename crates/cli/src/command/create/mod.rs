@@ -1,21 +1,24 @@
 //! `riverrun create`: makes a torrent of a file or a folder.
 
-mod hashing;
 mod lints;
 pub(crate) mod output;
 pub(crate) mod scan;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun::metainfo::create::{CreateError, Created, Options, Plan};
+use riverrun::metainfo::create::{CreateError, Created, Options, Plan, Planned};
 use riverrun::metainfo::metainfo::Draft;
 use riverrun::metainfo::piece_hash::Format;
+use riverrun::metainfo::{FileIndex, PieceIndex};
+use riverrun::storage::{SourceFiles, check};
 use serde::Serialize;
 
 use self::output::Target;
 use self::scan::{Content, Filter};
 use crate::args::General;
+use crate::command::hashing::{self, What};
 use crate::command::session;
 use crate::env::Env;
 use crate::exit::Exit;
@@ -32,11 +35,11 @@ pub(crate) struct Create {
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
 
-    /// The torrent file to write, - for standard output [default: NAME.torrent]
+    /// What to write, - for standard output [default: NAME.torrent]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Trackers; with commas in one tier, repeated in the next tier
+    /// Trackers, tier by tier (repeatable)
     #[arg(short, long, value_name = "URL[,URL]")]
     pub(crate) tracker: Vec<String>,
 
@@ -49,7 +52,7 @@ pub(crate) struct Create {
     pub(crate) force: bool,
 
     /// Say what would be made, and stop
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) dry_run: bool,
 
     /// Print the magnet link too
@@ -57,7 +60,7 @@ pub(crate) struct Create {
     pub(crate) magnet: bool,
 
     /// Threads that hash [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), hide_short_help = true)]
     pub(crate) threads: Option<u16>,
 
     /// Make a torrent that every client knows
@@ -77,11 +80,11 @@ pub(crate) struct Create {
     pub(crate) piece_length: Option<PieceLength>,
 
     /// Let every file start a piece (v1)
-    #[arg(long, help_heading = "Format", conflicts_with = "no_pad")]
+    #[arg(long, help_heading = "Format", conflicts_with = "no_pad", hide_short_help = true)]
     pub(crate) pad: bool,
 
     /// No padding between files (v1)
-    #[arg(long, help_heading = "Format")]
+    #[arg(long, help_heading = "Format", hide_short_help = true)]
     pub(crate) no_pad: bool,
 
     /// Peers come from the trackers only
@@ -89,7 +92,7 @@ pub(crate) struct Create {
     pub(crate) private: bool,
 
     /// A tag that gives the same content another info-hash
-    #[arg(long, value_name = "TAG", help_heading = "Description")]
+    #[arg(long, value_name = "TAG", help_heading = "Description", hide_short_help = true)]
     pub(crate) source: Option<String>,
 
     /// A remark for people
@@ -97,15 +100,17 @@ pub(crate) struct Create {
     pub(crate) comment: Option<String>,
 
     /// The name of the file or folder in the torrent [default: its own]
-    #[arg(long, value_name = "N", help_heading = "Description")]
+    #[arg(long, value_name = "N", help_heading = "Description", hide_short_help = true)]
     pub(crate) name: Option<String>,
 
-    /// When it is made: seconds since 1970, 2026-11-22, none [default: now, or SOURCE_DATE_EPOCH]
+    /// When it is made: none, 2026-11-22, ... [default: now]
+    ///
+    /// Seconds since 1970, a date, a date with time like 2026-11-22T14:25:05Z, now, or none. Without it SOURCE_DATE_EPOCH counts.
     #[arg(long, value_name = "TIME", help_heading = "Description")]
     pub(crate) date: Option<String>,
 
     /// Who makes it, or none [default: riverrun and its version]
-    #[arg(long, value_name = "TEXT", help_heading = "Description")]
+    #[arg(long, value_name = "TEXT", help_heading = "Description", hide_short_help = true)]
     pub(crate) created_by: Option<String>,
 
     /// Only files that fit this pattern (repeatable)
@@ -117,11 +122,11 @@ pub(crate) struct Create {
     pub(crate) exclude: Vec<String>,
 
     /// Hidden files too
-    #[arg(long, help_heading = "Content")]
+    #[arg(long, help_heading = "Content", hide_short_help = true)]
     pub(crate) hidden: bool,
 
     /// Take warnings for errors
-    #[arg(long, help_heading = "Content")]
+    #[arg(long, help_heading = "Content", hide_short_help = true)]
     pub(crate) strict: bool,
 }
 
@@ -237,9 +242,8 @@ fn plan_failure(error: &CreateError, options: &Create) -> Failure {
         CreateError::Empty => {
             Failure::new(Exit::Invalid, format!("{path} has no content: there is not one byte in it"))
         }
-        CreateError::PieceLength(length) => {
-            Failure::usage(format!("a piece length of {length} does not go with v2: {error}"))
-                .help("--piece-length takes a power of two from 16Ki; --v1 takes any")
+        CreateError::PieceLength(_) => {
+            Failure::usage(error.to_string()).help("--piece-length takes a power of two from 16Ki; --v1 takes any")
         }
         CreateError::NeedsPads => {
             Failure::usage("a hybrid of several files needs padding").help("--v1 makes one without, --v2 needs none")
@@ -282,7 +286,20 @@ fn hash_and_encode(
     mut plan: Plan,
     content: &Content,
 ) -> Result<Vec<u8>, Failure> {
-    hashing::hash(env, general, &mut plan, content, options.threads.map(usize::from))?;
+    let layout = Arc::new(plan.layout().clone());
+    let path_of = |file: &Planned| match file {
+        Planned::Source(number) => content.paths.get(*number).cloned(),
+        Planned::Pad => None,
+    };
+    let paths: Vec<_> = plan.files().iter().map(path_of).collect();
+    let storage = SourceFiles::new(layout.clone(), paths).map_err(|error| Failure::internal(error.to_string()))?;
+    let (format, threads) = (plan.format(), hashing::threads(options.threads));
+    let digests =
+        hashing::watched(env, general, &What::New, |work| check::digest(&storage, &layout, format, threads, work));
+    let digests = digests.map_err(|error| {
+        hashing::failure(&error, |file| storage.path_of(FileIndex(u32::try_from(file).ok()?)).cloned())
+    })?;
+    (0..).zip(digests).for_each(|(piece, digest)| plan.put(PieceIndex(piece), digest));
     let created = plan.finish().map_err(|error| Failure::internal(error.to_string()))?;
     Ok(draft(env, options, &created)?.encode())
 }

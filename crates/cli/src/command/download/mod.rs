@@ -45,7 +45,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
     let mut preparation = Preparation {
         options,
         choice,
-        resume: session::resume_dir(env, general),
+        state: session::state_dir(env, general),
         preflight: Preflight::default(),
         temporary: None,
         failed: None,
@@ -65,12 +65,12 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
             }
         }
     }
-    let Preparation { resume, temporary, failed, .. } = preparation;
+    let Preparation { state, temporary, failed, .. } = preparation;
     if jobs.is_empty() {
         return Ok(failed.unwrap_or(Exit::Ok));
     }
     let progress = Progress::of(env, general);
-    let settings = session::settings(&options.network, resume)?;
+    let settings = session::settings(&options.network, state)?;
     let outcome = session::block_on(async {
         let signals = Signals::listen()?;
         let peers = session::peer_addrs(&options.network.peer).await?;
@@ -101,7 +101,7 @@ fn tell(env: &mut Env, progress: &mut Progress, failure: &Failure) {
 struct Preparation<'a> {
     options: &'a Download,
     choice: Choice,
-    resume: Option<PathBuf>,
+    state: Option<PathBuf>,
     preflight: Preflight,
     /// The folder of a download that goes to standard output.
     temporary: Option<tempfile::TempDir>,
@@ -140,8 +140,13 @@ impl Preparation<'_> {
             false => files.map(|file| (PathBuf::from(&file.path), file.length)).collect(),
         };
         let shape = Shape { name: loaded.name.clone(), files };
-        let earlier = self.earlier(loaded);
-        match Place::find(&wish, &shape, earlier.as_deref())? {
+        let hashes = loaded.metainfo.hashes();
+        // A record is there as long as a run has not come to its end.
+        let earlier = |path: &Path| {
+            let record = self.state.as_ref().map(|state| riverrun::resume_record_path(state, hashes, path));
+            record.is_some_and(|record| record.exists())
+        };
+        match Place::find(&wish, &shape, earlier)? {
             Place::At(path) => Ok(path),
             Place::Stdout => {
                 let folder = tempfile::Builder::new().prefix("riverrun-").tempdir()?;
@@ -150,11 +155,5 @@ impl Preparation<'_> {
                 Ok(path)
             }
         }
-    }
-
-    /// Where an unfinished run put this very torrent.
-    fn earlier(&self, loaded: &Loaded) -> Option<PathBuf> {
-        let _ = (&self.resume, loaded, Path::new(""));
-        None
     }
 }

@@ -16,19 +16,22 @@ use crate::units::Span;
 #[derive(Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Download {
-    /// A .torrent file, - for standard input, or an http(s) URL of one
+    /// A .torrent file, its http(s) URL, or - for standard input
     #[arg(value_name = "TORRENT", required = true)]
     pub(crate) torrents: Vec<OsString>,
 
-    /// Where to put it, like the target of cp -r: a folder to put it into, or its new path; - is standard output
+    /// Put it there, like the target of cp -r
+    ///
+    /// A path that ends in / or is a folder gets the content into it; any other path is the content itself: the file, or the
+    /// folder in place of the torrent's own name. - is standard output, for one file.
     #[arg(short, long, value_name = "OUTPUT", help_heading = "Place")]
     pub(crate) output: Option<PathBuf>,
 
-    /// The folder to put it into, made if it is missing [default: .]
+    /// Put it into this folder [default: .]
     #[arg(short, long, value_name = "DIR", help_heading = "Place")]
     pub(crate) dir: Option<PathBuf>,
 
-    /// Replace what stands in its place and is something else
+    /// Replace what is in its place and is something else
     #[arg(long, help_heading = "Place")]
     pub(crate) overwrite: bool,
 
@@ -44,12 +47,12 @@ pub(crate) struct Download {
     #[arg(long, value_name = "SUFFIX", hide = true)]
     pub(crate) part_suffix: Option<String>,
 
-    /// Only these files: numbers (1,3-5) or patterns (*.flac)
+    /// Only these files: 1,3-5 or '*.flac'
     #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content")]
     pub(crate) files: Vec<String>,
 
     /// All but these files
-    #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content")]
+    #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content", hide_short_help = true)]
     pub(crate) exclude: Vec<String>,
 
     /// List the files and stop
@@ -64,7 +67,7 @@ pub(crate) struct Download {
     #[arg(long, help_heading = "End")]
     pub(crate) seed: bool,
 
-    /// Share until this many bytes were sent for each byte of content
+    /// Share until this ratio of bytes was sent
     #[arg(long, value_name = "RATIO", value_parser = ratio, help_heading = "End")]
     pub(crate) seed_ratio: Option<f64>,
 
@@ -72,24 +75,29 @@ pub(crate) struct Download {
     #[arg(long, value_name = "DUR", help_heading = "End")]
     pub(crate) seed_time: Option<Span>,
 
-    /// Stop after this long (exit code 7)
+    /// Stop after this time (exit code 7)
     #[arg(long, value_name = "DUR", help_heading = "End")]
     pub(crate) max_time: Option<Span>,
 
-    /// Give up when no byte comes for this long (exit code 6) [default: off on a terminal, else 10m]
+    /// Give up when nothing comes this long (code 6)
+    ///
+    /// Without it, a run on a terminal never gives up, and any other does after 10m. 0 is never.
     #[arg(long, value_name = "DUR", help_heading = "End")]
     pub(crate) stall_timeout: Option<Span>,
 
-    /// Give up when no peer is connected for this long at the start (exit code 6)
-    #[arg(long, value_name = "DUR", help_heading = "End")]
+    /// Give up when no peer is met within this time at the start (exit code 6)
+    #[arg(long, value_name = "DUR", help_heading = "End", hide_short_help = true)]
     pub(crate) wait_peers: Option<Span>,
 
-    /// Run this when it is complete; {path}, {name} and {hash} are filled in, no shell is used
+    /// Run this when it is complete
+    ///
+    /// The command is cut into arguments as a shell does it, but no shell runs it. {path}, {name} and {hash} are filled in;
+    /// RIVERRUN_TORRENT_PATH, _NAME, _HASH and _BYTES are in its environment.
     #[arg(long, value_name = "CMD", help_heading = "End")]
     pub(crate) exec: Option<Hook>,
 
     /// With several torrents: stop at the first that fails
-    #[arg(long, help_heading = "End")]
+    #[arg(long, help_heading = "End", hide_short_help = true)]
     pub(crate) fail_fast: bool,
 
     /// How to reach peers

@@ -36,8 +36,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Follows the rules. `earlier` is where an unfinished run put this very torrent.
-    pub(crate) fn find(wish: &Wish, shape: &Shape, earlier: Option<&Path>) -> Result<Self, Failure> {
+    /// Follows the rules. `earlier` knows whether an unfinished run put this very torrent somewhere.
+    pub(crate) fn find(wish: &Wish, shape: &Shape, earlier: impl Fn(&Path) -> bool) -> Result<Self, Failure> {
         let dir = wish.dir.as_deref().unwrap_or(Path::new(""));
         let Some(output) = &wish.output else {
             return Ok(Self::At(dir.join(&shape.name)));
@@ -78,11 +78,11 @@ fn ends_as_folder(path: &OsStr) -> bool {
 }
 
 /// Whether an existing folder is where an earlier run put this torrent: then it is the content, not the folder around it.
-fn is_content_root(folder: &Path, shape: &Shape, earlier: Option<&Path>) -> bool {
+fn is_content_root(folder: &Path, shape: &Shape, earlier: impl Fn(&Path) -> bool) -> bool {
     if shape.files.is_empty() || !folder.is_dir() {
         return false;
     }
-    if earlier.is_some_and(|earlier| same_place(earlier, folder)) {
+    if earlier(folder) {
         return true;
     }
     if folder.join(&shape.name).is_dir() && !shape.files.iter().any(|(path, _)| path.starts_with(&shape.name)) {
@@ -101,10 +101,6 @@ fn nothing_else_in(folder: &Path, shape: &Shape) -> bool {
     let tops: std::collections::HashSet<&OsStr> =
         shape.files.iter().filter_map(|(path, _)| path.iter().next()).collect();
     entries.flatten().all(|entry| tops.contains(entry.file_name().as_os_str()))
-}
-
-fn same_place(one: &Path, other: &Path) -> bool {
-    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A path as the user would write it: without a leading `./`.
@@ -129,7 +125,7 @@ mod tests {
 
     fn at(output: Option<&str>, dir: Option<&str>, shape: &Shape) -> PathBuf {
         let wish = Wish { output: output.map(PathBuf::from), dir: dir.map(PathBuf::from), torrents: 1 };
-        match Place::find(&wish, shape, None).unwrap() {
+        match Place::find(&wish, shape, |_| false).unwrap() {
             Place::At(path) => path,
             Place::Stdout => PathBuf::from("(stdout)"),
         }
@@ -176,16 +172,16 @@ mod tests {
     fn the_resume_record_names_the_folder() {
         let root = tempfile::tempdir().unwrap();
         let wish = Wish { output: Some(root.path().to_owned()), dir: None, torrents: 1 };
-        assert_eq!(Place::find(&wish, &album(), Some(root.path())), Ok(Place::At(root.path().to_owned())));
+        assert_eq!(Place::find(&wish, &album(), |path| path == root.path()), Ok(Place::At(root.path().to_owned())));
     }
 
     #[test]
     fn several_torrents_need_a_folder() {
         let wish = Wish { output: Some("file".into()), dir: None, torrents: 2 };
-        assert!(Place::find(&wish, &single(), None).is_err());
+        assert!(Place::find(&wish, &single(), |_| false).is_err());
         let wish = Wish { output: Some("folder/".into()), ..wish };
-        assert_eq!(Place::find(&wish, &single(), None), Ok(Place::At("folder/single.bin".into())));
+        assert_eq!(Place::find(&wish, &single(), |_| false), Ok(Place::At("folder/single.bin".into())));
         let wish = Wish { output: Some("-".into()), dir: None, torrents: 1 };
-        assert!(Place::find(&wish, &album(), None).is_err());
+        assert!(Place::find(&wish, &album(), |_| false).is_err());
     }
 }

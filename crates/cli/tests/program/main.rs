@@ -1,0 +1,11 @@
+//! The program as its users meet it: started as a process, judged by what it prints and how it ends.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
+
+mod create;
+mod errors;
+mod help;
+mod info;
+mod magnet_and_edit;
+mod output;
+mod room;
+mod verify;
