@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
@@ -12,7 +12,7 @@ use riverrun_metainfo::metainfo::PieceHashes;
 use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex};
 use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source};
 use riverrun_proto::wire::Message;
-use riverrun_storage::{Done, DoneSink};
+use riverrun_storage::{Done, DoneSink, Storage};
 use tokio::sync::{Notify, watch};
 
 use super::brain::{Brain, Effects, Errand};
@@ -23,7 +23,7 @@ use super::write_runs::Payloads;
 use super::{dial, open, tracker};
 use crate::engine::Engine;
 use crate::status::Padding;
-use crate::{Event, EventKind, TorrentId};
+use crate::{Event, EventKind, TorrentError, TorrentId};
 
 /// One torrent of a session.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ pub(crate) struct Core {
     pub(crate) engine: Arc<Engine>,
     pub(crate) info: Arc<Info>,
     pub(crate) hashes: Arc<PieceHashes>,
-    pub(crate) store: Store,
+    /// Gone once the torrent has left, so that its files are free for others.
+    store: Mutex<Option<Store>>,
     pub(crate) options: Options,
     /// The pieces of the wanted files; `None`: all.
     pub(crate) wanted: Option<Bitfield>,
@@ -113,7 +114,7 @@ impl Core {
             engine,
             info,
             hashes,
-            store,
+            store: Mutex::new(Some(store)),
             options,
             wanted,
             padding,
@@ -130,6 +131,18 @@ impl Core {
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {
         self.info.layout()
+    }
+
+    /// Where its bytes rest, as long as it has not left.
+    pub(crate) fn store(&self) -> Result<Store, TorrentError> {
+        let store = self.store.lock().expect("no panic while the store is locked");
+        store.clone().ok_or(TorrentError::Stopped)
+    }
+
+    /// Lets go of its files. Disk threads may hold them a little longer; what is given back tells how long.
+    pub(crate) fn drop_store(&self) -> Option<Weak<dyn Storage>> {
+        let store = self.store.lock().expect("no panic while the store is locked").take()?;
+        Some(Arc::downgrade(&store.storage()))
     }
 
     /// Looks at the brain without changing it.
@@ -277,7 +290,7 @@ impl Core {
 
 /// Takes the ends of disk jobs to the torrent, if it is still there.
 #[derive(Debug)]
-pub(crate) struct Sink(pub(crate) std::sync::Weak<Core>);
+pub(crate) struct Sink(pub(crate) Weak<Core>);
 
 impl DoneSink for Sink {
     fn done(&self, done: Vec<Done>) {

@@ -1,10 +1,11 @@
 //! The end of a torrent in a session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use riverrun_proto::swarm::Command;
-use tokio::time::timeout;
+use riverrun_storage::Storage;
+use tokio::time::{sleep, timeout};
 
 use super::Core;
 use super::stage::{Completion, Stage};
@@ -35,7 +36,16 @@ pub(crate) async fn leave(core: Arc<Core>) {
     };
     // A tracker that does not answer is told nothing.
     let _ = tokio::join!(farewell, saving);
-    abandon(&core);
+    if let Some(files) = abandon(&core) {
+        let released = async {
+            // The threads let go within microseconds, and nobody is there to tell of it.
+            while files.strong_count() > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // A disk that hangs keeps them; then they are in use for whoever comes next, too.
+        let _ = timeout(CLOSE_TIMEOUT, released).await;
+    }
     core.emit(EventKind::Removed);
 }
 
@@ -65,8 +75,8 @@ async fn save(core: &Arc<Core>) {
     }
 }
 
-/// Stops a torrent at once.
-pub(crate) fn abandon(core: &Arc<Core>) {
+/// Stops a torrent at once. What is given back is alive as long as some thread still has its files.
+pub(crate) fn abandon(core: &Arc<Core>) -> Option<Weak<dyn Storage>> {
     core.engine.forget(core.id, core.info_hashes());
     core.set_stopping();
     let exchange = core.act(|brain, _, effects| {
@@ -79,4 +89,5 @@ pub(crate) fn abandon(core: &Arc<Core>) {
     });
     // What the disk has queued is cancelled by this, with the lock free again.
     drop(exchange);
+    core.drop_store()
 }

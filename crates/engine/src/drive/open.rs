@@ -69,7 +69,7 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
 
 /// Makes the files that are wanted ready for their bytes.
 async fn prepare(core: &Arc<Core>, cut_longer: bool) -> Result<(), TorrentError> {
-    let Some(files) = core.store.files().cloned() else { return Ok(()) };
+    let Some(files) = core.store()?.files().cloned() else { return Ok(()) };
     let wanted = core.options.wanted_files();
     let is_wanted = move |file| wanted.as_ref().is_none_or(|wanted| wanted.contains(&file));
     blocking(core, move || files.prepare(cut_longer, is_wanted)).await
@@ -91,7 +91,7 @@ async fn in_the_way(core: &Arc<Core>, presence: &Presence) -> Result<Option<Path
         _ => None,
     });
     let written: Vec<_> = written.collect();
-    let (store, layout) = (core.store.clone(), core.layout().clone());
+    let (store, layout) = (core.store()?, core.layout().clone());
     blocking(core, move || {
         let storage = store.storage();
         let in_the_way = written.into_iter().find(|(file, length)| {
@@ -129,8 +129,9 @@ fn start(core: &Arc<Core>, have: Bitfield) {
     if core.options.sequential {
         swarm.handle(now, Input::Command(Command::SetSequential(true)));
     }
+    let Ok(store) = core.store() else { return };
     let sink = Arc::new(Sink(Arc::downgrade(core)));
-    let disk = engine.disk.torrent(core.store.storage(), core.layout().clone(), core.hashes.clone(), sink);
+    let disk = engine.disk.torrent(store.storage(), core.layout().clone(), core.hashes.clone(), sink);
     let saver = Saver::new(engine.settings.resume_interval);
     core.act(|brain, now, effects| {
         if matches!(brain.life.stage, Stage::Stopped) {
@@ -222,7 +223,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
         };
         if !sound {
             changed = true;
-            if let Some(files) = core.store.files() {
+            if let Some(files) = core.store()?.files() {
                 files.reopen(number);
             }
             layout.pieces_of(number).for_each(|piece| _ = pieces.insert(PieceIndex(piece)));
@@ -272,7 +273,7 @@ async fn check(core: &Arc<Core>, pieces: Bitfield, phase: bool) -> Result<Checke
 }
 
 async fn presence(core: &Arc<Core>) -> Result<Presence, TorrentError> {
-    let storage = core.store.storage();
+    let storage = core.store()?.storage();
     blocking(core, move || storage.presence()).await
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn check(
     pieces: Bitfield,
     progress: Arc<Progress>,
 ) -> Result<Checked, TorrentError> {
-    let (storage, layout, hashes) = (core.store.storage(), core.layout().clone(), core.hashes.clone());
+    let (storage, layout, hashes) = (core.store()?.storage(), core.layout().clone(), core.hashes.clone());
     let watched = progress.clone();
     let mut hashing =
         core.engine.spawn_blocking(move || check::check(&*storage, &layout, &hashes, Some(&pieces), None, &watched));
