@@ -228,7 +228,11 @@ impl Brain {
     /// Tells the swarm how much room there is, if that changed.
     pub(crate) fn look_at_room(&mut self, now: Instant, used: f32, effects: &mut Effects) {
         let Some(exchange) = &self.exchange else { return };
-        let level = if self.life.rests() { Pressure::Full } else { pressure(exchange.pressure, used) };
+        let level = if self.life.rests(exchange.disk.queued_bytes() == 0) {
+            Pressure::Full
+        } else {
+            pressure(exchange.pressure, used)
+        };
         self.set_pressure(now, level, effects);
     }
 

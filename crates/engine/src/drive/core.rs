@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::PieceHashes;
-use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex};
+use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex, Span};
 use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source};
 use riverrun_proto::wire::Message;
-use riverrun_storage::{Done, DoneSink, Storage};
+use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
 use tokio::sync::{Notify, watch};
 
 use super::brain::{Brain, Effects, Errand};
@@ -272,6 +272,22 @@ impl Core {
         });
     }
 
+    /// A piece in which a block is a hole is not bad data of a peer: its file was cut between write and hash. Nobody is to be
+    /// blamed for that (THREATS L4).
+    fn excuse(&self, done: &mut Done) {
+        let Done::Verified { piece, outcome: outcome @ VerifyOutcome::Corrupt { .. } } = done else { return };
+        let (Ok(store), layout) = (self.store(), self.layout()) else { return };
+        let storage = store.storage();
+        let blocks = (0..layout.block_count(*piece)).filter_map(|number| layout.block(*piece, number));
+        let mut lasts =
+            blocks.filter_map(|block| layout.block_span(block)).map(|span| Span { offset: span.end() - 1, length: 1 });
+        let cut = lasts.find(|last| layout.extents(*last).any(|extent| !extent.pad) && storage.is_hole(*last));
+        if let Some(last) = cut {
+            let path = layout.extents(last).next().map(|extent| store.path_of(extent.file)).unwrap_or_default();
+            *outcome = VerifyOutcome::Failed(Arc::new(StorageError::Short { path, end: last.end() }));
+        }
+    }
+
     pub(crate) fn outcome(&self) -> watch::Receiver<Outcome> {
         self.look(|brain| brain.life.subscribe())
     }
@@ -293,8 +309,9 @@ impl Core {
 pub(crate) struct Sink(pub(crate) Weak<Core>);
 
 impl DoneSink for Sink {
-    fn done(&self, done: Vec<Done>) {
+    fn done(&self, mut done: Vec<Done>) {
         let Some(core) = self.0.upgrade() else { return };
+        done.iter_mut().for_each(|done| core.excuse(done));
         let used = core.engine.pool().used();
         core.act(|brain, now, effects| {
             brain.disk_done(now, done, effects);

@@ -229,11 +229,27 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
             layout.pieces_of(number).for_each(|piece| _ = pieces.insert(PieceIndex(piece)));
         }
     }
+    holes(core, had, &mut pieces).await?;
     let lost = if pieces.is_empty() { 0 } else { recheck(core, &pieces).await? };
     if changed && !core.options.read_only {
         prepare(core, false).await?;
     }
     Ok(lost)
+}
+
+/// Adds pieces that are had and yet end in a hole: their file was cut and grew again.
+async fn holes(core: &Arc<Core>, had: Bitfield, pieces: &mut Bitfield) -> Result<(), TorrentError> {
+    let (store, layout) = (core.store()?, core.layout().clone());
+    let found = blocking(core, move || {
+        let storage = store.storage();
+        let ends_in_hole = |piece: &PieceIndex| {
+            let last = layout.piece_span(*piece).map(|span| Span { offset: span.end() - 1, length: 1 });
+            last.is_some_and(|last| layout.extents(last).any(|extent| !extent.pad) && storage.is_hole(last))
+        };
+        Ok(had.iter().filter(ends_in_hole).collect::<Vec<_>>())
+    });
+    found.await?.into_iter().for_each(|piece| _ = pieces.insert(piece));
+    Ok(())
 }
 
 /// Hashes those of these pieces that are had; the bad ones are not had any more. How many there were.

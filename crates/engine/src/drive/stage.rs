@@ -155,9 +155,9 @@ impl Life {
         self.parked = Some(Parked { error, retry_at: now + self.retry, trying: None });
     }
 
-    /// Whether the disk is given rest.
-    pub(crate) fn rests(&self) -> bool {
-        self.parked.as_ref().is_some_and(|parked| parked.trying.is_none())
+    /// Whether the disk is given rest: nothing new goes to it before what waits for it has been written.
+    pub(crate) fn rests(&self, nothing_waits: bool) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.trying.is_none() || !nothing_waits)
     }
 
     /// Whether it is time to try the disk again.
