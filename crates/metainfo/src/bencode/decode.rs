@@ -20,6 +20,8 @@ impl Limits {
 
 /// The most tokens that a tape can address, whatever the limits say.
 const MOST_TOKENS: usize = 1 << 25;
+/// The most tokens that room is made for before they are seen.
+const MOST_ROOM: usize = 1 << 20;
 /// The longest input that a tape can address, in bytes.
 const MOST_BYTES: usize = u32::MAX as usize;
 /// More digits than any honest length has, leading zeros included.
@@ -111,18 +113,17 @@ pub fn decode_prefix(input: &[u8], limits: Limits) -> Result<Document<'_>, Decod
     let limits = Limits { tokens: limits.tokens.min(MOST_TOKENS), ..limits };
     let mut scanner = Scanner {
         input,
-        pos: 0,
         limits,
         tokens_left: limits.tokens,
-        // Torrent files average well over 8 bytes per token; a small first guess keeps messages cheap.
-        tape: Vec::with_capacity((input.len() / 16).clamp(8, 1 << 14)),
+        // Room for one token per 8 bytes; torrent files have fewer. What is never written to costs no memory.
+        tape: Vec::with_capacity((input.len() / 8).clamp(8, MOST_ROOM)),
         outer: Vec::new(),
         frame: Frame::new(Place::Root, 0),
         faults: false,
     };
     match scanner.run() {
-        Ok(()) => Ok(Document::new(input, scanner.tape, scanner.pos, scanner.faults)),
-        Err(kind) => Err(scanner.error(kind)),
+        Ok(end) => Ok(Document::new(input, scanner.tape, end, scanner.faults)),
+        Err((kind, offset)) => Err(scanner.error(kind, offset)),
     }
 }
 
@@ -153,9 +154,11 @@ impl Frame {
     }
 }
 
+/// What is wrong, and where.
+type Fault = (DecodeErrorKind, usize);
+
 struct Scanner<'a> {
     input: &'a [u8],
-    pos: usize,
     limits: Limits,
     tokens_left: usize,
     tape: Vec<Token>,
@@ -172,30 +175,31 @@ fn short(n: usize) -> u32 {
 }
 
 impl Scanner<'_> {
-    fn run(&mut self) -> Result<(), DecodeErrorKind> {
-        match self.input.len() {
-            0 => return Err(DecodeErrorKind::Empty),
+    /// Reads one value from the front; where it ends.
+    fn run(&mut self) -> Result<usize, Fault> {
+        let input = self.input;
+        match input.len() {
+            0 => return Err((DecodeErrorKind::Empty, 0)),
             1..=MOST_BYTES => {}
-            _ => return Err(DecodeErrorKind::TooLong),
+            _ => return Err((DecodeErrorKind::TooLong, 0)),
         }
+        let mut pos = 0;
         loop {
-            match *self.input.get(self.pos).ok_or(DecodeErrorKind::Ended)? {
-                b'0'..=b'9' => self.string()?,
-                b'e' => self.close()?,
-                other if self.frame.place == Place::Key => return Err(DecodeErrorKind::NotAKey(other)),
-                b'i' => self.integer()?,
-                b'd' => {
-                    self.open(Tag::Dict, Place::Key)?;
+            let byte = *input.get(pos).ok_or((DecodeErrorKind::Ended, input.len()))?;
+            pos = match byte {
+                b'0'..=b'9' => self.string(pos)?,
+                b'e' => self.close(pos)?,
+                _ if self.frame.place == Place::Key => return Err((DecodeErrorKind::NotAKey(byte), pos)),
+                b'i' => self.integer(pos)?,
+                b'd' | b'l' => {
+                    self.open(byte, pos)?;
+                    pos += 1;
                     continue;
                 }
-                b'l' => {
-                    self.open(Tag::List, Place::Element)?;
-                    continue;
-                }
-                other => return Err(DecodeErrorKind::NotAValue(other)),
-            }
+                _ => return Err((DecodeErrorKind::NotAValue(byte), pos)),
+            };
             match self.frame.place {
-                Place::Root => return Ok(()),
+                Place::Root => return Ok(pos),
                 Place::Element => {}
                 Place::Key => self.frame.place = Place::Value,
                 Place::Value => self.frame.place = Place::Key,
@@ -203,121 +207,93 @@ impl Scanner<'_> {
         }
     }
 
-    fn take_token(&mut self) -> Result<(), DecodeErrorKind> {
-        self.tokens_left = self.tokens_left.checked_sub(1).ok_or(DecodeErrorKind::Tokens(self.limits.tokens))?;
+    #[inline(always)]
+    fn push(&mut self, token: Token, pos: usize) -> Result<(), Fault> {
+        self.tokens_left = self.tokens_left.checked_sub(1).ok_or((DecodeErrorKind::Tokens(self.limits.tokens), pos))?;
+        self.tape.push(token);
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), DecodeErrorKind> {
-        self.take_token()?;
-        let head = self.pos;
-        let mut length = 0u64;
-        let mut at = head;
-        loop {
-            match self.input.get(at) {
-                Some(&digit @ b'0'..=b'9') => {
-                    if at - head == MOST_LENGTH_DIGITS {
-                        return Err(DecodeErrorKind::Length);
-                    }
-                    let longer = length.checked_mul(10).and_then(|n| n.checked_add(u64::from(digit - b'0')));
-                    length = longer.ok_or(DecodeErrorKind::Length)?;
-                }
-                Some(b':') => break,
-                Some(&other) => {
-                    self.pos = at;
-                    return Err(DecodeErrorKind::LengthDigit(other));
-                }
-                None => {
-                    self.pos = at;
-                    return Err(DecodeErrorKind::Ended);
-                }
-            }
-            at += 1;
-        }
-        let start = at + 1;
-        let available = self.input.len() - start;
-        let Some(length) = usize::try_from(length).ok().filter(|&length| length <= available) else {
-            self.pos = start;
-            return Err(DecodeErrorKind::StringPastEnd { promised: length, available });
-        };
-        let zeros = at - head > 1 && self.input[head] == b'0';
+    #[inline(always)]
+    fn string(&mut self, pos: usize) -> Result<usize, Fault> {
+        let (start, end, zeros) = string_at(self.input, pos)?;
         self.faults |= zeros;
-        self.tape.push(Token::new(Tag::Bytes, short(head), zeros, false, short(start - head)));
-        self.pos = start + length;
+        self.push(Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos)), pos)?;
         if self.frame.place == Place::Key {
-            self.key(start);
+            self.key(start, end);
         }
-        Ok(())
+        Ok(end)
     }
 
-    /// Compares a key that ends at `pos` with the one before it.
-    fn key(&mut self, start: usize) {
+    /// Compares a key with the one before it.
+    #[inline(always)]
+    fn key(&mut self, start: usize, end: usize) {
         let (from, to) = self.frame.key;
+        self.frame.key = (short(start), short(end));
         if to > 0 {
-            let last = &self.input[from as usize..to as usize];
-            match self.input[start..self.pos].cmp(last) {
+            match self.input[start..end].cmp(&self.input[from as usize..to as usize]) {
                 std::cmp::Ordering::Greater => {}
                 std::cmp::Ordering::Equal => self.frame.repeated = true,
                 std::cmp::Ordering::Less => self.frame.unsorted = true,
             }
         }
-        self.frame.key = (short(start), short(self.pos));
     }
 
-    fn integer(&mut self) -> Result<(), DecodeErrorKind> {
-        self.take_token()?;
-        let head = self.pos;
-        let minus = self.input.get(head + 1) == Some(&b'-');
-        let digits = head + 1 + usize::from(minus);
-        let count = self.input[digits.min(self.input.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.pos = digits + count;
-        match self.input.get(self.pos) {
-            Some(b'e') if count > 0 => {}
-            Some(&other) => return Err(DecodeErrorKind::Integer(other)),
-            None => {
-                self.pos = self.input.len();
-                return Err(DecodeErrorKind::Ended);
-            }
+    #[inline(always)]
+    fn integer(&mut self, pos: usize) -> Result<usize, Fault> {
+        let minus = self.input.get(pos + 1) == Some(&b'-');
+        let digits = pos + 1 + usize::from(minus);
+        let mut end = digits;
+        while self.input.get(end).is_some_and(u8::is_ascii_digit) {
+            end += 1;
         }
-        self.pos += 1;
-        let zero_first = self.input[digits] == b'0';
-        let zeros = zero_first && count > 1;
-        let minus_zero = zero_first && minus && self.input[digits..digits + count].iter().all(|&digit| digit == b'0');
+        match self.input.get(end) {
+            Some(b'e') if end > digits => {}
+            Some(&other) => return Err((DecodeErrorKind::Integer(other), end)),
+            None => return Err((DecodeErrorKind::Ended, self.input.len())),
+        }
+        let (zeros, minus_zero) = if self.input[digits] == b'0' {
+            let all = self.input[digits..end].iter().all(|&digit| digit == b'0');
+            (end - digits > 1, minus && all)
+        } else {
+            (false, false)
+        };
         self.faults |= zeros || minus_zero;
-        self.tape.push(Token::new(Tag::Int, short(head), zeros, minus_zero, 0));
-        Ok(())
+        self.push(Token::new(Tag::Int, short(pos), zeros, minus_zero, 0), pos)?;
+        Ok(end + 1)
     }
 
-    fn open(&mut self, tag: Tag, place: Place) -> Result<(), DecodeErrorKind> {
-        self.take_token()?;
+    #[inline(always)]
+    fn open(&mut self, byte: u8, pos: usize) -> Result<(), Fault> {
+        let (tag, place) = if byte == b'd' { (Tag::Dict, Place::Key) } else { (Tag::List, Place::Element) };
+        let token = short(self.tape.len());
+        self.push(Token::new(tag, short(pos), false, false, 0), pos)?;
         if self.outer.len() == self.limits.depth {
-            return Err(DecodeErrorKind::Depth(self.limits.depth));
+            self.tape.pop();
+            return Err((DecodeErrorKind::Depth(self.limits.depth), pos));
         }
         self.outer.push(self.frame);
-        self.frame = Frame::new(place, short(self.tape.len()));
-        self.tape.push(Token::new(tag, short(self.pos), false, false, 0));
-        self.pos += 1;
+        self.frame = Frame::new(place, token);
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), DecodeErrorKind> {
+    #[inline(always)]
+    fn close(&mut self, pos: usize) -> Result<usize, Fault> {
         match self.frame.place {
-            Place::Root => return Err(DecodeErrorKind::NotAValue(b'e')),
-            Place::Value => return Err(DecodeErrorKind::NoValue),
+            Place::Root => return Err((DecodeErrorKind::NotAValue(b'e'), pos)),
+            Place::Value => return Err((DecodeErrorKind::NoValue, pos)),
             Place::Element | Place::Key => {}
         }
-        self.tape.push(Token::new(Tag::End, short(self.pos), false, false, 0));
-        self.pos += 1;
-        let Frame { place, token, unsorted, mut repeated, .. } = self.frame;
+        self.tape.push(Token::new(Tag::End, short(pos), false, false, 0));
+        let Frame { token, unsorted, mut repeated, .. } = self.frame;
         if unsorted && !repeated {
             repeated = self.repeats(token as usize);
         }
         self.faults |= unsorted || repeated;
-        let tag = if place == Place::Element { Tag::List } else { Tag::Dict };
-        let start = self.tape[token as usize].start();
-        self.tape[token as usize] = Token::new(tag, start, unsorted, repeated, short(self.tape.len()));
+        let after = short(self.tape.len());
+        self.tape[token as usize].close(unsorted, repeated, after);
         self.frame = self.outer.pop().expect("a frame that is not the root has one around it");
-        Ok(())
+        Ok(pos + 1)
     }
 
     /// Whether a dictionary whose keys are not sorted has one of them twice. Sorts them: n log n, and each key is looked at for
@@ -334,8 +310,8 @@ impl Scanner<'_> {
         keys.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    /// The error at `pos`, with the way that leads to it.
-    fn error(&self, kind: DecodeErrorKind) -> DecodeError {
+    /// The error with the way that leads to it.
+    fn error(&self, kind: DecodeErrorKind, offset: usize) -> DecodeError {
         let mut path = super::document::Path::default();
         for (depth, frame) in self.outer.iter().chain([&self.frame]).enumerate().skip(1) {
             let inner = self.outer.get(depth + 1).unwrap_or(&self.frame);
@@ -347,7 +323,7 @@ impl Scanner<'_> {
                 Place::Root | Place::Key => {}
             }
         }
-        DecodeError { kind, offset: self.pos, path: path.into_text() }
+        DecodeError { kind, offset, path: path.into_text() }
     }
 
     /// How many elements of an open list lie before the token `child`.
@@ -360,4 +336,38 @@ impl Scanner<'_> {
         }
         count
     }
+}
+
+/// The content of the string whose length starts at `pos`: where it starts and ends, and whether the length has leading zeros.
+#[inline(always)]
+fn string_at(input: &[u8], pos: usize) -> Result<(usize, usize, bool), Fault> {
+    let (length, start) = match input.get(pos..pos + 3) {
+        // Most lengths have one or two digits.
+        Some(&[a, b':', _]) => (u64::from(a - b'0'), pos + 2),
+        Some(&[a, b @ b'0'..=b'9', b':']) => (u64::from(a - b'0') * 10 + u64::from(b - b'0'), pos + 3),
+        _ => length_at(input, pos)?,
+    };
+    let available = input.len() - start;
+    match usize::try_from(length) {
+        Ok(length) if length <= available => Ok((start, start + length, input[pos] == b'0' && start - pos > 2)),
+        _ => Err((DecodeErrorKind::StringPastEnd { promised: length, available }, start)),
+    }
+}
+
+/// The length that starts at `pos`, of any number of digits, and where the string after it starts.
+#[cold]
+fn length_at(input: &[u8], pos: usize) -> Result<(u64, usize), Fault> {
+    let mut length = 0u64;
+    for (at, &byte) in input.iter().enumerate().skip(pos) {
+        match byte {
+            b'0'..=b'9' if at - pos < MOST_LENGTH_DIGITS => {
+                let longer = length.checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0')));
+                length = longer.ok_or((DecodeErrorKind::Length, pos))?;
+            }
+            b'0'..=b'9' => return Err((DecodeErrorKind::Length, pos)),
+            b':' => return Ok((length, at + 1)),
+            _ => return Err((DecodeErrorKind::LengthDigit(byte), at)),
+        }
+    }
+    Err((DecodeErrorKind::Ended, input.len()))
 }

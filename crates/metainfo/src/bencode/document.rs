@@ -25,6 +25,7 @@ pub(super) struct Token {
     meta: u32,
 }
 
+const TAG: u32 = 7;
 const FAULT_A: u32 = 1 << 3;
 const FAULT_B: u32 = 1 << 4;
 const DATA_SHIFT: u32 = 5;
@@ -35,12 +36,18 @@ impl Token {
         Self { start, meta: tag as u32 | u32::from(a) << 3 | u32::from(b) << 4 | data << DATA_SHIFT }
     }
 
+    /// Marks the end of a list or dictionary: its faults, and the number of the token after it.
+    pub(super) fn close(&mut self, a: bool, b: bool, after: u32) {
+        self.meta = self.meta & TAG | u32::from(a) << 3 | u32::from(b) << 4 | after << DATA_SHIFT;
+    }
+
     pub(super) fn start(self) -> u32 {
         self.start
     }
 
+    #[inline]
     pub(super) fn tag(self) -> Tag {
-        match self.meta & 7 {
+        match self.meta & TAG {
             0 => Tag::Bytes,
             1 => Tag::Int,
             2 => Tag::List,
@@ -54,6 +61,7 @@ impl Token {
     }
 
     /// The number of the token after this value, whose own number is `at`.
+    #[inline]
     pub(super) fn after(self, at: usize) -> usize {
         match self.tag() {
             Tag::List | Tag::Dict => self.data() as usize,
@@ -183,6 +191,7 @@ pub struct Value<'d> {
 }
 
 impl<'d> Value<'d> {
+    #[inline]
     fn token(self) -> Token {
         self.document.tape[self.at]
     }
@@ -217,6 +226,7 @@ impl<'d> Value<'d> {
 
     /// The content of a string.
     #[must_use]
+    #[inline]
     pub fn as_bytes(self) -> Option<&'d [u8]> {
         let token = self.token();
         (token.tag() == Tag::Bytes).then(|| {
@@ -240,32 +250,47 @@ impl<'d> Value<'d> {
     /// The digits of an integer with its sign, as they were received, whatever its size.
     #[must_use]
     pub fn digits(self) -> Option<&'d str> {
-        (self.token().tag() == Tag::Int).then(|| {
-            let span = self.span();
-            std::str::from_utf8(&self.document.input[span.start + 1..span.end - 1]).expect("digits are ASCII")
-        })
+        self.digit_bytes().map(|digits| std::str::from_utf8(digits).expect("digits are ASCII"))
+    }
+
+    #[inline]
+    fn digit_bytes(self) -> Option<&'d [u8]> {
+        let token = self.token();
+        (token.tag() == Tag::Int)
+            .then(|| &self.document.input[token.start as usize + 1..self.document.tape[self.at + 1].start as usize - 1])
     }
 
     /// An integer that fits 64 bits; `None` for other values and for larger ones, which are never wrapped.
     #[must_use]
+    #[inline]
     pub fn as_int(self) -> Option<i64> {
-        self.digits()?.parse().ok()
+        const SAFE_DIGITS: usize = 18;
+        let digits = self.digit_bytes()?;
+        let (minus, digits) = digits.strip_prefix(b"-").map_or((false, digits), |digits| (true, digits));
+        if digits.len() > SAFE_DIGITS {
+            return self.digits()?.parse().ok();
+        }
+        let int = digits.iter().fold(0, |sum: i64, digit| sum.wrapping_mul(10).wrapping_add(i64::from(digit & 0xf)));
+        Some(if minus { -int } else { int })
     }
 
     /// An integer that is not negative and fits the type asked for.
     #[must_use]
+    #[inline]
     pub fn as_uint<T: TryFrom<i64>>(self) -> Option<T> {
         T::try_from(self.as_int().filter(|&int| int >= 0)?).ok()
     }
 
     /// The value as a list.
     #[must_use]
+    #[inline]
     pub fn as_list(self) -> Option<List<'d>> {
         (self.token().tag() == Tag::List).then_some(List { document: self.document, at: self.at + 1 })
     }
 
     /// The value as a dictionary.
     #[must_use]
+    #[inline]
     pub fn as_dict(self) -> Option<Dict<'d>> {
         (self.token().tag() == Tag::Dict).then_some(Dict { value: self })
     }
@@ -350,6 +375,7 @@ impl List<'_> {
 impl<'d> Iterator for List<'d> {
     type Item = Value<'d>;
 
+    #[inline]
     fn next(&mut self) -> Option<Value<'d>> {
         let token = self.document.tape[self.at];
         (token.tag() != Tag::End).then(|| {
@@ -382,6 +408,7 @@ impl<'d> Dict<'d> {
 
     /// The entries, in the order of the input.
     #[must_use]
+    #[inline]
     pub fn iter(self) -> Entries<'d> {
         Entries { document: self.value.document, at: self.value.at + 1 }
     }
@@ -430,6 +457,7 @@ pub struct Entries<'d> {
 impl<'d> Iterator for Entries<'d> {
     type Item = (&'d [u8], Value<'d>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let key = Value { document: self.document, at: self.at }.as_bytes()?;
         let value = Value { document: self.document, at: self.at + 1 };

@@ -1,6 +1,6 @@
 //! Reading the fields of dictionaries: required ones are errors that name the key, optional ones are left out with a warning.
 
-use crate::bencode::{Dict, Value};
+use crate::bencode::{Dict, Kind, Value};
 use crate::info::ParseOptions;
 use crate::metainfo::{MetainfoError, Warning, warn};
 
@@ -31,15 +31,18 @@ impl<'o> Fields<'o> {
     }
 
     /// The way to a key of a dictionary that is not there.
+    #[cold]
     pub(crate) fn missing(&self, dict: Dict<'_>, key: &str) -> MetainfoError {
         let outer = self.key(dict.value());
         MetainfoError::Missing { key: if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") } }
     }
 
+    #[cold]
     pub(crate) fn kind(&self, value: Value<'_>, expected: &'static str) -> MetainfoError {
         MetainfoError::Kind { key: self.key(value), found: value.kind(), expected }
     }
 
+    #[cold]
     pub(crate) fn invalid(&self, value: Value<'_>, valid: impl Into<String>) -> MetainfoError {
         const SHOWN: usize = 40;
         let mut found = value.digits().map_or_else(|| value.kind().name().to_owned(), str::to_owned);
@@ -54,21 +57,24 @@ impl<'o> Fields<'o> {
         dict.get(key).ok_or_else(|| self.missing(dict, key))
     }
 
+    #[inline]
     pub(crate) fn dict<'d>(&self, value: Value<'d>) -> Result<Dict<'d>, MetainfoError> {
         value.as_dict().ok_or_else(|| self.kind(value, "a dictionary"))
     }
 
+    #[inline]
     pub(crate) fn bytes<'d>(&self, value: Value<'d>) -> Result<&'d [u8], MetainfoError> {
         value.as_bytes().ok_or_else(|| self.kind(value, "a string"))
     }
 
     /// A length: 0 or more, 2^60 at most.
+    #[inline]
     pub(crate) fn length(&self, value: Value<'_>) -> Result<u64, MetainfoError> {
-        if value.digits().is_none() {
-            return Err(self.kind(value, "an integer"));
+        match value.as_int().and_then(|length| u64::try_from(length).ok()) {
+            Some(length) if length <= crate::Layout::MAX_STREAM_LENGTH => Ok(length),
+            _ if value.kind() != Kind::Int => Err(self.kind(value, "an integer")),
+            _ => Err(self.invalid(value, "0 to 2^60 are valid")),
         }
-        let length = value.as_uint::<u64>().filter(|&length| length <= crate::Layout::MAX_STREAM_LENGTH);
-        length.ok_or_else(|| self.invalid(value, "0 to 2^60 are valid"))
     }
 
     /// What `read` makes of an optional field; a warning if it makes nothing of it.

@@ -6,7 +6,7 @@ use crate::info::{Attributes, Fields, File};
 use crate::layout::FileIndex;
 use crate::merkle::Node;
 use crate::metainfo::MetainfoError;
-use crate::path::{PathError, SafePath};
+use crate::path::{PathBuilder, SafePath};
 
 /// The files as one half of a torrent tells them, before they are checked against each other.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl<'d> FileList<'d> {
     fn v1_many(files: Value<'d>, fields: &mut Fields<'_>) -> Result<Self, MetainfoError> {
         let entries = files.as_list().ok_or_else(|| fields.kind(files, "a list"))?;
         let mut list = Self::default();
-        let mut text = String::new();
+        let mut builder = PathBuilder::new(fields.options.names);
         for entry in entries {
             let (mut length, mut path, mut utf8, mut attr, mut target) = (None, None, None, None, None);
             for (key, value) in fields.dict(entry)? {
@@ -68,7 +68,7 @@ impl<'d> FileList<'d> {
                 None => return Err(fields.missing(fields.dict(entry)?, "length")),
             };
             let path = match utf8.filter(|path| is_valid_utf8(*path)).or(path) {
-                Some(path) => list.path(path, &mut text, fields)?,
+                Some(path) => list.path(path, &mut builder, fields)?,
                 None if attributes.is_pad() => SafePath::padding(length),
                 None => return Err(fields.missing(fields.dict(entry)?, "path")),
             };
@@ -98,42 +98,17 @@ impl<'d> FileList<'d> {
     }
 
     /// The path in a v1 list of names.
-    fn path(&self, path: Value<'d>, text: &mut String, fields: &Fields<'_>) -> Result<SafePath, MetainfoError> {
+    fn path(&self, path: Value<'d>, builder: &mut PathBuilder, fields: &Fields<'_>) -> Result<SafePath, MetainfoError> {
         let names = path.as_list().ok_or_else(|| fields.kind(path, "a list"))?;
-        let mut climbs = false;
-        let mut fault = None;
-        let mut strings = names.map_while(|name| {
-            let bytes = name.as_bytes();
-            if bytes.is_none() {
-                fault = Some(fields.kind(name, "a string"));
-            }
-            bytes.inspect(|bytes| climbs |= is_climbing(bytes))
-        });
-        let safe = SafePath::build(text, &mut strings, fields.options.names);
-        drop(strings);
-        if let Some(fault) = fault {
-            return Err(fault);
+        for name in names {
+            builder.push(fields.bytes(name)?);
         }
-        if climbs && !fields.options.accept_unsafe_paths {
+        if builder.climbs() && !fields.options.accept_unsafe_paths {
             let names: Vec<_> = names.filter_map(Value::as_bytes).collect();
             return Err(unsafe_path(Some(self.files.len() + 1), &names));
         }
-        safe.map_err(|error| match error {
-            PathError::Empty => fields.missing_name(path),
-            error => MetainfoError::Path { key: fields.key(path), error },
-        })
+        builder.finish().map_err(|error| MetainfoError::Path { key: fields.key(path), error })
     }
-}
-
-impl Fields<'_> {
-    fn missing_name(&self, path: Value<'_>) -> MetainfoError {
-        MetainfoError::Path { key: self.key(path), error: PathError::Empty }
-    }
-}
-
-/// Whether a name, taken apart at separators, steps up a folder.
-pub(super) fn is_climbing(name: &[u8]) -> bool {
-    name.len() >= 2 && name.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part == b"..")
 }
 
 pub(super) fn unsafe_path(file: Option<usize>, names: &[&[u8]]) -> MetainfoError {

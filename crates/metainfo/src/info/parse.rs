@@ -7,12 +7,12 @@ use bytes::Bytes;
 use crate::bencode::{Dict, Value};
 use crate::display;
 use crate::hash;
-use crate::info::files::{FileList, is_climbing, unsafe_path};
+use crate::info::files::{FileList, unsafe_path};
 use crate::info::{Fields, Info, hybrid, links, tree};
 use crate::info_hash::{InfoHashV1, InfoHashV2, InfoHashes};
 use crate::layout::{FileIndex, Layout};
 use crate::metainfo::{MetainfoError, Warning};
-use crate::path::{self, SafePath};
+use crate::path::{self, SafePath, is_climbing};
 
 /// The length of a v1 piece hash in bytes.
 const V1_HASH_LENGTH: usize = hash::SHA1_LENGTH;
@@ -185,6 +185,10 @@ fn v1_pieces(
 }
 
 fn make_paths_unique(list: &mut FileList<'_>, fields: &mut Fields<'_>) -> Result<(), MetainfoError> {
+    let mut all = list.files.iter().filter(|file| !file.attributes.is_pad()).map(|file| &file.path);
+    if !fields.options.names.fold_case && path::are_ordered(&mut all) {
+        return Ok(());
+    }
     let on_disk = list.files.iter_mut().enumerate().filter(|(_, file)| !file.attributes.is_pad());
     let (numbers, mut paths): (Vec<_>, Vec<_>) = on_disk.map(|(number, file)| (number, &mut file.path)).unzip();
     let renamed = path::make_unique(&mut paths, fields.options.names);

@@ -1,11 +1,11 @@
 //! The file tree of a v2 torrent (BEP 52).
 
 use crate::bencode::{Dict, Entries, Value};
-use crate::info::files::{FileList, is_climbing, unsafe_path};
+use crate::info::files::{FileList, unsafe_path};
 use crate::info::{Attributes, Fields};
 use crate::merkle::Node;
 use crate::metainfo::MetainfoError;
-use crate::path::{PathError, SafePath};
+use crate::path::{PathBuilder, PathError, SafePath};
 
 /// Walks the tree in its order, which is that of the byte stream.
 ///
@@ -13,7 +13,8 @@ use crate::path::{PathError, SafePath};
 /// the name of the folder out of the tree, so one file of another name is a folder with one file.)
 pub(super) fn read<'d>(info: Dict<'d>, name: &SafePath, fields: &Fields<'_>) -> Result<FileList<'d>, MetainfoError> {
     let root = fields.required(info, "file tree")?;
-    let mut walk = Walk { list: FileList::default(), names: Vec::new(), text: String::new(), fields };
+    let mut walk =
+        Walk { list: FileList::default(), names: Vec::new(), builder: PathBuilder::new(fields.options.names), fields };
     let entries = fields.dict(root)?.iter();
     let mut folders = vec![entries];
     while let Some(folder) = folders.last_mut() {
@@ -41,7 +42,7 @@ struct Walk<'d, 'f, 'o> {
     list: FileList<'d>,
     /// The folders that are open.
     names: Vec<&'d [u8]>,
-    text: String,
+    builder: PathBuilder,
     fields: &'f Fields<'o>,
 }
 
@@ -85,12 +86,11 @@ impl<'d> Walk<'d, '_, '_> {
     }
 
     fn path(&mut self) -> Result<SafePath, MetainfoError> {
-        let rules = self.fields.options;
-        if !rules.accept_unsafe_paths && self.names.iter().any(|name| is_climbing(name)) {
+        self.names.iter().for_each(|name| self.builder.push(name));
+        if self.builder.climbs() && !self.fields.options.accept_unsafe_paths {
             return Err(unsafe_path(Some(self.list.files.len() + 1), &self.names));
         }
-        let path = SafePath::build(&mut self.text, self.names.iter().copied(), rules.names);
-        path.map_err(|error| MetainfoError::Path { key: "info.file tree".into(), error })
+        self.builder.finish().map_err(|error| MetainfoError::Path { key: "info.file tree".into(), error })
     }
 
     /// The root of the file's hash tree: there for every file that has bytes, and never zeros.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
+pub(crate) use unique::are_ordered;
 pub use unique::make_unique;
 
 use crate::display::{is_control, is_invisible};
@@ -64,8 +65,7 @@ pub enum PathError {
 /// dropped; an empty name, `.` and `..` become `_`; a long name is cut at a character and keeps its extension.
 #[must_use]
 pub fn safe_name(raw: &[u8], rules: NameRules) -> Cow<'_, str> {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'/' | b'\\');
-    if !rules.windows && raw.len() <= MAX_NAME_LENGTH && raw.iter().all(plain) && !matches!(raw, b"" | b"." | b"..") {
+    if is_plain(raw, rules) {
         return Cow::Borrowed(std::str::from_utf8(raw).expect("printable ASCII is UTF-8"));
     }
     let mut name = pass(raw, rules);
@@ -77,6 +77,23 @@ pub fn safe_name(raw: &[u8], rules: NameRules) -> Cow<'_, str> {
         }
         name = again;
     }
+}
+
+/// Bytes that are safe anywhere in a name: printable ASCII but separators.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'/' && byte != b'\\';
+        byte += 1;
+    }
+    plain
+};
+
+/// Whether a name is safe as it is, as nearly all are. Cheaper than to find out what would change.
+fn is_plain(raw: &[u8], rules: NameRules) -> bool {
+    let short = raw.len() <= MAX_NAME_LENGTH && !raw.is_empty() && !rules.windows;
+    short && raw.iter().fold(true, |plain, &byte| plain & PLAIN[usize::from(byte)]) && !matches!(raw, b"." | b"..")
 }
 
 /// One round of all rules. Makes a name longer only by the prefix of a reserved name, which is then none.
@@ -155,26 +172,9 @@ impl SafePath {
     /// # Errors
     /// No names, or more than [`MAX_DEPTH`].
     pub fn new<'n>(names: impl IntoIterator<Item = &'n [u8]>, rules: NameRules) -> Result<Self, PathError> {
-        Self::build(&mut String::new(), names, rules)
-    }
-
-    /// As [`SafePath::new`], with a text to build it in, so that many paths need one allocation each.
-    pub(crate) fn build<'n>(
-        text: &mut String,
-        names: impl IntoIterator<Item = &'n [u8]>,
-        rules: NameRules,
-    ) -> Result<Self, PathError> {
-        text.clear();
-        for (depth, name) in names.into_iter().enumerate() {
-            if depth == MAX_DEPTH {
-                return Err(PathError::Depth);
-            }
-            if depth > 0 {
-                text.push('/');
-            }
-            text.push_str(&safe_name(name, rules));
-        }
-        if text.is_empty() { Err(PathError::Empty) } else { Ok(Self(text.as_str().into())) }
+        let mut builder = PathBuilder::new(rules);
+        names.into_iter().for_each(|name| builder.push(name));
+        builder.finish()
     }
 
     /// The usual path of padding that has none (BEP 47). It is never on disk.
@@ -241,6 +241,61 @@ impl SafePath {
             None => Self(format!("{stem}{suffix}").into()),
         }
     }
+}
+
+/// Makes one path after the other in one buffer, so that each costs a single allocation.
+#[derive(Debug)]
+pub(crate) struct PathBuilder {
+    rules: NameRules,
+    /// Safe names with `/` between them.
+    text: Vec<u8>,
+    depth: usize,
+    climbs: bool,
+}
+
+impl PathBuilder {
+    pub(crate) fn new(rules: NameRules) -> Self {
+        Self { rules, text: Vec::new(), depth: 0, climbs: false }
+    }
+
+    /// Adds a name, made safe.
+    pub(crate) fn push(&mut self, name: &[u8]) {
+        if self.depth > 0 {
+            self.text.push(b'/');
+        }
+        self.depth += 1;
+        if is_plain(name, self.rules) {
+            self.text.extend_from_slice(name);
+        } else if self.depth <= MAX_DEPTH {
+            self.climbs |= is_climbing(name);
+            self.text.extend_from_slice(safe_name(name, self.rules).as_bytes());
+        }
+    }
+
+    /// Whether some name of the path that is being built steps up a folder as it is written.
+    pub(crate) fn climbs(&self) -> bool {
+        self.climbs
+    }
+
+    /// The path of the names since the last one.
+    pub(crate) fn finish(&mut self) -> Result<SafePath, PathError> {
+        let path = match self.depth {
+            0 => Err(PathError::Empty),
+            1..=MAX_DEPTH => {
+                let text = std::str::from_utf8(&self.text).expect("safe names are UTF-8");
+                Ok(SafePath(text.into()))
+            }
+            _ => Err(PathError::Depth),
+        };
+        self.text.clear();
+        (self.depth, self.climbs) = (0, false);
+        path
+    }
+}
+
+/// Whether a name, taken apart at separators, steps up a folder.
+pub(crate) fn is_climbing(name: &[u8]) -> bool {
+    name.len() >= 2 && name.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part == b"..")
 }
 
 impl fmt::Display for SafePath {

@@ -18,7 +18,7 @@ pub(super) const MAX_SAME: u32 = 500;
 /// # Errors
 /// More than 500 files share one path.
 pub fn make_unique(paths: &mut [&mut SafePath], rules: NameRules) -> Result<Vec<usize>, PathError> {
-    if !rules.fold_case && are_ordered(paths) {
+    if !rules.fold_case && are_ordered(paths.iter().map(|path| &**path)) {
         return Ok(Vec::new());
     }
     let renamed = renames(paths, rules)?;
@@ -31,16 +31,31 @@ pub fn make_unique(paths: &mut [&mut SafePath], rules: NameRules) -> Result<Vec<
 
 /// Whether the paths ascend name by name and none is a folder of the next: then all are distinct. Holds for most torrents, and is
 /// much cheaper than a set of all paths.
-fn are_ordered(paths: &[&mut SafePath]) -> bool {
+pub(crate) fn are_ordered<'p>(paths: impl IntoIterator<Item = &'p SafePath>) -> bool {
     // With the separator below every other byte, order by bytes is order by names: safe names have no byte below a space.
     let order = |byte: u8| if byte == b'/' { 0 } else { byte };
-    paths.windows(2).all(|pair| {
-        let (a, b) = (pair[0].as_str().as_bytes(), pair[1].as_str().as_bytes());
-        match a.iter().zip(b).find(|(a, b)| a != b) {
-            Some((&a, &b)) => order(a) < order(b),
-            None => b.len() > a.len() && b[a.len()] != b'/',
-        }
+    let mut paths = paths.into_iter().map(|path| path.as_str().as_bytes());
+    let Some(mut last) = paths.next() else { return true };
+    paths.all(|path| {
+        let at = first_difference(last, path);
+        let ascends = match (last.get(at), path.get(at)) {
+            (Some(&a), Some(&b)) => order(a) < order(b),
+            (None, Some(&b)) => b != b'/',
+            (_, None) => false,
+        };
+        last = path;
+        ascends
     })
+}
+
+/// How many bytes two texts have in common from the front.
+fn first_difference(a: &[u8], b: &[u8]) -> usize {
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let mut at = 8 * words.take_while(|(a, b)| a == b).count();
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at
 }
 
 fn renames(paths: &[&mut SafePath], rules: NameRules) -> Result<Vec<(usize, SafePath)>, PathError> {
