@@ -259,8 +259,13 @@ struct Walk<'a> {
     progress: &'a Progress,
 }
 
-/// A thread takes so many bytes at a time, in whole pieces: long runs are what disks like best.
+/// A thread takes at least so many bytes at a time: long runs are what disks like best.
 const SHARE_BYTES: u32 = 16 << 20;
+/// And at most so many pieces, so that all threads end at about the same time.
+const MAX_SHARE_PIECES: u32 = 1024;
+/// And so many pieces that they go side by side, unless there are only few.
+const MIN_SHARE_PIECES: u32 = 16;
+const MANY_PIECES: u32 = 4 * MIN_SHARE_PIECES;
 
 impl Walk<'_> {
     /// An answer for each piece, in no order.
@@ -298,7 +303,8 @@ impl Walk<'_> {
         next: &AtomicU32,
         failed: &Mutex<Option<StorageError>>,
     ) -> Vec<(PieceIndex, T::Answer)> {
-        let share = (SHARE_BYTES / self.layout.piece_length()).clamp(1, 1024);
+        let at_least = if self.layout.piece_count() < MANY_PIECES { 1 } else { MIN_SHARE_PIECES };
+        let share = (SHARE_BYTES / self.layout.piece_length()).clamp(at_least, MAX_SHARE_PIECES);
         let count = self.layout.piece_count();
         let (mut hasher, mut answers, mut waiting) = (Hasher::default(), Vec::new(), Vec::with_capacity(LANES));
         loop {
@@ -317,7 +323,8 @@ impl Walk<'_> {
                         answers.push((piece, answer));
                     }
                     Next::Hash(digester) => {
-                        waiting.push((piece, Piece::new(self.storage, self.layout, piece, digester)));
+                        let hashed = Piece::new(self.storage, self.layout, piece, digester).reading_ahead();
+                        waiting.push((piece, hashed));
                         if waiting.len() == LANES {
                             self.hash(task, &mut hasher, &mut waiting, &mut answers, failed);
                         }

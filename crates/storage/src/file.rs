@@ -338,6 +338,19 @@ pub(crate) fn read_exactly(
     Ok(())
 }
 
+/// Asks the system to read an extent into its cache. It is a hint, so it cannot fail.
+pub(crate) fn read_ahead(open: &OpenFile, extent: Extent) {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let _ = rustix::fs::fadvise(
+        &open.fd,
+        extent.offset,
+        std::num::NonZeroU64::new(extent.length),
+        rustix::fs::Advice::WillNeed,
+    );
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let _ = (open, extent);
+}
+
 /// Numbers that tell the files of one storage from those of others.
 pub(crate) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -370,6 +383,14 @@ impl Storage for FileStorage {
 
     fn is_hole(&self, span: Span) -> bool {
         extents::parts(&self.layout, span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
+    }
+
+    fn will_read(&self, span: Span) {
+        for extent in self.layout.extents(span).filter(|extent| !extent.pad) {
+            if let Ok(open) = self.file(extent.file, Need::Read) {
+                read_ahead(&open, extent);
+            }
+        }
     }
 }
 

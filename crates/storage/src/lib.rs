@@ -60,6 +60,11 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         let _ = span;
         false
     }
+
+    /// A hint that the span will be read soon, so that a disk can begin. Does not wait.
+    fn will_read(&self, span: Span) {
+        let _ = span;
+    }
 }
 
 /// What exists of a torrent's files.

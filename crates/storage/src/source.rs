@@ -8,7 +8,7 @@ use std::sync::Arc;
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
 use rustix::fs::{Mode, OFlags};
 
-use crate::file::{Key, OpenFile, OpenFiles, next_number, read_exactly};
+use crate::file::{Key, OpenFile, OpenFiles, next_number, read_ahead, read_exactly};
 use crate::{FilePresence, Presence, Storage, StorageError, extents};
 
 /// Files at paths of the user's choice: symbolic links are followed, names need not be safe for others.
@@ -96,6 +96,14 @@ impl Storage for SourceFiles {
             }
         };
         Ok(Presence { files: self.paths.iter().map(look).collect::<Result<_, _>>()? })
+    }
+
+    fn will_read(&self, span: Span) {
+        for extent in self.layout.extents(span).filter(|extent| !extent.pad) {
+            if let Ok(open) = self.open(extent.file) {
+                read_ahead(&open, extent);
+            }
+        }
     }
 }
 

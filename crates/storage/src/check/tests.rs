@@ -198,7 +198,8 @@ fn l5_a_file_cut_short_under_a_check_is_reported_not_a_crash() {
     let (root, storage) = files(&sample, Preallocation::None);
     sample.store(&storage);
     let path = root.path().join("a");
-    let cut = CutWhileRead { inner: &storage, path, after: 3, reads: AtomicU64::new(0) };
+    // All five pieces are read side by side; the cut comes right before the second.
+    let cut = CutWhileRead { inner: &storage, path, after: 1, reads: AtomicU64::new(0) };
     let threads = NonZeroUsize::new(1);
     let found = check(&cut, &sample.layout, &sample.hashes, None, threads, &Progress::default()).unwrap();
     assert_eq!(indices(&found.have), [0], "read before it was cut");

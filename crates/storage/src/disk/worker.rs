@@ -15,13 +15,16 @@ use super::batch::{self, Write};
 use super::park::Parked;
 use super::queue::{Job, Nudge, Queue, Woken, Work};
 use super::{Done, MAX_READ_BYTES, Shared, Torrent, VerifyOutcome};
-use crate::hashing::{Hasher, LANES, Piece};
+use crate::hashing::{Hasher, LANES, Piece, lanes_of_machine};
 use crate::{Buffer, StorageError};
 
-/// How long complete pieces wait for more, so that they are hashed side by side; only while pieces come in quick succession.
-const LINGER: Duration = Duration::from_millis(5);
-/// Pieces come in quick succession if the last ones were hashed within this time.
-const BUSY: Duration = Duration::from_millis(100);
+/// How long complete pieces wait for more, so that they are hashed side by side, for each MiB of a piece; only while pieces come in
+/// quick succession.
+const LINGER_PER_MIB: Duration = Duration::from_millis(10);
+const MIN_LINGER: Duration = Duration::from_millis(5);
+const MAX_LINGER: Duration = Duration::from_millis(50);
+/// Pieces come in quick succession if the last ones were hashed within so many times that.
+const BUSY_LINGERS: u32 = 8;
 /// After this long without work, memory that only serves speed is given back.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -43,6 +46,10 @@ pub(super) struct Worker {
 #[derive(Default)]
 struct Verifies {
     waiting: Vec<Verify>,
+    /// How many inputs they are to be hashed side by side.
+    lanes: usize,
+    /// How long they wait for company.
+    linger: Duration,
     /// When the first of them came.
     since: Option<Instant>,
     /// When pieces were hashed last.
@@ -331,12 +338,15 @@ impl Verifies {
     fn push(&mut self, verify: Verify) {
         if self.waiting.is_empty() {
             self.since = Some(Instant::now());
+            self.lanes = 0;
+            self.linger = verify.linger();
         }
+        self.lanes += verify.lanes();
         self.waiting.push(verify);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.since.filter(|_| !self.waiting.is_empty()).map(|since| since + LINGER)
+        self.since.filter(|_| !self.waiting.is_empty()).map(|since| since + self.linger)
     }
 
     fn have(&self, torrent: &Torrent, piece: PieceIndex) -> bool {
@@ -346,11 +356,11 @@ impl Verifies {
     /// Whether waiting longer for more makes no sense.
     fn are_due(&self) -> bool {
         let Some(deadline) = self.deadline() else { return false };
-        if self.waiting.len() >= LANES {
+        if self.lanes >= lanes_of_machine() {
             return true;
         }
         let now = Instant::now();
-        let busy = self.last.is_some_and(|last| now - last < BUSY);
+        let busy = self.last.is_some_and(|last| now - last < self.linger * BUSY_LINGERS);
         !busy || now >= deadline
     }
 }
@@ -364,6 +374,16 @@ impl Verify {
         let expected = self.expected();
         let digester = Digester::new(expected.v1.is_some(), expected.v2.map(ExpectedV2::tree));
         Piece::new(&*self.torrent.storage, &self.torrent.layout, self.piece, digester)
+    }
+
+    /// The leaves of a v2 piece go side by side, the bytes of a v1 piece only one after the other.
+    fn lanes(&self) -> usize {
+        if self.expected().v1.is_some() { 1 } else { self.torrent.layout.block_count(self.piece) as usize }
+    }
+
+    fn linger(&self) -> Duration {
+        let mib = self.torrent.layout.piece_length() >> 20;
+        (LINGER_PER_MIB * mib).clamp(MIN_LINGER, MAX_LINGER)
     }
 
     fn expected(&self) -> ExpectedHash {
