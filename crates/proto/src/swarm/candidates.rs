@@ -380,7 +380,8 @@ mod tests {
     fn candidates_are_bounded_and_better_sources_push_out_worse_ones() {
         let mut all = candidates(false);
         let many = |net: u8| {
-            (0..4000u16).map(move |n| SocketAddr::from(([10, net, (n >> 8) as u8, n as u8], 80))).collect::<Vec<_>>()
+            let octets = |n: u16| n.to_be_bytes();
+            (0..4000).map(move |n| SocketAddr::from(([10, net, octets(n)[0], octets(n)[1]], 80))).collect::<Vec<_>>()
         };
         all.add(Source::Pex, &many(1));
         assert_eq!(all.len(), limits::MAX_CANDIDATES);

@@ -81,10 +81,8 @@ impl Swarm {
     /// What is needed changed as a whole: requests, interest and who is of use are worked out anew.
     fn needs_changed(&mut self, now: Instant, finished: bool) {
         let needed = self.progress.needed();
-        for piece in self.requests.partials.pieces() {
-            if !needed.has(piece) {
-                self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
-            }
+        for piece in self.requests.unneeded(needed) {
+            self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
         }
         self.requests.needs_changed(needed);
         for connection in self.peers.keys().copied().collect::<Vec<_>>() {

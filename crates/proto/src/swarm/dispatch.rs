@@ -173,6 +173,9 @@ impl Swarm {
         if !std::mem::replace(&mut peer.down.choked, false) {
             return peer.conduct.idle_message(now);
         }
+        peer.down.starved = false;
+        // What a choke took back was answered before this; who answered nothing will not do so any more.
+        self.requests.forget_unanswered(peer, |_| true);
         Ok(())
     }
 
@@ -211,7 +214,10 @@ impl Swarm {
                 picker.availability().became_seed();
             }
         }
-        peer.down.useful += u32::from(self.progress.needed().has(piece));
+        if self.progress.needed().has(piece) {
+            peer.down.useful += 1;
+            peer.down.starved = false;
+        }
         self.update_interest(now, connection);
         self.close_if_useless(now, connection);
         Ok(())
@@ -234,6 +240,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
         peer.pieces = pieces(self.progress.layout().piece_count());
         peer.down.useful = peer.pieces.count_common(self.progress.needed());
+        peer.down.starved = false;
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().add_peer(&peer.pieces);
         }
@@ -271,6 +278,7 @@ impl Swarm {
         let exists = piece.0 < self.progress.layout().piece_count();
         if exists && allowed.len() < limits::MAX_ALLOWED_FAST && !allowed.contains(&piece) {
             allowed.push(piece);
+            peer.down.starved = false;
         }
         Ok(())
     }

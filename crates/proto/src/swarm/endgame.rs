@@ -1,5 +1,6 @@
 //! The end of a download: blocks that a slow peer holds up are asked of a faster one too, and taken back when they came.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use crate::wire::Message;
 const MOST_ASKED: u8 = 4;
 /// What a duplicate must gain at least to be worth its bytes.
 const LEAST_GAIN: Duration = Duration::from_millis(20);
+/// What is late enough to be asked of another in the middle of a download.
+const VERY_LATE: Duration = Duration::from_secs(10);
 /// How long a silent peer holds its blocks against one of which nothing is known yet.
 const TRUST: Duration = Duration::from_secs(1);
 
@@ -45,9 +48,11 @@ impl Requests {
             return;
         }
         let worth = peer.expected(now, peer.down.pipeline.live()).map_or(4 * TRUST, |due| due * 2 + LEAST_GAIN);
+        // Before the end others will have work for it soon: only what is really late is worth a second request.
+        let worth = if self.in_endgame() { worth } else { worth.max(VERY_LATE) };
         let known = peer.expected(now, 0);
         let mut held = self.held(peers, peer, worth, now);
-        held.sort_by(|left, right| right.due.cmp(&left.due));
+        held.sort_by_key(|held| Reverse(held.due));
         for (Held { by, piece, number, due }, nth) in held.into_iter().zip(0u32..) {
             let Some(peer) = peers.get_mut(&thief) else { return };
             // Each block stolen before makes this one come later.

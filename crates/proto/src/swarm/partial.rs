@@ -302,6 +302,11 @@ impl Partials {
         self.iter().map(Partial::piece).collect()
     }
 
+    /// How many are begun.
+    pub(super) fn len(&self) -> usize {
+        self.begun.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.begun.is_empty()
     }

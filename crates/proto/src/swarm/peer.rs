@@ -62,6 +62,8 @@ pub(super) struct Download {
     pub(super) progress: Instant,
     /// It let requests wait for too long: one block at a time until it delivers.
     pub(super) snubbed: bool,
+    /// There was nothing to ask it for, and nothing has changed since.
+    pub(super) starved: bool,
     /// The piece that its next requests go on with.
     pub(super) current: Option<PieceIndex>,
     /// Pieces that may be asked for while choked (BEP 6).
@@ -123,6 +125,7 @@ impl Peer {
                 rate: Rate::new(now),
                 progress: now,
                 snubbed: false,
+                starved: false,
                 current: None,
                 allowed_fast: SmallVec::new(),
                 suggested: SmallVec::new(),

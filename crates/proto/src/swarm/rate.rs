@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-const BUCKETS: u64 = 8;
+const BUCKETS: usize = 8;
+/// Full buckets before the newest.
+const BEFORE: u64 = BUCKETS as u64 - 1;
 const WIDTH: Duration = Duration::from_millis(500);
 
 /// Bytes per second over the last four seconds, and all bytes since birth.
 #[derive(Clone, Debug)]
 pub(super) struct Rate {
-    buckets: [u64; BUCKETS as usize],
+    buckets: [u64; BUCKETS],
     /// The number of the newest bucket, counted from birth.
     newest: u64,
     born: Instant,
@@ -17,7 +19,7 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(now: Instant) -> Self {
-        Self { buckets: [0; BUCKETS as usize], newest: 0, born: now, total: 0 }
+        Self { buckets: [0; BUCKETS], newest: 0, born: now, total: 0 }
     }
 
     /// Counts bytes that have just passed.
@@ -25,7 +27,7 @@ impl Rate {
         let number = self.number(now);
         while self.newest < number {
             // After a long silence every bucket is cleared once, not once for each missed half second.
-            self.newest = (self.newest + 1).max(number.saturating_sub(BUCKETS - 1));
+            self.newest = (self.newest + 1).max(number.saturating_sub(BEFORE));
             self.buckets[place(self.newest)] = 0;
         }
         self.buckets[place(self.newest)] += bytes;
@@ -40,8 +42,8 @@ impl Rate {
     /// Bytes per second now.
     pub(super) fn per_second(&self, now: Instant) -> u64 {
         let number = self.number(now);
-        let first = number.saturating_sub(BUCKETS - 1);
-        let known = self.newest.saturating_sub(BUCKETS - 1);
+        let first = number.saturating_sub(BEFORE);
+        let known = self.newest.saturating_sub(BEFORE);
         let sum: u64 = (first.max(known)..=self.newest).map(|bucket| self.buckets[place(bucket)]).sum();
         let age = now.saturating_duration_since(self.born);
         let start = WIDTH * u32::try_from(first.min(u64::from(u32::MAX))).unwrap_or(u32::MAX);
@@ -58,7 +60,7 @@ impl Rate {
 }
 
 fn place(bucket: u64) -> usize {
-    usize::try_from(bucket % BUCKETS).expect("a remainder is below the divisor")
+    usize::try_from(bucket % (BEFORE + 1)).expect("a remainder is below the divisor")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::wire::Message;
 /// A peer that gets a whole piece within this many seconds takes it alone.
 const WHOLE_PIECE_SECONDS: u64 = 10;
 /// Pieces picked at random before rarest first, so that there soon is something to trade.
-const RANDOM_PIECES: u32 = 4;
+const RANDOM_PIECES: usize = 4;
 
 /// What filling came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,9 @@ impl Requests {
         if room == 0 || (peer.down.pipeline.live() > 0 && room < (window / 8).max(1)) {
             return Filled::Enough;
         }
+        if peer.down.starved {
+            return Filled::Starved;
+        }
         if peer.down.pipeline.live() == 0 {
             peer.begin_asking(now);
         }
@@ -62,6 +65,7 @@ impl Requests {
         if room < before {
             peer.spoke = now;
         }
+        peer.down.starved = room > 0;
         if room > 0 { Filled::Starved } else { Filled::Enough }
     }
 
@@ -71,7 +75,7 @@ impl Requests {
         if !down.interested || (down.choked && down.allowed_fast.is_empty()) {
             return (0, 0);
         }
-        let most = peer.extensions.reqq.min(limits::MAX_REQQ).max(1);
+        let most = peer.extensions.reqq.clamp(1, limits::MAX_REQQ);
         let window = if peer.conduct.flaps(now) { 1 } else { down.window.blocks().min(most) };
         let window = match self.pressure {
             Pressure::None => window,
@@ -130,7 +134,8 @@ impl Requests {
         } else {
             down.suggested.retain(|piece| picker.is_pickable(*piece));
             let suggested = down.suggested.iter().copied().find(|piece| peer.pieces.has(*piece));
-            let rule = if progress.have_pieces() < RANDOM_PIECES { Rule::Random } else { Rule::Rarest };
+            let first = progress.have_pieces() as usize + self.partials.len() < RANDOM_PIECES;
+            let rule = if first { Rule::Random } else { Rule::Rarest };
             suggested.or_else(|| picker.pick(&peer.pieces, rule))?
         };
         picker.remove(piece);

@@ -226,8 +226,8 @@ impl Requests {
         now: Instant,
         out: &mut Outbox,
     ) -> bool {
-        self.forget_unanswered(peer, now);
         let waited = |since: Instant| now.saturating_duration_since(since);
+        self.forget_unanswered(peer, |asked| waited(asked.at) >= limits::TAKEN_BACK_TIMEOUT);
         let Some(oldest) = peer.down.pipeline.oldest() else { return false };
         let silent = waited(peer.down.progress);
         let patience = if others { limits::PROGRESS_TIMEOUT } else { limits::REQUEST_TIMEOUT };
@@ -244,11 +244,10 @@ impl Requests {
         false
     }
 
-    /// Answers to requests that were taken back long ago are not waited for any more.
-    fn forget_unanswered(&mut self, peer: &mut Peer, now: Instant) {
+    /// Answers to those requests that were taken back and that `which` names are not waited for any more.
+    pub(super) fn forget_unanswered(&mut self, peer: &mut Peer, which: impl Fn(&Asked) -> bool) {
         let mut forgotten = 0;
-        let late = |at: Instant| now.saturating_duration_since(at) >= limits::TAKEN_BACK_TIMEOUT;
-        peer.down.pipeline.drop_where(|asked| !asked.live && late(asked.at), |_| forgotten += 1);
+        peer.down.pipeline.drop_where(|asked| !asked.live && which(asked), |_| forgotten += 1);
         peer.conduct.grace += forgotten;
     }
 
@@ -284,15 +283,20 @@ impl Requests {
         }
     }
 
-    /// What is needed changed as a whole: pieces begun that are not needed end. No request for them may be outstanding.
+    /// What is needed changed as a whole: pieces begun that are not needed end, but for those that the disk judges. No request
+    /// for them may be outstanding.
     pub(super) fn needs_changed(&mut self, needed: &Bitfield) {
-        for piece in self.partials.pieces() {
-            if !needed.has(piece) {
-                self.partials.end(piece);
-            }
+        for piece in self.unneeded(needed) {
+            self.partials.end(piece);
         }
         self.picker = None;
         self.freed = true;
+    }
+
+    /// The pieces that are begun, not needed, and not with the disk.
+    pub(super) fn unneeded(&self, needed: &Bitfield) -> Vec<PieceIndex> {
+        let unneeded = self.partials.iter().filter(|partial| !needed.has(partial.piece()) && !partial.is_verifying());
+        unneeded.map(Partial::piece).collect()
     }
 
     /// A piece that was begun; `None` if it was not.

@@ -106,6 +106,7 @@ impl Swarm {
         idle.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Idle));
         let able = |down: &super::peer::Download| !down.choked && !down.snubbed && down.useful > 0;
         let count = self.peers.values().filter(|peer| able(&peer.down)).count();
+        self.make_room(now);
         for peer in self.peers.values_mut() {
             if silent(peer.spoke) >= limits::KEEP_ALIVE_INTERVAL {
                 peer.spoke = now;
@@ -118,6 +119,13 @@ impl Swarm {
         }
         self.requests.freed |= !self.progress.is_finished();
         self.timers.tick = self.next_tick(now);
+    }
+
+    /// When all places are taken and candidates wait, one peer that is of no use to either side goes.
+    fn make_room(&mut self, now: Instant) {
+        if self.peers.len() >= self.identity.max_connections && self.candidates.waiting() > 0 {
+            self.replace_useless(now);
+        }
     }
 
     fn next_tick(&self, now: Instant) -> Option<Instant> {
@@ -135,7 +143,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         let filled = self.requests.fill(peer, &self.progress, &self.blame, now, &mut self.out);
         let elsewhere = self.requests.outstanding > peer.down.pipeline.live();
-        if filled == Filled::Starved && elsewhere && self.requests.in_endgame() {
+        if filled == Filled::Starved && elsewhere {
             self.requests.steal(&mut self.peers, connection, now, &mut self.out);
             self.timers.steal.get_or_insert(now + self.timers.steal_pause);
         }
@@ -143,6 +151,7 @@ impl Swarm {
 
     /// Fills the pipelines of all peers, the fastest first.
     fn refill_all(&mut self, now: Instant) {
+        self.peers.values_mut().for_each(|peer| peer.down.starved = false);
         let wanting = self.peers.values().filter(|peer| peer.down.interested);
         let mut order: Vec<_> =
             wanting.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();
@@ -154,9 +163,6 @@ impl Swarm {
 
     /// Peers with nothing to do look again for blocks that others hold up.
     fn steal_all(&mut self, now: Instant) {
-        if !self.requests.in_endgame() {
-            return;
-        }
         let free = self.peers.values().filter(|peer| self.requests.room(peer, now).0 > 0);
         let mut order: Vec<_> =
             free.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();
