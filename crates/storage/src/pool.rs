@@ -3,14 +3,20 @@
 //! Invariant: no more than the fixed number of buffers exists at any time, in use and at rest together; this is what bounds
 //! the memory for payload. In steady state nothing is allocated: a buffer moves from hand to hand and back.
 
+mod release;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use release::release_free_pages;
 use riverrun_metainfo::BLOCK_LENGTH;
 
 const BUFFER_BYTES: usize = BLOCK_LENGTH as usize;
+
+/// From so many bytes on it is worth the time to give memory back to the system.
+const WORTH_RELEASING: usize = 1 << 20;
 
 /// Hands out at most a fixed number of buffers. Cheap to clone.
 #[derive(Clone)]
@@ -109,7 +115,12 @@ impl Pool {
             state.spare = state.free.len();
             cold
         };
-        cold.len() * BUFFER_BYTES
+        let bytes = cold.len() * BUFFER_BYTES;
+        drop(cold);
+        if bytes >= WORTH_RELEASING {
+            release_free_pages();
+        }
+        bytes
     }
 
     fn buffer(&self, block: Box<[u8]>) -> Buffer {
