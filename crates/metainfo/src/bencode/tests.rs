@@ -69,6 +69,9 @@ fn b2_token_bomb_is_an_error() {
     assert!(decode(&small, Limits::MESSAGE).is_ok());
     let over = [&b"l"[..], &b"i0e".repeat(2_000), b"e"].concat();
     assert_eq!(decode(&over, Limits::MESSAGE).unwrap_err().kind, DecodeErrorKind::Tokens(2_000));
+    let keys = [&b"d"[..], &b"0:0:".repeat(2_000), b"e"].concat();
+    assert_eq!(decode(&keys, Limits::MESSAGE).unwrap_err().kind, DecodeErrorKind::Tokens(2_000));
+    assert!(decode(&keys, Limits { tokens: 2_001, ..Limits::MESSAGE }).is_ok());
     assert_eq!(size_of::<document::Token>(), 8);
 }
 

@@ -97,12 +97,8 @@ impl<'o> Fields<'o> {
         self.warn(Warning::Dropped { key });
     }
 
-    /// An optional text; its `.utf-8` twin is preferred if it is valid UTF-8. Bad bytes become U+FFFD.
+    /// An optional text. Bad bytes become U+FFFD.
     pub(crate) fn text(&mut self, dict: Dict<'_>, key: &str) -> Option<String> {
-        let twin = dict.get(format!("{key}.utf-8")).and_then(Value::as_str);
-        if let Some(text) = twin {
-            return Some(text.to_owned());
-        }
         self.optional(dict, key, |value| value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
     }
 }

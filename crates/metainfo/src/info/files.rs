@@ -15,6 +15,8 @@ pub(super) struct FileList<'d> {
     pub(super) files: Vec<File>,
     /// v2: the roots, beside `files`.
     pub(super) roots: Vec<Option<Node>>,
+    /// How many paths are not as they are written, because that would not be safe.
+    pub(super) changed: usize,
     /// Links, with their targets as written.
     pub(super) links: Vec<(FileIndex, Value<'d>)>,
 }
@@ -98,7 +100,12 @@ impl<'d> FileList<'d> {
     }
 
     /// The path in a v1 list of names.
-    fn path(&self, path: Value<'d>, builder: &mut PathBuilder, fields: &Fields<'_>) -> Result<SafePath, MetainfoError> {
+    fn path(
+        &mut self,
+        path: Value<'d>,
+        builder: &mut PathBuilder,
+        fields: &Fields<'_>,
+    ) -> Result<SafePath, MetainfoError> {
         let names = path.as_list().ok_or_else(|| fields.kind(path, "a list"))?;
         for name in names {
             builder.push(fields.bytes(name)?);
@@ -107,6 +114,7 @@ impl<'d> FileList<'d> {
             let names: Vec<_> = names.filter_map(Value::as_bytes).collect();
             return Err(unsafe_path(Some(self.files.len() + 1), &names));
         }
+        self.changed += usize::from(builder.changes());
         builder.finish().map_err(|error| MetainfoError::Path { key: fields.key(path), error })
     }
 }

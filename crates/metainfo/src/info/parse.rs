@@ -46,6 +46,10 @@ pub(crate) fn parse(value: Value<'_>, raw: Bytes, fields: &mut Fields<'_>) -> Re
         true => v1_pieces(info, &layout, &raw, value, fields)?,
         false => Bytes::new(),
     };
+    let changed_name = name.as_str().as_bytes() != name_bytes(info);
+    if list.changed > 0 || changed_name {
+        fields.warn(Warning::Names { files: list.changed.max(usize::from(list.is_single)) });
+    }
     make_paths_unique(&mut list, fields)?;
     let links = links::resolve(&mut list, fields);
     let v1 = halves.v1.then(|| InfoHashV1(hash::sha1(&raw)));

@@ -90,6 +90,7 @@ impl<'d> Walk<'d, '_, '_> {
         if self.builder.climbs() && !self.fields.options.accept_unsafe_paths {
             return Err(unsafe_path(Some(self.list.files.len() + 1), &self.names));
         }
+        self.list.changed += usize::from(self.builder.changes());
         self.builder.finish().map_err(|error| MetainfoError::Path { key: "info.file tree".into(), error })
     }
 

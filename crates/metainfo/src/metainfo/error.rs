@@ -254,6 +254,12 @@ pub enum Warning {
         /// Why.
         error: UrlError,
     },
+    /// Names were changed, because they are not safe as they are written.
+    #[error("names that are not safe were changed, in the paths of {files} files")]
+    Names {
+        /// How many files; none if it is only the name of the torrent.
+        files: usize,
+    },
     /// A file was given another name, because its own is that of another file or of a folder.
     #[error("file {file} has the path of another and is renamed to \"{path}\"")]
     Renamed {

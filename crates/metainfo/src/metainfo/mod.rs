@@ -89,11 +89,12 @@ impl Metainfo {
             .map(|(key, value)| (bytes.slice_ref(key), bytes.slice(value.span())))
             .collect();
         let warnings = info.warnings().to_vec();
+        let comment = root.get("comment.utf-8").and_then(Value::as_str).map(str::to_owned);
         let mut metainfo = Self {
             trackers: addresses::trackers(root, &mut fields),
             web_seeds: addresses::web_seeds(root, &mut fields),
             nodes: addresses::nodes(root, &mut fields),
-            comment: fields.text(root, "comment"),
+            comment: comment.or_else(|| fields.text(root, "comment")),
             created_by: fields.text(root, "created by"),
             creation_date: fields.optional(root, "creation date", Value::as_int),
             has_layers: info.hashes().v2().is_some() && root.get("piece layers").is_some(),

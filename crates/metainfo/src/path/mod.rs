@@ -251,11 +251,12 @@ pub(crate) struct PathBuilder {
     text: Vec<u8>,
     depth: usize,
     climbs: bool,
+    changes: bool,
 }
 
 impl PathBuilder {
     pub(crate) fn new(rules: NameRules) -> Self {
-        Self { rules, text: Vec::new(), depth: 0, climbs: false }
+        Self { rules, text: Vec::new(), depth: 0, climbs: false, changes: false }
     }
 
     /// Adds a name, made safe.
@@ -267,14 +268,21 @@ impl PathBuilder {
         if is_plain(name, self.rules) {
             self.text.extend_from_slice(name);
         } else if self.depth <= MAX_DEPTH {
+            let safe = safe_name(name, self.rules);
             self.climbs |= is_climbing(name);
-            self.text.extend_from_slice(safe_name(name, self.rules).as_bytes());
+            self.changes |= safe.as_bytes() != name;
+            self.text.extend_from_slice(safe.as_bytes());
         }
     }
 
     /// Whether some name of the path that is being built steps up a folder as it is written.
     pub(crate) fn climbs(&self) -> bool {
         self.climbs
+    }
+
+    /// Whether some name of the path that is being built is not as it is written.
+    pub(crate) fn changes(&self) -> bool {
+        self.changes
     }
 
     /// The path of the names since the last one.
@@ -288,7 +296,7 @@ impl PathBuilder {
             _ => Err(PathError::Depth),
         };
         self.text.clear();
-        (self.depth, self.climbs) = (0, false);
+        (self.depth, self.climbs, self.changes) = (0, false, false);
         path
     }
 }
