@@ -5,6 +5,7 @@
 
 mod bencode;
 mod bits;
+mod hash;
 mod layout;
 mod magnet;
 mod merkle;
@@ -14,6 +15,7 @@ mod tracker;
 mod wire;
 
 pub use bencode::bencode;
+pub use hash::hash;
 pub use layout::layout;
 pub use magnet::magnet;
 pub use merkle::merkle;
@@ -29,6 +31,7 @@ pub type Body = fn(&[u8]);
 pub const BODIES: &[(&str, Body)] = &[
     ("bencode", bencode),
     ("extended", extended),
+    ("hash", hash),
     ("layout", layout),
     ("magnet", magnet),
     ("merkle", merkle),
