@@ -42,7 +42,7 @@ impl Family {
 /// What a request may connect to, by [`may_connect`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Leash {
-    /// The URL's path is a tracker's, so that a service on this machine may be meant.
+    /// The URL's path is a tracker's, or the user named it, so that a service on this machine may be meant.
     tracker_path: bool,
     /// A server on the internet sent us here.
     by_public: bool,
@@ -61,6 +61,17 @@ struct Kind {
 pub(crate) struct Http {
     user_agent: String,
     clients: Mutex<BTreeMap<Kind, Client>>,
+}
+
+/// What is asked for, beside the URL.
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    /// Only this family.
+    family: Option<Family>,
+    /// The user named the URL, so that it may lead to this machine; what it redirects to may not.
+    by_user: bool,
+    /// The longest body, in bytes after decompression.
+    max_body: usize,
 }
 
 /// What came back.
@@ -85,17 +96,26 @@ impl Http {
         text: &str,
         family: Option<Family>,
     ) -> Result<Reply, AnnounceError> {
-        timeout(TRACKER_TIMEOUT, self.follow(url, text, family)).await.unwrap_or(Err(AnnounceError::Timeout))
+        let want = Want { family, by_user: false, max_body: MAX_TRACKER_REPLY };
+        timeout(TRACKER_TIMEOUT, self.follow(url, text, want)).await.unwrap_or(Err(AnnounceError::Timeout))
     }
 
-    async fn follow(&self, url: &TrackerUrl, text: &str, family: Option<Family>) -> Result<Reply, AnnounceError> {
+    /// Gets a file whose URL the user named, of at most `max_body` bytes, and follows redirects.
+    ///
+    /// # Errors
+    /// The network or the rules for where we go say no; the file is too long.
+    pub(crate) async fn get_file(&self, url: &TrackerUrl, max_body: usize) -> Result<Reply, AnnounceError> {
+        self.follow(url, &url.to_text(), Want { family: None, by_user: true, max_body }).await
+    }
+
+    async fn follow(&self, url: &TrackerUrl, text: &str, want: Want) -> Result<Reply, AnnounceError> {
         let (mut url, mut text) = (url.clone(), text.to_owned());
         let mut redirected_by = None;
         for hops in 0.. {
-            let response = self.send(&url, &text, redirected_by, family).await?;
+            let response = self.send(&url, &text, redirected_by, want).await?;
             let location = response.headers().get(header::LOCATION);
             let location = location.filter(|_| response.status().is_redirection());
-            let Some(location) = location else { return read(response).await };
+            let Some(location) = location else { return read(response, want.max_body).await };
             let location = location.to_str().map_err(|_| AnnounceError::Malformed("redirect is no text"))?;
             let next = tracker::redirect(&url, location, hops)?;
             // Where nobody knows who answered, the strict rule holds.
@@ -111,16 +131,17 @@ impl Http {
         url: &TrackerUrl,
         text: &str,
         redirected_by: Option<IpAddr>,
-        family: Option<Family>,
+        want: Want,
     ) -> Result<Response, AnnounceError> {
+        let chosen = want.by_user && redirected_by.is_none();
         // A host that is an address is never resolved, so it is judged here.
-        if let Some(ip) = url.ip() {
+        if let Some(ip) = url.ip().filter(|_| !chosen) {
             may_connect(url, ip, redirected_by)?;
         }
         let leash = Leash {
-            tracker_path: may_connect(url, IpAddr::V4(Ipv4Addr::LOCALHOST), None).is_ok(),
+            tracker_path: chosen || may_connect(url, IpAddr::V4(Ipv4Addr::LOCALHOST), None).is_ok(),
             by_public: redirected_by.is_some_and(|by| Reach::of(by) == Reach::Public),
-            family: family.filter(|_| url.ip().is_none()),
+            family: want.family.filter(|_| url.ip().is_none()),
         };
         let client = self.client(Kind { leash, tls: url.scheme() == Scheme::Https })?;
         let response = client.get(text).send().await.map_err(|error| explain(&error))?;
@@ -167,12 +188,12 @@ impl Http {
 }
 
 /// Reads a body as long as it keeps to the limit, which counts bytes after decompression.
-async fn read(mut response: Response) -> Result<Reply, AnnounceError> {
+async fn read(mut response: Response, max_body: usize) -> Result<Reply, AnnounceError> {
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| explain(&error))? {
-        if body.len() + chunk.len() > MAX_TRACKER_REPLY {
-            return Err(AnnounceError::TooLong(MAX_TRACKER_REPLY));
+        if body.len() + chunk.len() > max_body {
+            return Err(AnnounceError::TooLong(max_body));
         }
         body.extend_from_slice(&chunk);
     }

@@ -22,6 +22,7 @@ mod drive;
 mod engine;
 mod error;
 mod events;
+mod fetch;
 mod http;
 mod rate;
 mod session;
@@ -38,6 +39,7 @@ pub use ask::{
 };
 pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};
+pub use fetch::{FetchError, fetch_torrent};
 pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
 pub use riverrun_storage as storage;
