@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::{InfoHashes, Layout, PieceIndex};
+use riverrun_metainfo::{Bitfield, InfoHashes, Layout, PieceIndex};
 use riverrun_proto::swarm;
 
 use crate::drive::Core;
@@ -141,6 +141,8 @@ pub struct TorrentStatus {
     pub total_bytes: u64,
     /// The bytes of them that are verified and stored.
     pub have_bytes: u64,
+    /// The bytes of them that were there already when it was added; `None` until that is known.
+    pub found_bytes: Option<u64>,
     /// Bytes received of pieces that are not verified yet.
     pub partial_bytes: u64,
     /// Pieces.
@@ -216,15 +218,22 @@ impl Padding {
     }
 }
 
+/// Padding in wanted pieces that are had, in bytes.
+pub(crate) fn padding_had(core: &Core, have: &Bitfield) -> u64 {
+    core.padding.within(|piece| have.has(piece) && core.wanted.as_ref().is_none_or(|wanted| wanted.has(piece)))
+}
+
+/// Wanted content that is had, in bytes; `padded` of what the swarm counts is padding.
+pub(crate) fn content_had(swarm: &swarm::SwarmStatus, padded: u64) -> u64 {
+    swarm.wanted_bytes.saturating_sub(swarm.left_bytes).saturating_sub(padded)
+}
+
 /// Puts a snapshot together.
 pub(crate) fn of(core: &Core) -> TorrentStatus {
     let now = Instant::now();
     let layout = core.layout();
     let (phase, swarm, trackers, padded) = core.look(|brain| {
-        let have = brain.exchange.as_ref().map(|exchange| exchange.swarm.have());
-        let padded = have.map_or(0, |have| {
-            core.padding.within(|piece| have.has(piece) && core.wanted.as_ref().is_none_or(|wanted| wanted.has(piece)))
-        });
+        let padded = brain.exchange.as_ref().map_or(0, |exchange| padding_had(core, exchange.swarm.have()));
         (brain.phase(now), brain.status(now), brain.announcer.status(now), padded)
     });
     let all: u64 = match &core.wanted {
@@ -234,7 +243,7 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
             bytes - core.padding.within(|piece| wanted.has(piece))
         }
     };
-    let have_bytes = swarm.wanted_bytes.saturating_sub(swarm.left_bytes).saturating_sub(padded);
+    let have_bytes = content_had(&swarm, padded);
     let waiting = match phase {
         Phase::Downloading => swarm.waiting.map(|waiting| waits_for(waiting, &trackers)),
         _ => None,
@@ -250,6 +259,7 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         phase,
         total_bytes: all,
         have_bytes,
+        found_bytes: core.found_bytes.get().copied(),
         partial_bytes: swarm.partial_bytes,
         pieces: layout.piece_count(),
         have_pieces: swarm.have_pieces,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) wanted: Option<Bitfield>,
     pub(crate) padding: Padding,
     pub(crate) totals: Totals,
+    /// Content that was there and right before the exchange began, in bytes.
+    pub(crate) found_bytes: OnceLock<u64>,
     cell: Mutex<Brain>,
     /// Tells dials and announces under way that nobody waits for them any more.
     stopping: watch::Sender<bool>,
@@ -119,6 +121,7 @@ impl Core {
             wanted,
             padding,
             totals: Totals::default(),
+            found_bytes: OnceLock::new(),
             cell,
             stopping: watch::Sender::new(false),
             quiet: Notify::new(),

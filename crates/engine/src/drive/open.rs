@@ -17,7 +17,7 @@ use super::records;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
-use crate::{EventKind, TorrentError};
+use crate::{EventKind, TorrentError, status};
 
 /// Opens a torrent: believes or hashes what is there, prepares the files, starts the swarm.
 pub(crate) async fn open(core: Arc<Core>) {
@@ -129,6 +129,8 @@ fn start(core: &Arc<Core>, have: Bitfield) {
     if core.options.sequential {
         swarm.handle(now, Input::Command(Command::SetSequential(true)));
     }
+    let padded = status::padding_had(core, swarm.have());
+    core.found_bytes.get_or_init(|| status::content_had(&swarm.status(now), padded));
     let Ok(store) = core.store() else { return };
     let sink = Arc::new(Sink(Arc::downgrade(core)));
     let disk = engine.disk.torrent(store.storage(), core.layout().clone(), core.hashes.clone(), sink);
