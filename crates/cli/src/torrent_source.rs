@@ -3,13 +3,16 @@
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
+use riverrun::FetchError;
 use riverrun::metainfo::InfoHashes;
 use riverrun::metainfo::info_hash::InfoHashError;
 use riverrun::metainfo::magnet::{Magnet, MagnetError};
 use riverrun::metainfo::metainfo::{Metainfo, MetainfoError};
 
+use crate::command::session;
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
@@ -278,9 +281,16 @@ pub(crate) fn warn_if_cut(env: &mut Env, magnet: &Magnet) {
     }
 }
 
+/// How long a torrent file may take to come from the web.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn fetch(url: &str) -> Result<Bytes, Failure> {
-    let _ = url;
-    Err(Failure::not_yet("getting a .torrent file by its URL"))
+    let fetched = session::block_on(async { Ok(riverrun::fetch_torrent(url, PATIENCE).await) })?;
+    fetched.map_err(|error| {
+        let url = riverrun::metainfo::url::without_credentials(url);
+        let exit = if matches!(error, FetchError::Url(_)) { Exit::Usage } else { Exit::NotFound };
+        Failure::new(exit, format!("GET {}: {}", shown(&url), shown(&error.to_string())))
+    })
 }
 
 fn read_all(input: &mut dyn Read, subject: &str) -> Result<Bytes, Failure> {

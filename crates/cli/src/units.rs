@@ -126,6 +126,9 @@ impl Scale {
     /// Two amounts in the unit of the second: `40.4 of 64.0 MiB`.
     pub(crate) fn of(self, part: u64, whole: u64) -> String {
         let (whole_number, unit) = self.split(whole, whole);
+        if part == 0 {
+            return format!("0 of {whole_number} {unit}");
+        }
         format!("{} of {whole_number} {unit}", self.split(part, whole).0)
     }
 

@@ -109,8 +109,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Demo) -> Outcome {
 
 async fn show(env: &mut Env, general: &General, options: &Demo) -> Outcome {
     let scale = general.scale();
-    // The demo prints one document, so the events of a download are not for its standard output.
-    let mut progress = Progress::of(env, &General { json: false, ..general.clone() });
+    let mut progress = Progress::of_one_document(env, general);
     let talk = !general.json && !general.quiet;
     let swarm = start(options).await?;
     if talk {

@@ -29,7 +29,7 @@ pub(crate) fn watched<T: Send>(
     what: &What,
     work: impl FnOnce(&Work) -> T + Send,
 ) -> T {
-    let mut progress = Progress::of(env, &General { json: false, ..general.clone() });
+    let mut progress = Progress::of_one_document(env, general);
     let state = Work::default();
     let waiting = std::thread::current();
     std::thread::scope(|scope| {

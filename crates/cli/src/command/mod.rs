@@ -14,7 +14,7 @@ mod peers;
 mod port_owner;
 mod scrape;
 mod seed;
-mod session;
+pub(crate) mod session;
 mod verify;
 mod watch;
 

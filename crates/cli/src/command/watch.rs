@@ -48,6 +48,7 @@ pub(crate) fn view(status: &TorrentStatus, goal: Goal) -> View {
         info_hash: hash_text(status.info_hashes),
         total: status.total_bytes,
         done: status.have_bytes,
+        found: status.found_bytes,
         down: status.down_rate,
         up: status.up_rate,
         peers: status.connections,
@@ -154,18 +155,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// What the system said at the bottom of an error.
-pub(crate) fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        at = error.source();
-    }
-    None
 }
 
 #[cfg(test)]

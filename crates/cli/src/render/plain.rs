@@ -4,20 +4,25 @@ use crate::render::progress::{Stage, View};
 use crate::units::{self, Scale};
 
 /// The line for what a torrent does from now on, if that is worth a line.
-pub(crate) fn stage(view: &View, scale: Scale, several: bool) -> Option<String> {
+pub(crate) fn stage(view: &View, several: bool) -> Option<String> {
     let name = &view.name;
     match &view.stage {
-        Stage::Checking { total, .. } => Some(format!("check     {name}: hashing {}", scale.bytes(*total))),
         Stage::Looking { sources } if sources.is_empty() => Some(named("looking   for peers", name, several)),
         Stage::Looking { sources } => Some(named(&format!("looking   for peers · {sources}"), name, several)),
         Stage::Failed { why } => Some(format!("failed    {name}: {why}")),
         Stage::Opening
+        | Stage::Checking { .. }
         | Stage::Hashing { .. }
         | Stage::Downloading
         | Stage::Finishing
         | Stage::Sharing { .. }
         | Stage::Stopping => None,
     }
+}
+
+/// The line for what was found on disk before a torrent began.
+pub(crate) fn found(view: &View, found: u64, scale: Scale) -> String {
+    format!("check     {}: {} already here", view.name, scale.of(found, view.total))
 }
 
 fn named(line: &str, name: &str, several: bool) -> String {

@@ -1,5 +1,6 @@
 //! What there is to show of a torrent on its way, and who shows it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::args::{General, ProgressChoice};
@@ -21,6 +22,8 @@ pub(crate) struct View {
     pub(crate) total: u64,
     /// Bytes here.
     pub(crate) done: u64,
+    /// Bytes that were here before it began, once that is known.
+    pub(crate) found: Option<u64>,
     /// Bytes per second.
     pub(crate) down: u64,
     /// Bytes per second.
@@ -118,7 +121,8 @@ pub(crate) struct Progress {
     quiet: bool,
     /// The least time between two lines or events about progress.
     interval: Duration,
-    seen: Vec<Seen>,
+    /// By info-hash.
+    seen: BTreeMap<String, Seen>,
     /// For the speed of a check.
     check_began: Option<(Instant, u64)>,
 }
@@ -136,6 +140,7 @@ struct Seen {
     word: &'static str,
     reason: Option<&'static str>,
     said: Option<Instant>,
+    found: bool,
 }
 
 impl Progress {
@@ -144,6 +149,11 @@ impl Progress {
 
     /// What suits the options and the streams.
     pub(crate) fn of(env: &Env, general: &General) -> Self {
+        Self { events: general.json || general.progress == ProgressChoice::Json, ..Self::of_one_document(env, general) }
+    }
+
+    /// As [`of`](Self::of), for a command that prints one document at its end: no events.
+    pub(crate) fn of_one_document(env: &Env, general: &General) -> Self {
         let terminal = env.err_screen.is_terminal() && env.var("TERM").is_none_or(|term| term != "dumb");
         let bar = || How::Bar { painter: Painter::default(), look: Look::of(env) };
         let how = match general.progress {
@@ -155,15 +165,14 @@ impl Progress {
             ProgressChoice::Auto if general.json => How::Nothing,
             ProgressChoice::Bar | ProgressChoice::Auto => How::Lines,
         };
-        let events = general.json || general.progress == ProgressChoice::Json;
         let interval = general.progress_interval.0.max(Duration::from_millis(10));
         Self {
             how,
             scale: general.scale(),
-            events,
+            events: false,
             quiet: general.quiet,
             interval,
-            seen: Vec::new(),
+            seen: BTreeMap::new(),
             check_began: None,
         }
     }
@@ -175,7 +184,6 @@ impl Progress {
 
     /// Shows how things are.
     pub(crate) fn show(&mut self, env: &mut Env, views: &[View], now: Instant) {
-        self.seen.resize(views.len(), Seen::default());
         self.tell_events(env, views, now);
         let speed = self.check_speed(views, now);
         match &mut self.how {
@@ -187,12 +195,18 @@ impl Progress {
             }
             How::Lines => {
                 let several = views.len() > 1;
-                for (view, seen) in views.iter().zip(&mut self.seen) {
+                for view in views {
+                    let seen = self.seen.entry(view.info_hash.clone()).or_default();
                     let due = seen.said.is_none_or(|said| now.duration_since(said) >= self.interval);
                     let stage_changed = seen.word != view.stage.word();
                     let reason = view.waiting.as_ref().map(|reason| reason.code);
                     let reason_changed = reason.is_some() && seen.reason != reason;
-                    if stage_changed && let Some(line) = plain::stage(view, self.scale, several) {
+                    if let Some(found) =
+                        view.found.filter(|_| !std::mem::replace(&mut seen.found, view.found.is_some()))
+                    {
+                        let _ = writeln!(env.err, "{}", plain::found(view, found, self.scale));
+                    }
+                    if stage_changed && let Some(line) = plain::stage(view, several) {
                         let _ = writeln!(env.err, "{line}");
                     }
                     if due
@@ -215,7 +229,8 @@ impl Progress {
                 let _ = env.err.flush();
             }
             How::Nothing => {
-                for (view, seen) in views.iter().zip(&mut self.seen) {
+                for view in views {
+                    let seen = self.seen.entry(view.info_hash.clone()).or_default();
                     seen.word = view.stage.word();
                     seen.reason = view.waiting.as_ref().map(|reason| reason.code);
                 }
@@ -227,7 +242,8 @@ impl Progress {
         if !self.events {
             return;
         }
-        for (view, seen) in views.iter().zip(&mut self.seen) {
+        for view in views {
+            let seen = self.seen.entry(view.info_hash.clone()).or_default();
             let due =
                 seen.said.is_none_or(|said| now.duration_since(said) >= self.interval.min(Duration::from_secs(1)));
             if due || seen.word != view.stage.word() {

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
 mod create;
+mod demo;
+mod download;
 mod errors;
 mod help;
 mod info;
 mod magnet_and_edit;
 mod output;
 mod room;
+mod swarm;
+mod trackers;
 mod verify;

@@ -27,7 +27,7 @@ pub(crate) fn add_failure(error: &AddError, job: &Job) -> Failure {
 pub(crate) fn torrent_failure(error: &TorrentError, phase: Phase, job: &Job, scale: Scale) -> Failure {
     match error {
         TorrentError::Storage(error) => match phase {
-            Phase::Failed { needed_bytes, .. } if is_full(error) => Failure::new(
+            Phase::Failed { needed_bytes, .. } if error.is_full() => Failure::new(
                 Exit::Storage,
                 format!("the disk of {} is full: {} more are needed", as_written(&job.path), scale.bytes(needed_bytes)),
             )
@@ -49,11 +49,13 @@ pub(crate) fn torrent_failure(error: &TorrentError, phase: Phase, job: &Job, sca
 
 /// What the disk said.
 pub(crate) fn storage_failure(error: &StorageError) -> Failure {
+    if let (true, Some(path)) = (error.is_not_there(), error.path()) {
+        return Failure::new(
+            Exit::Storage,
+            format!("cannot write to {}: it is gone, or cannot be made", as_written(path)),
+        );
+    }
     Failure::new(Exit::Storage, shown(&watch::chain(error)))
-}
-
-fn is_full(error: &StorageError) -> bool {
-    watch::io_kind(error) == Some(std::io::ErrorKind::StorageFull)
 }
 
 /// Nothing came for too long.

@@ -236,12 +236,14 @@ impl<'a> Run<'a> {
     }
 
     async fn completed(&mut self, index: usize) -> Result<(), Failure> {
+        // The last look: a download may be over before the first tick.
+        self.draw(Instant::now());
         let running = &self.running[index];
         let status = running.torrent.status();
         let elapsed = running.added.elapsed();
         let name = shown(&running.job.loaded.name).into_owned();
         let path = as_written(&running.job.path);
-        let nothing_came = status.down_bytes == 0;
+        let nothing_came = status.found_bytes == Some(status.total_bytes);
         let hash = watch::hash_text(status.info_hashes);
         self.progress.clear(self.env);
         if self.stream.is_some() {
@@ -294,11 +296,8 @@ impl<'a> Run<'a> {
     async fn stream_ended(&mut self, written: Result<std::io::Result<()>, RecvError>) -> Outcome {
         self.leave(PATIENCE).await;
         self.progress.clear(self.env);
-        match written_outcome(written) {
-            Err(failure) if failure.exit == Exit::Ok => Err(Failure::silent(Exit::Incomplete)),
-            Err(failure) => Err(failure),
-            Ok(()) => Err(Failure::internal("standard output ended before the content")),
-        }
+        written_outcome(written)?;
+        Err(Failure::internal("standard output ended before the content"))
     }
 
     async fn run_hook(&mut self, index: usize, hash: &str, bytes: u64) {
@@ -455,6 +454,8 @@ async fn written(stream: &mut Option<(StreamOut, Written)>) -> Result<std::io::R
 
 fn written_outcome(written: Result<std::io::Result<()>, RecvError>) -> Result<(), Failure> {
     match written {
+        // The reader has gone: nobody is left to be told.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::silent(Exit::Incomplete)),
         Ok(result) => Ok(result?),
         Err(_) => Err(Failure::internal("the thread that writes to standard output is gone")),
     }
