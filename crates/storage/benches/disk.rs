@@ -13,7 +13,7 @@ use riverrun_metainfo::create::{Options, Plan, SourceFile};
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::Metainfo;
 use riverrun_metainfo::piece_hash::Format;
-use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex, Span};
+use riverrun_metainfo::{BLOCK_LENGTH, FileIndex, PieceIndex, Span};
 use riverrun_storage::{
     Access, Disk, DiskConfig, DiskTorrent, Done, DoneSink, FileOptions, FileStorage, Place, Progress, Storage,
     VerifyOutcome, check,
@@ -73,6 +73,12 @@ fn measure(format: Format, root: PathBuf, length: u64, piece_length: u32) {
     let at = Instant::now();
     storage.sync().unwrap();
     println!("  sync: {:?}", at.elapsed());
+    let file = std::fs::File::open(storage.path_of(FileIndex(0)).unwrap()).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    timed("check, not in memory", length, || {
+        let found = check::check(&*storage, &layout, &hashes, None, None, &Progress::default()).unwrap();
+        assert!(found.have.is_full());
+    });
 }
 
 /// Every 256 KiB are alike, so that making them costs next to nothing.

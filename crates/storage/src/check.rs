@@ -4,6 +4,7 @@
 //! Holes of sparse files are not read, files that are missing or too short are not touched. Memory is a slice per thread.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -344,7 +345,13 @@ impl Walk<'_> {
         failed: &Mutex<Option<StorageError>>,
     ) {
         let (indices, mut pieces): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
-        hasher.hash(&mut pieces, |bytes| self.progress.add(bytes));
+        let finished = hasher.hash(&mut pieces, |bytes| {
+            self.progress.add(bytes);
+            if self.progress.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if !finished {
+            return;
+        }
         for (index, piece) in indices.into_iter().zip(pieces) {
             let answer = match piece.into_result() {
                 Ok(digest) => Ok(task.judge(index, &digest)),

@@ -7,6 +7,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher as _};
 use std::io::IoSliceMut;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use riverrun_metainfo::hash::{Sha1, Sha256};
@@ -69,7 +70,7 @@ impl<'a> Piece<'a> {
         self
     }
 
-    /// What came of it; to be asked after [`Hasher::hash`].
+    /// What came of it; to be asked after [`Hasher::hash`] was true.
     pub(crate) fn into_result(self) -> Result<PieceDigest, StorageError> {
         match self.state {
             State::Done(digest) => Ok(digest),
@@ -105,9 +106,10 @@ impl<'a> Piece<'a> {
 }
 
 impl Hasher {
-    /// Hashes pieces side by side; calls `between` every now and then with the bytes hashed since, so that other work need not
-    /// wait for all of it.
-    pub(crate) fn hash(&mut self, pieces: &mut [Piece<'_>], mut between: impl FnMut(u64)) {
+    /// Hashes pieces side by side; calls `between` about every MiB with the bytes hashed since, so that other work need not wait
+    /// for all of it. If that says to break, the pieces have no results and this is false.
+    #[must_use]
+    pub(crate) fn hash(&mut self, pieces: &mut [Piece<'_>], mut between: impl FnMut(u64) -> ControlFlow<()>) -> bool {
         loop {
             let going = pieces.iter().filter(|piece| piece.is_going()).count();
             if going == 0 {
@@ -120,9 +122,12 @@ impl Hasher {
             let mut read: Vec<_> = going.zip(slices).filter_map(|(piece, slice)| piece.read(slice)).collect();
             let length = read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
             Digester::update_many(&mut read);
-            between(length);
+            if between(length).is_break() {
+                return false;
+            }
         }
         finish(pieces);
+        true
     }
 
     /// A keyed digest of each block of a piece.

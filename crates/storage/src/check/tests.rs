@@ -120,6 +120,38 @@ fn a_cancelled_check_ends() {
 }
 
 #[test]
+fn a_check_ends_in_the_middle_of_long_pieces() {
+    #[derive(Debug)]
+    struct CancelAfter<'a>(MemoryStorage, &'a Progress, AtomicU64);
+    impl Storage for CancelAfter<'_> {
+        fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+            if self.2.fetch_add(1, Ordering::Relaxed) == 2 {
+                self.1.cancel();
+            }
+            self.0.read_at(span, into)
+        }
+        fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
+            self.0.write_at(span, from)
+        }
+        fn sync(&self) -> Result<(), StorageError> {
+            self.0.sync()
+        }
+        fn presence(&self) -> Result<Presence, StorageError> {
+            self.0.presence()
+        }
+    }
+    let sample = Sample::new(Format::V1, 256 * BLOCK, &[("a", 512 * u64::from(BLOCK))]);
+    let progress = Progress::default();
+    let storage = CancelAfter(memory(&sample), &progress, AtomicU64::new(0));
+    let threads = NonZeroUsize::new(1);
+    let result = check(&storage, &sample.layout, &sample.hashes, None, threads, &progress);
+    assert!(matches!(result, Err(CheckError::Cancelled)));
+    let reads = storage.2.into_inner();
+    assert!(reads <= 4, "{reads} of 32 reads");
+    assert!(progress.done_bytes() < progress.total_bytes());
+}
+
+#[test]
 fn holes_are_judged_without_reading_and_zeros_that_belong_there_are_had() {
     for format in [Format::V1, Format::V2, Format::Hybrid] {
         let piece = u64::from(4 * BLOCK);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSliceMut;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -247,7 +248,14 @@ impl Worker {
         let mut hasher = std::mem::take(&mut self.hasher);
         for verifies in self.settle_without_hashing().chunks(LANES) {
             let mut pieces: Vec<_> = verifies.iter().map(Verify::to_piece).collect();
-            hasher.hash(&mut pieces, |_| self.serve_reads(queue));
+            let finished = hasher.hash(&mut pieces, |_| {
+                self.serve_reads(queue);
+                if queue.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            if !finished {
+                // The thread ends, and nobody waits for these.
+                break;
+            }
             for (verify, piece) in verifies.iter().zip(pieces) {
                 let verdict = piece.into_result().map(|digest| verify.expected().judge(&digest));
                 let outcome = verify.outcome(verdict, &mut hasher);

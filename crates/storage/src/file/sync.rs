@@ -39,9 +39,13 @@ impl FileStorage {
 
     fn flush(&self, files: &BTreeSet<u32>) -> Result<(), StorageError> {
         let mut by_disk = BTreeMap::<u64, Vec<u32>>::new();
-        for &file in files {
-            let open = self.file(FileIndex(file), Need::Read)?;
-            by_disk.entry(open.identity.0).or_default().push(file);
+        {
+            let state = self.state();
+            for file in files {
+                // What was written was open, and what was open was seen.
+                let disk = state.seen.get(file).map_or(0, |(disk, _)| *disk);
+                by_disk.entry(disk).or_default().push(*file);
+            }
         }
         by_disk.into_values().try_for_each(|files| self.flush_disk(&files))
     }
