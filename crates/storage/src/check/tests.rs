@@ -152,6 +152,23 @@ fn a_check_ends_in_the_middle_of_long_pieces() {
 }
 
 #[test]
+fn l6_right_pieces_of_a_file_that_was_there_before_are_kept() {
+    let sample = Sample::new(Format::V1, BLOCK, &[("a", 4 * u64::from(BLOCK))]);
+    let (root, storage) = files(&sample, Preallocation::Full);
+    let mut bytes = [&sample.stream[..], b"and more behind the end"].concat();
+    bytes[BLOCK as usize..2 * BLOCK as usize].fill(0xee);
+    fs::write(root.path().join("a"), &bytes).unwrap();
+    let found = checked(&sample, &storage);
+    assert_eq!(indices(&found.have), [0, 2, 3]);
+    assert_eq!(found.files, [FileState::WrongSize { found: bytes.len() as u64, pieces: 1 }]);
+    assert_eq!(fs::read(root.path().join("a")).unwrap(), bytes, "a check changes nothing");
+    // Pieces of this torrent are in it, so it is ours.
+    storage.prepare(true, |_| true).unwrap();
+    let found = checked(&sample, &storage);
+    assert_eq!((indices(&found.have), &found.files[..]), (vec![0, 2, 3], &[FileState::Damaged { pieces: 1 }][..]));
+}
+
+#[test]
 fn holes_are_judged_without_reading_and_zeros_that_belong_there_are_had() {
     for format in [Format::V1, Format::V2, Format::Hybrid] {
         let piece = u64::from(4 * BLOCK);

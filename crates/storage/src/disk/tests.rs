@@ -389,7 +389,7 @@ fn dropping_a_torrent_cancels_what_is_queued_and_gives_its_buffers_back() {
 }
 
 #[test]
-fn dropping_the_last_disk_ends_the_threads_even_from_one_of_them() {
+fn l15_dropping_the_last_disk_ends_the_threads_even_from_one_of_them() {
     struct Keeper(Mutex<Option<Disk>>, Mutex<SyncSender<()>>);
     impl DoneSink for Keeper {
         fn done(&self, _: Vec<Done>) {
