@@ -119,7 +119,8 @@ impl Swarm {
     /// Any other message.
     fn message(&mut self, now: Instant, connection: ConnectionId, message: &Message) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
-        // Some clients send their extended handshake or port before the bitfield; anything else makes a bitfield late.
+        // Some clients send their extended handshake or port before the bitfield; anything else makes a bitfield late: it
+        // then has to say more than was known. aria2c sends one in place of several `have`, where that is shorter.
         let opening = matches!(message, Message::KeepAlive | Message::Extended { .. } | Message::Port(_));
         let late = peer.conduct.spoken;
         peer.conduct.spoken |= !opening;
@@ -131,10 +132,9 @@ impl Swarm {
             Message::Interested => self.interested(now, connection),
             Message::NotInterested => self.not_interested(now, connection),
             Message::Have(piece) => self.one_more(now, connection, *piece),
-            Message::Bitfield(bytes) if !late => self.bitfield(now, connection, bytes),
-            Message::HaveAll if fast && !late => self.has_pieces(now, connection, PeerPieces::all),
-            Message::HaveNone if fast && !late => self.has_pieces(now, connection, PeerPieces::none),
-            Message::Bitfield(_) | Message::HaveAll | Message::HaveNone if late => Err("bitfield after other messages"),
+            Message::Bitfield(bytes) => self.bitfield(now, connection, bytes, late),
+            Message::HaveAll if fast => self.has_pieces(now, connection, PeerPieces::all, late),
+            Message::HaveNone if fast => self.has_pieces(now, connection, PeerPieces::none, late),
             Message::Cancel(block) => self.cancel(now, connection, *block),
             Message::Reject(block) if fast => self.requests.rejected(peer, *block),
             Message::Suggest(piece) if fast => self.suggested(connection, *piece),
@@ -152,7 +152,7 @@ impl Swarm {
             }
             Message::Hashes(_) => Err("hashes that were not asked for"),
             Message::HashReject(_) => peer.conduct.idle_message(now),
-            Message::Bitfield(_) | Message::Piece(_) | Message::Request(_) => Ok(()),
+            Message::Piece(_) | Message::Request(_) => Ok(()),
         }
     }
 
@@ -223,29 +223,41 @@ impl Swarm {
         Ok(())
     }
 
-    fn bitfield(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8]) -> Result<(), Breach> {
+    fn bitfield(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8], late: bool) -> Result<(), Breach> {
         match Bitfield::from_wire(bytes, self.progress.layout().piece_count()) {
-            Ok(bits) => self.has_pieces(now, connection, |_| PeerPieces::of(bits)),
+            Ok(bits) => self.has_pieces(now, connection, |_| PeerPieces::of(bits), late),
             Err(_) => Err("bitfield of another length or with spare bits"),
         }
     }
 
-    /// The first word of a peer on what it has.
+    /// All that a peer has: its first word, or (`late`) in place of several `have`.
     fn has_pieces(
         &mut self,
         now: Instant,
         connection: ConnectionId,
         pieces: impl FnOnce(u32) -> PeerPieces,
+        late: bool,
     ) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
-        peer.pieces = pieces(self.progress.layout().piece_count());
+        let pieces = pieces(self.progress.layout().piece_count());
+        if late {
+            if !pieces.is_more_than(&peer.pieces) {
+                return Err("bitfield after other messages, which says no more than they did");
+            }
+            if let Some(picker) = &mut self.requests.picker {
+                picker.availability().remove_peer(&peer.pieces);
+            }
+        }
+        peer.pieces = pieces;
         peer.down.useful = peer.pieces.count_common(self.progress.needed());
         peer.down.starved = false;
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().add_peer(&peer.pieces);
         }
         self.update_interest(now, connection);
-        self.allow_fast(connection);
+        if !late {
+            self.allow_fast(connection);
+        }
         self.close_if_useless(now, connection);
         Ok(())
     }

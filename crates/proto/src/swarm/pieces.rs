@@ -81,6 +81,12 @@ impl PeerPieces {
         true
     }
 
+    /// Whether these are all of `fewer` and at least one besides.
+    pub(super) fn is_more_than(&self, fewer: &Self) -> bool {
+        let common = fewer.bits.as_ref().map_or(fewer.count, |bits| self.count_common(bits));
+        self.count > fewer.count && common == fewer.count
+    }
+
     /// How many pieces of a set the peer has.
     pub(super) fn count_common(&self, set: &Bitfield) -> u32 {
         match &self.bits {
@@ -100,6 +106,19 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn more_is_a_true_superset(total in 1u32..70, a in any::<[bool; 70]>(), b in any::<[bool; 70]>(), both in any::<bool>()) {
+            let set = |has: &dyn Fn(usize) -> bool| {
+                let mut pieces = PeerPieces::none(total);
+                let had: BTreeSet<u32> = (0..total).filter(|piece| has(*piece as usize)).collect();
+                had.iter().for_each(|piece| assert!(pieces.insert(PieceIndex(*piece))));
+                (pieces, had)
+            };
+            let (fewer, few) = set(&|piece| a[piece]);
+            let (more, many) = set(&|piece| b[piece] || (both && a[piece]));
+            prop_assert_eq!(more.is_more_than(&fewer), many.is_superset(&few) && many != few);
+        }
+
         #[test]
         fn agrees_with_a_plain_set(total in 1u32..70, steps in proptest::collection::vec((any::<bool>(), 0u32..70), 0..200)) {
             let mut pieces = PeerPieces::none(total);

@@ -165,24 +165,50 @@ fn p7_bitfield_long_short_or_with_spare_bits_drops() {
 }
 
 #[test]
-fn p7_bitfield_late_or_repeated_drops() {
+fn p7_bitfield_repeated_or_late_with_nothing_new_drops() {
     let layout = layout(10, 4);
-    let bits = || Message::Bitfield(Bytes::from_static(&[0xff, 0x80]));
-    let openings = [vec![bits()], vec![Message::Have(PieceIndex(1))], vec![Message::Unchoke], vec![Message::HaveAll]];
-    for opening in openings {
-        for late in [bits(), Message::HaveAll, Message::HaveNone] {
+    let bits = |bytes: &'static [u8]| Message::Bitfield(Bytes::from_static(bytes));
+    let nine = || bits(&[0xff, 0x80]);
+    let cases = [
+        (nine(), vec![nine(), bits(&[0, 0]), bits(&[0x7f, 0xc0]), Message::HaveNone]),
+        (Message::Have(PieceIndex(9)), vec![nine(), bits(&[0, 0x40]), Message::HaveNone]),
+        (Message::HaveAll, vec![nine(), Message::HaveAll, Message::HaveNone]),
+        (Message::HaveNone, vec![bits(&[0, 0]), Message::HaveNone]),
+        (Message::Unchoke, vec![bits(&[0, 0]), Message::HaveNone]),
+    ];
+    for (opening, lates) in cases {
+        for late in lates {
             let mut lab = Lab::leech(&layout);
             let peer = lab.connect(1, true, Manner::Silent);
-            lab.says(peer, &opening);
+            lab.says(peer, std::slice::from_ref(&opening));
             assert!(lab.is_open(peer));
-            lab.says(peer, &[late]);
-            assert!(lab.is_breach(peer));
+            lab.says(peer, std::slice::from_ref(&late));
+            assert!(lab.is_breach(peer), "{late:?} after {opening:?}");
         }
     }
+}
+
+#[test]
+fn p7_bitfield_late_counts_as_the_haves_it_stands_for() {
+    let layout = layout(10, 4);
+    let bits = |bytes: &'static [u8]| Message::Bitfield(Bytes::from_static(bytes));
+    let mut lab = Lab::leech(&layout);
+    let peer = lab.connect(1, true, Manner::Silent);
+    // As aria2c does after each piece of a small torrent.
+    lab.says(peer, &[Message::HaveNone, Message::Interested, bits(&[0x08, 0]), Message::Have(PieceIndex(0))]);
+    lab.says(peer, &[bits(&[0x88, 0x40]), Message::HaveAll]);
+    assert!(lab.is_open(peer));
+    let status = lab.swarm.status(lab.now);
+    assert_eq!((status.connections, status.seeds), (1, 1));
+}
+
+#[test]
+fn p7_bitfield_after_the_extended_handshake_is_not_late() {
+    let layout = layout(10, 4);
     let mut lab = Lab::leech(&layout);
     let peer = lab.connect(1, true, Manner::Silent);
     let early = Message::Extended { id: 0, payload: Bytes::from_static(b"de") };
-    lab.says(peer, &[early, Message::Port(6881), bits()]);
+    lab.says(peer, &[early, Message::Port(6881), Message::Bitfield(Bytes::from_static(&[0, 0]))]);
     assert!(lab.is_open(peer), "some clients say these first");
 }
 
