@@ -185,24 +185,29 @@ impl Scanner<'_> {
         }
         let mut pos = 0;
         loop {
-            let byte = *input.get(pos).ok_or((DecodeErrorKind::Ended, input.len()))?;
+            let mut byte = *input.get(pos).ok_or((DecodeErrorKind::Ended, input.len()))?;
+            if self.frame.place == Place::Key && byte != b'e' {
+                if !byte.is_ascii_digit() {
+                    return Err((DecodeErrorKind::NotAKey(byte), pos));
+                }
+                pos = self.key(pos)?;
+                byte = *input.get(pos).ok_or((DecodeErrorKind::Ended, input.len()))?;
+            }
             pos = match byte {
                 b'0'..=b'9' => self.string(pos)?,
-                b'e' => self.close(pos)?,
-                _ if self.frame.place == Place::Key => return Err((DecodeErrorKind::NotAKey(byte), pos)),
                 b'i' => self.integer(pos)?,
                 b'd' | b'l' => {
                     self.open(byte, pos)?;
                     pos += 1;
                     continue;
                 }
+                b'e' => self.close(pos)?,
                 _ => return Err((DecodeErrorKind::NotAValue(byte), pos)),
             };
             match self.frame.place {
                 Place::Root => return Ok(pos),
-                Place::Element => {}
-                Place::Key => self.frame.place = Place::Value,
                 Place::Value => self.frame.place = Place::Key,
+                Place::Element | Place::Key => {}
             }
         }
     }
@@ -218,22 +223,18 @@ impl Scanner<'_> {
     fn string(&mut self, pos: usize) -> Result<usize, Fault> {
         let (start, end, zeros) = string_at(self.input, pos)?;
         self.faults |= zeros;
-        let token = Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos));
-        if self.frame.place == Place::Key {
-            // Not counted: its value is.
-            self.tape.push(token);
-            self.key(start, end);
-        } else {
-            self.push(token, pos)?;
-        }
+        self.push(Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos)), pos)?;
         Ok(end)
     }
 
-    /// Compares a key with the one before it.
+    /// Reads a key and compares it with the one before it. It is not counted: its value is.
     #[inline(always)]
-    fn key(&mut self, start: usize, end: usize) {
-        let (from, to) = self.frame.key;
-        self.frame.key = (short(start), short(end));
+    fn key(&mut self, pos: usize) -> Result<usize, Fault> {
+        let (start, end, zeros) = string_at(self.input, pos)?;
+        self.faults |= zeros;
+        self.tape.push(Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos)));
+        let (from, to) = std::mem::replace(&mut self.frame.key, (short(start), short(end)));
+        self.frame.place = Place::Value;
         if to > 0 {
             match self.input[start..end].cmp(&self.input[from as usize..to as usize]) {
                 std::cmp::Ordering::Greater => {}
@@ -241,6 +242,7 @@ impl Scanner<'_> {
                 std::cmp::Ordering::Less => self.frame.unsorted = true,
             }
         }
+        Ok(end)
     }
 
     #[inline(always)]
