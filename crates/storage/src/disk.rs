@@ -248,7 +248,8 @@ impl DiskTorrent {
         self.send(piece, Work::Read { token, span });
     }
 
-    /// Syncs behind every write queued so far: `Done::Synced`.
+    /// Syncs behind every write queued so far: `Done::Synced`. If one of them parks the torrent, that is told first; what is parked
+    /// is not synced.
     pub fn sync(&self, token: u64) {
         let workers = &self.handle.shared.workers;
         let left = Arc::new(AtomicUsize::new(workers.len()));

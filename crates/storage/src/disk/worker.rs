@@ -145,6 +145,8 @@ impl Worker {
             Work::Read { .. } => self.reads.push_back(Job { torrent, work }),
             Work::Barrier { token, left } => {
                 self.flush_writes(queue);
+                // What was met before the sync is told before the sync.
+                self.ends.tell();
                 self.arrive(torrent, token, &left);
             }
             Work::Retry => {

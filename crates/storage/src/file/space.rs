@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, Stat};
 use rustix::io::Errno;
 
 use super::presence::Found;
@@ -65,11 +65,16 @@ impl FileStorage {
         match rustix::fs::accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
             Ok(()) => Ok(()),
             Err(Errno::ACCESS) => {
-                Err(StorageError::NotWritable { path: folder.into(), owner: stat.st_uid, mode: stat.st_mode & 0o7777 })
+                Err(StorageError::NotWritable { path: folder.into(), owner: stat.st_uid, mode: permission_bits(&stat) })
             }
             Err(errno) => Err(StorageError::io("write to", folder, errno)),
         }
     }
+}
+
+#[allow(clippy::useless_conversion, reason = "the field's type depends on the system")]
+fn permission_bits(stat: &Stat) -> u32 {
+    u32::from(stat.st_mode) & 0o7777
 }
 
 /// The folder itself, or the nearest one above it that exists.
