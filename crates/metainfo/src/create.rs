@@ -130,11 +130,16 @@ pub struct Created {
     pub piece_layers: Option<BTreeMap<Node, Bytes>>,
 }
 
-/// A piece length for content of this many bytes: a power of two from 16 KiB to 16 MiB that makes 1,000 to 2,000 pieces, if one does.
+/// A piece length for content of this many bytes: a power of two from 16 KiB to 16 MiB that makes 1,000 to 2,000 pieces, if one
+/// does; longer only where there would be more pieces than programs take, 2^21.
 #[must_use]
 pub fn automatic_piece_length(content_length: u64) -> u32 {
+    let too_many = |length: u32| {
+        let pieces = content_length.div_ceil(length.into());
+        pieces > 2000 && length < (16 << 20) || pieces > (1 << 21) && u64::from(length) < Layout::MAX_PIECE_LENGTH
+    };
     let mut length = BLOCK_LENGTH;
-    while length < (16 << 20) && content_length.div_ceil(length.into()) > 2000 {
+    while too_many(length) {
         length *= 2;
     }
     length

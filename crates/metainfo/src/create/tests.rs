@@ -217,7 +217,9 @@ fn the_automatic_piece_length_aims_at_a_thousand_to_two_thousand_pieces() {
         }
     }
     assert_eq!(automatic_piece_length(1 << 40), 16 << 20);
-    assert_eq!(automatic_piece_length(u64::MAX), 16 << 20);
+    assert_eq!(automatic_piece_length(1 << 45), 16 << 20);
+    assert_eq!(automatic_piece_length((1 << 45) + 1), 32 << 20);
+    assert_eq!(automatic_piece_length(u64::MAX), 512 << 20);
     let plan = Plan::new(vec![file("", 1 << 30)], Options::new("x")).unwrap();
     assert_eq!(plan.layout().piece_length(), 1 << 20);
 }

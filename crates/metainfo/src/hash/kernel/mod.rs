@@ -34,6 +34,7 @@ enum Compress<const WORDS: usize> {
 }
 
 /// A function for the instructions of which this machine was asked before it was put here.
+#[cfg(target_arch = "x86_64")]
 type Wide<const WORDS: usize, const LANES: usize> = unsafe fn(&mut [[u32; WORDS]; LANES], &[&[[u8; BLOCK]]; LANES]);
 
 /// The SHA-1 kernels in use, the one for a single input first, then wider ones.
