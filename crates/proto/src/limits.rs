@@ -86,8 +86,9 @@ pub const MAX_REFUSED_REQUESTS: u32 = 300;
 pub const CHOKE_GRACE: Duration = Duration::from_secs(10);
 /// Requests over [`MAX_QUEUED_REQUESTS`] before the peer is dropped.
 pub const MAX_REQUESTS_OVER_QUEUE: u32 = 500;
-/// Payload that may be on its way to one peer before it is served more, in bytes: the least, for slow peers.
-pub const MIN_SERVING_BYTES: u64 = 256 * 1024;
+/// Payload that may be on its way to one peer before it is served more, in bytes: the least. What is on its way cannot be
+/// taken back, so for a slow peer it is little; otherwise it is a quarter of a second's worth.
+pub const MIN_SERVING_BYTES: u64 = 64 * 1024;
 /// Payload that may be on its way to one peer before it is served more, in bytes: the most, for fast peers.
 pub const MAX_SERVING_BYTES: u64 = 1024 * 1024;
 /// The requests that we send to one peer at once whatever it accepts: 2 s at 10 Gbit/s is more than any queue is good for.

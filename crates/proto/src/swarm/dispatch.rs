@@ -48,9 +48,11 @@ impl Swarm {
         peer.conduct.spoken = true;
         let (mut blocks, mut stored, mut wasted) = (0, 0, 0);
         let mut result = Ok(());
+        let mut asked_at = None;
         while let Some(Message::Piece(block)) = messages.get(*nth) {
             match self.requests.received(peer, *block, *nth, &self.progress, &self.blame, &mut self.out) {
-                Ok(Use::Stored) => {
+                Ok(Use::Stored(at)) => {
+                    asked_at = Some(at);
                     blocks += 1;
                     stored += u64::from(block.length);
                 }
@@ -66,7 +68,8 @@ impl Swarm {
         peer.down.rate.add(now, stored + wasted);
         self.stats.down.add(now, stored + wasted);
         self.stats.wasted_bytes += wasted;
-        if blocks > 0 {
+        if let Some(asked_at) = asked_at {
+            peer.measure_delay(now.saturating_duration_since(asked_at));
             peer.down.window.received(now, blocks, stored, peer.extensions.reqq.min(limits::MAX_REQQ));
             peer.down.progress = now;
             peer.down.snubbed = false;

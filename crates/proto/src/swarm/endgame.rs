@@ -16,12 +16,18 @@ use crate::wire::Message;
 
 /// The most peers that one block is asked of at once.
 const MOST_ASKED: u8 = 4;
+/// The same, when the next is a peer of which nothing is known yet.
+const MOST_ASKED_UNKNOWN: u8 = 2;
 /// What a duplicate must gain at least to be worth its bytes.
 const LEAST_GAIN: Duration = Duration::from_millis(20);
+/// How long a peer with requests must have been silent, at least, to count as stalled.
+const STALLED: Duration = Duration::from_millis(100);
+/// What is gained at least where a block is asked of another although taking requests back has not helped so far.
+const CERTAIN_GAIN: Duration = Duration::from_secs(2);
 /// What is late enough to be asked of another in the middle of a download.
 const VERY_LATE: Duration = Duration::from_secs(10);
-/// How long a silent peer holds its blocks against one of which nothing is known yet.
-const TRUST: Duration = Duration::from_secs(1);
+/// How late a block must be to be asked of a peer of which nothing is known yet.
+const TRUST: Duration = Duration::from_secs(4);
 
 /// A block that could be had sooner from another.
 struct Held {
@@ -43,25 +49,34 @@ impl Requests {
     ) {
         let Some(peer) = peers.get(&thief) else { return };
         let (room, window) = self.room(peer, now);
+        let live = peer.down.pipeline.live();
         // Who has work for a while is asked again when it is nearly done.
-        if room == 0 || room < window - window / 4 {
+        if room == 0 || live > window / 4 {
             return;
         }
-        let worth = peer.expected(now, peer.down.pipeline.live()).map_or(4 * TRUST, |due| due * 2 + LEAST_GAIN);
+        let each = peer.each_block(now);
+        let worth = each.map_or(TRUST, |each| (each * clamped(live + 1) + peer.down.delay) * 2 + LEAST_GAIN);
         // Before the end others will have work for it soon: only what is really late is worth a second request.
         let worth = if self.in_endgame() { worth } else { worth.max(VERY_LATE) };
-        let known = peer.expected(now, 0);
         let mut held = self.held(peers, peer, worth, now);
         held.sort_by_key(|held| Reverse(held.due));
         for (Held { by, piece, number, due }, nth) in held.into_iter().zip(0u32..) {
-            let Some(peer) = peers.get_mut(&thief) else { return };
             // Each block stolen before makes this one come later.
-            let later = known.map_or(Duration::ZERO, |each| each * nth * 2);
+            let later = each.map_or(Duration::ZERO, |each| each * nth * 2);
             if nth as usize >= room || due <= worth + later {
                 return;
             }
-            let Some(partial) = self.partials.get_mut(piece) else { continue };
-            partial.ask_again(number);
+            // A peer that answers a cancel gives the block back before it wastes bytes on it; and a crowd of silent ones
+            // never keeps a block from a peer that delivers.
+            let crowded = self.partials.get(piece).is_some_and(|partial| partial.asked(number) >= MOST_ASKED);
+            if let Some(holder) = peers.get_mut(&by).filter(|holder| each.is_some() && (holder.who.fast || crowded)) {
+                self.give_up(holder, |asked| asked.piece == piece && asked.number == number, Some(out));
+            }
+            let (Some(peer), Some(partial)) = (peers.get_mut(&thief), self.partials.get_mut(piece)) else { return };
+            partial.ask(number);
+            // Until then only a faster one is asked for it: a third is waste while the second keeps its promise.
+            let promise = each.map_or(Duration::ZERO, |_| worth + later);
+            self.promised.insert((piece, number), now + promise);
             out.send(thief, Message::Request(partial.block(number)));
             if peer.down.pipeline.live() == 0 {
                 peer.begin_asking(now);
@@ -69,28 +84,37 @@ impl Requests {
             peer.down.pipeline.push(piece, number, now);
             peer.spoke = now;
             self.outstanding += 1;
-            // A peer that answers a cancel gives the block back before it wastes bytes on it.
-            if let Some(holder) = peers.get_mut(&by).filter(|holder| known.is_some() && holder.who.fast) {
-                self.give_up(holder, |asked| asked.piece == piece && asked.number == number, Some(out));
-            }
         }
     }
 
     /// The blocks outstanding at others that come later than `worth` and that this peer could be asked for.
     fn held(&self, peers: &BTreeMap<ConnectionId, Peer>, thief: &Peer, worth: Duration, now: Instant) -> Vec<Held> {
+        let known = thief.each_block(now).is_some();
         let mut held = Vec::new();
         for holder in peers.values().filter(|holder| holder.who.connection != thief.who.connection) {
             let idle = now.saturating_duration_since(holder.down.progress);
-            let each = holder.expected(now, 0);
+            let each = holder.each_block(now);
             // A peer that was silent for a while is likely to be so for as long again.
             let due = |ahead: usize| each.map_or(idle * 4, |each| each * clamped(ahead + 1) + idle * 2);
+            // What is on the wire already comes before a cancel can stop it.
+            let worth = worth.max(holder.down.delay * 2);
             let live = holder.down.pipeline.live();
             let last_first = holder.down.pipeline.iter().rev().filter(|asked| asked.live).zip((0..live).rev());
+            let stalled = idle > (holder.down.delay * 4).max(each.unwrap_or_default() * 8).max(STALLED);
+            let mut most = if stalled { usize::MAX } else { holder.may_be_robbed_of() };
             for (asked, ahead) in last_first.take_while(|(_, ahead)| due(*ahead) > worth) {
+                if most == 0 && due(ahead) <= worth + CERTAIN_GAIN {
+                    break;
+                }
+                most = most.saturating_sub(1);
                 let Some(partial) = self.partials.get(asked.piece) else { continue };
                 let shared = !matches!(partial.claim(), Claim::Parole(_)) && !partial.is_received(asked.number);
                 let others = partial.asked(asked.number);
-                if !shared || others >= MOST_ASKED || !thief.may_ask(asked.piece) {
+                if !shared || (!known && others >= MOST_ASKED_UNKNOWN) || !thief.may_ask(asked.piece) {
+                    continue;
+                }
+                let promised = self.promised.get(&(asked.piece, asked.number));
+                if promised.is_some_and(|until| *until > now && *until <= now + worth) {
                     continue;
                 }
                 if others > 1 && thief.down.pipeline.has(asked.piece, asked.number) {

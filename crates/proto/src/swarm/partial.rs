@@ -133,9 +133,10 @@ impl Partial {
         Some(number)
     }
 
-    /// One more peer is asked for a block that is outstanding elsewhere.
-    pub(super) fn ask_again(&mut self, number: u32) {
-        self.asked[number as usize] += 1;
+    /// One more peer is asked for this block.
+    pub(super) fn ask(&mut self, number: u32) {
+        self.free.remove(number);
+        self.asked[number as usize] = self.asked[number as usize].saturating_add(1);
     }
 
     /// How many peers are asked for this block.

@@ -16,6 +16,9 @@ use crate::swarm::uploads::Uploads;
 use crate::swarm::{Connected, ConnectionId, Source};
 use crate::wire::PeerId;
 
+/// Requests that may be taken back from a busy peer before it is known whether that helps.
+const ROBBED_AT_FIRST: usize = 8;
+
 /// All that the swarm knows of one connection.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -60,6 +63,12 @@ pub(super) struct Download {
     pub(super) rate: Rate,
     /// When the last useful block came, or requests began to go out.
     pub(super) progress: Instant,
+    /// The shortest time from a request to its block so far.
+    pub(super) delay: Duration,
+    /// Requests taken back whose blocks came all the same.
+    pub(super) futile_cancels: usize,
+    /// Requests taken back that were rejected.
+    pub(super) heeded_cancels: usize,
     /// It let requests wait for too long: one block at a time until it delivers.
     pub(super) snubbed: bool,
     /// There was nothing to ask it for, and nothing has changed since.
@@ -124,6 +133,9 @@ impl Peer {
                 window: Window::new(now),
                 rate: Rate::new(now),
                 progress: now,
+                delay: Duration::ZERO,
+                futile_cancels: 0,
+                heeded_cancels: 0,
                 snubbed: false,
                 starved: false,
                 current: None,
@@ -171,10 +183,22 @@ impl Peer {
         self.down.useful == 0 && !self.up.interested
     }
 
-    /// When a block with so many before it comes, if the peer goes on as it did; `None` if it has brought nothing yet.
-    pub(super) fn expected(&self, now: Instant, ahead: usize) -> Option<Duration> {
+    /// How many requests may be taken back from a peer that is busy with them. Where what we take back comes all the same, the
+    /// blocks are on the wire already and asking others for them only wastes bytes.
+    pub(super) fn may_be_robbed_of(&self) -> usize {
+        let unknown = self.down.pipeline.len() - self.down.pipeline.live();
+        (ROBBED_AT_FIRST + 2 * self.down.heeded_cancels).saturating_sub(self.down.futile_cancels + unknown)
+    }
+
+    /// A block came so long after its request.
+    pub(super) fn measure_delay(&mut self, delay: Duration) {
+        let first = self.down.delay.is_zero();
+        self.down.delay = if first { delay } else { self.down.delay.min(delay) };
+    }
+
+    /// How long the peer takes for each block, if it goes on as it did; `None` if it has brought nothing yet.
+    pub(super) fn each_block(&self, now: Instant) -> Option<Duration> {
         let rate = self.down.window.rate().max(self.down.rate.per_second(now));
-        let bytes = (ahead as u64 + 1) * u64::from(BLOCK_LENGTH);
-        (rate > 0).then(|| Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate))
+        (rate > 0).then(|| Duration::from_nanos(u64::from(BLOCK_LENGTH) * 1_000_000_000 / rate))
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants: a needed piece is either pickable, or begun, or being judged by the disk; the requests outstanding to a peer
 //! never pass its `reqq`; a block is stored once.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -35,13 +36,15 @@ pub(super) struct Requests {
     pub(super) freed: bool,
     /// Blocks that came while other peers are asked for them too.
     pub(super) doubled: Vec<Block>,
+    /// Blocks that were asked of a second peer, and until when it should have brought them.
+    pub(super) promised: BTreeMap<(PieceIndex, u32), Instant>,
 }
 
 /// What a block was good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Use {
-    /// It is stored.
-    Stored,
+    /// It is stored; it was asked for at this moment.
+    Stored(Instant),
     /// It was had, or never asked for.
     Wasted,
 }
@@ -56,6 +59,7 @@ impl Requests {
             outstanding: 0,
             freed: false,
             doubled: Vec::new(),
+            promised: BTreeMap::new(),
         }
     }
 
@@ -114,12 +118,14 @@ impl Requests {
             return Err("block outside of what may be asked for");
         }
         let Some(asked) = asked else {
+            peer.down.futile_cancels += 1;
             let tolerated = if peer.who.fast { 0 } else { 2 * peer.down.window.blocks() as usize };
             return peer.conduct.unasked_block(tolerated).map(|()| Use::Wasted);
         };
         let from = Contributor { connection: peer.who.connection, address: peer.who.addr.ip() };
         let receipt = self.partials.get_mut(block.piece).map_or(Receipt::Useless, |part| part.receive(number, from));
         self.answered(&asked);
+        peer.down.futile_cancels += usize::from(!asked.live);
         if receipt == Receipt::Useless {
             return Ok(Use::Wasted);
         }
@@ -128,9 +134,10 @@ impl Requests {
             self.doubled.push(block);
         }
         if receipt == Receipt::Complete {
+            self.promised.retain(|(piece, _), _| *piece != block.piece);
             out.verify(block.piece, blame.is_open(block.piece));
         }
-        Ok(Use::Stored)
+        Ok(Use::Stored(asked.at))
     }
 
     /// A request will not be answered (BEP 6).
@@ -142,6 +149,7 @@ impl Requests {
         let asked = if aligned { peer.down.pipeline.take(block.piece, block.number()) } else { None };
         let Some(asked) = asked else { return peer.conduct.unasked_reject() };
         if !asked.live {
+            peer.down.heeded_cancels += 1;
             return Ok(());
         }
         self.answered(&asked);

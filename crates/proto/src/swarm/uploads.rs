@@ -42,7 +42,7 @@ impl Uploads {
 
     /// Hands out blocks to serve, in runs: nothing until half of the room is free again. `rate` is the peer's, in bytes per second.
     pub(super) fn serve(&mut self, connection: ConnectionId, rate: u64, out: &mut Outbox) {
-        let most = (rate / 50).clamp(limits::MIN_SERVING_BYTES, limits::MAX_SERVING_BYTES);
+        let most = (rate / 4).clamp(limits::MIN_SERVING_BYTES, limits::MAX_SERVING_BYTES);
         if self.under_way > most / 2 {
             return;
         }
