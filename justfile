@@ -21,6 +21,10 @@ test *ARGS:
 sim *ARGS:
     cargo test --release --locked -p riverrun-sim {{ ARGS }}
 
+# one scenario of the world with one seed, or with several from it on: just sim-replay hostile 7
+sim-replay SCENARIO SEED COUNT="1":
+    cargo run --release --locked -p riverrun-sim --example replay -- {{ SCENARIO }} {{ SEED }} {{ COUNT }}
+
 # every fuzz body over its corpus, as plain tests; with a target: search for SECONDS with a nightly toolchain
 fuzz TARGET="" SECONDS="60":
     {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "mkdir -p fuzz/found/" + TARGET + " && cargo +nightly fuzz run " + TARGET + " fuzz/found/" + TARGET + " fuzz/corpus/" + TARGET + " -- -max_len=65536 -max_total_time=" + SECONDS } }}

@@ -1,1 +1,28 @@
-//! x
+//! A deterministic world that runs the protocol machines against each other: development only.
+//!
+//! A [`World`] has a virtual clock, hosts with links of a rate and a delay, disks in memory, and a tracker. Hosts are swarms
+//! under test or strangers that follow a bad [`Manner`]. After every event the [`checkers`] look whether a rule is broken. All
+//! chance comes from one seed, so the same seed gives the same trace, whose digest is in the [`Report`]; a failure names
+//! scenario and seed, and `just sim-replay SCENARIO SEED` shows it again.
+//!
+//! What happens is one of the [`Event`](queue::Event)s; what each host does with it is in [`host`] and [`stranger`]; what is
+//! tried is in [`scenarios`].
+
+pub mod checkers;
+mod disk;
+mod host;
+mod link;
+mod queue;
+pub mod scenarios;
+mod stranger;
+mod torrent;
+mod trace;
+mod world;
+
+pub use checkers::Violation;
+pub use host::HostId;
+pub use link::Link;
+pub use scenarios::{Report, Scenario};
+pub use stranger::Manner;
+pub use torrent::Torrent;
+pub use world::World;

@@ -1,0 +1,133 @@
+//! A host of the world: its link, its end of each connection, and who lives there.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use riverrun_metainfo::Bitfield;
+use riverrun_proto::swarm::{ConnectionId, Event, Swarm, SwarmConfig};
+use riverrun_proto::wire::PeerId;
+
+use crate::checkers::Ledger;
+use crate::disk::Disk;
+use crate::link::{Link, Pipes};
+use crate::stranger::Stranger;
+use crate::torrent::Torrent;
+
+/// Names a host, in the order in which they came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct HostId(pub usize);
+
+/// Who lives at a host.
+#[derive(Debug)]
+pub(crate) enum Tenant {
+    /// A swarm under test.
+    Swarm(Box<Resident>),
+    /// A bad peer.
+    Stranger(Stranger),
+}
+
+/// A swarm, its disk, and what is noted of it.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pub(crate) swarm: Swarm,
+    pub(crate) disk: Disk,
+    pub(crate) ledger: Ledger,
+    /// The moment for which a wake-up is set.
+    pub(crate) wakes_at: Option<Instant>,
+    /// What it told.
+    pub(crate) events: Vec<Event>,
+    /// Requests made in all lives.
+    pub(crate) requests: u64,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) host: HostId,
+    pub(crate) connection: ConnectionId,
+    /// Nothing that is sent later arrives there earlier.
+    pub(crate) last_arrival: Instant,
+    /// The far side takes what comes.
+    pub(crate) read: bool,
+}
+
+/// One host.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) addr: SocketAddr,
+    pub(crate) peer_id: PeerId,
+    pub(crate) pipes: Pipes,
+    pub(crate) up: bool,
+    /// Counts restarts: what was meant for an earlier life does not happen.
+    pub(crate) life: u32,
+    pub(crate) ends: BTreeMap<ConnectionId, End>,
+    pub(crate) tenant: Tenant,
+    /// It speaks the fast extension.
+    pub(crate) fast: bool,
+}
+
+impl Host {
+    /// The host with this number lives at an address of its own.
+    pub(crate) fn new(number: usize, link: Link, now: Instant, tenant: Tenant) -> Self {
+        let [.., high, low] = (number + 1).to_be_bytes();
+        let mut peer_id = [b'.'; 20];
+        peer_id[18..].copy_from_slice(&[high, low]);
+        Self {
+            addr: SocketAddr::from(([10, 0, high, low], 6881)),
+            peer_id: PeerId(peer_id),
+            pipes: Pipes::new(link, now),
+            up: true,
+            life: 0,
+            ends: BTreeMap::new(),
+            tenant,
+            fast: true,
+        }
+    }
+
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.addr.ip()
+    }
+
+    pub(crate) fn resident(&self) -> Option<&Resident> {
+        match &self.tenant {
+            Tenant::Swarm(resident) => Some(resident),
+            Tenant::Stranger(_) => None,
+        }
+    }
+
+    pub(crate) fn resident_mut(&mut self) -> Option<&mut Resident> {
+        match &mut self.tenant {
+            Tenant::Swarm(resident) => Some(resident),
+            Tenant::Stranger(_) => None,
+        }
+    }
+}
+
+impl Resident {
+    pub(crate) fn new(now: Instant, config: SwarmConfig) -> Self {
+        Self {
+            disk: Disk::new(config.have.clone()),
+            swarm: Swarm::new(now, config),
+            ledger: Ledger::default(),
+            wakes_at: None,
+            events: Vec::new(),
+            requests: 0,
+        }
+    }
+}
+
+/// How a swarm of a world is set up.
+pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u64) -> SwarmConfig {
+    SwarmConfig {
+        info_hashes: torrent.hashes(),
+        layout: torrent.layout().clone(),
+        have,
+        private: false,
+        peer_id,
+        listen_port: Some(6881),
+        max_connections: 50,
+        upload_slots: None,
+        seed,
+    }
+}

@@ -1,0 +1,92 @@
+//! What will happen, in order of time; what is due at once happens in the order in which it was set.
+
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use riverrun_metainfo::{Block, PieceIndex};
+use riverrun_proto::swarm::{CloseReason, ConnectionId};
+use riverrun_proto::wire::Message;
+
+use crate::host::HostId;
+
+/// One message on its way, with the content of its block if it brings one.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) message: Message,
+    pub(crate) content: u64,
+}
+
+/// Something that happens to a host.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Its call reaches the address.
+    Dial { addr: SocketAddr },
+    /// Messages arrive.
+    Batch { connection: ConnectionId, letters: Vec<Letter> },
+    /// A connection ends.
+    End { connection: ConnectionId, reason: CloseReason },
+    /// Messages have left for the network; `served` is the block that was served by them.
+    Left { connection: ConnectionId, letters: Vec<Letter>, served: Option<Block> },
+    /// The disk has judged a piece.
+    Judged { piece: PieceIndex, digests: bool },
+    /// The tracker answers.
+    Tracker,
+    /// It wakes: a timer of its own is due.
+    Wake,
+    /// It crashes; `silently`: its peers are told nothing.
+    Crash { silently: bool },
+    /// It starts again.
+    Restart,
+}
+
+/// The events to come.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Entry>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    number: u64,
+    host: HostId,
+    /// The life of the host that it is meant for.
+    life: u32,
+    event: Event,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, at: Instant, host: HostId, life: u32, event: Event) {
+        self.heap.push(Entry { at, number: self.next, host, life, event });
+        self.next += 1;
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.heap.peek().map(|entry| entry.at)
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Instant, HostId, u32, Event)> {
+        self.heap.pop().map(|entry| (entry.at, entry.host, entry.life, entry.event))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    /// The earliest is the greatest, for the heap gives the greatest first.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}

@@ -1,0 +1,30 @@
+//! A crowd comes at once to one seed.
+
+use std::time::Duration;
+
+use super::{Outcome, Scenario, rule, to_the_end};
+use crate::{Link, Torrent, World};
+
+/// Twelve leechers within two seconds, one seed of the same link: they must feed each other.
+pub(super) const FLASH_CROWD: Scenario = Scenario { name: "flash-crowd", play };
+
+fn play(seed: u64) -> Outcome {
+    let torrent = Torrent::new(48, 16, seed);
+    let size: u64 = 48 * 16 * 16_384;
+    let mut world = World::new(seed, torrent);
+    let link = Link { up: 1_000_000, down: 8_000_000, ..Link::FIBRE };
+    let source = world.add_seed(link);
+    for _ in 0..12 {
+        let joins = Duration::from_millis(world.draw(2000).into());
+        let leech = world.add_leech(link, joins);
+        if world.draw(4) == 0 {
+            world.without_fast(leech);
+        }
+    }
+    // Alone the seed would need 12 × 12.6 s.
+    let (world, result) = to_the_end(world, Duration::from_secs(60));
+    let (wasted, came) = world.waste();
+    let result = rule(&world, result, world.up_bytes(source) < 4 * size, "the seed gave more than four copies");
+    let result = rule(&world, result, wasted * 12 < came, "more than a twelfth was waste");
+    (world, result)
+}

@@ -1,0 +1,81 @@
+//! What is tried: each scenario sets up a world from a seed and says until when what must be so.
+
+mod crashes;
+mod crowd;
+mod hostile;
+mod links;
+mod patchwork;
+
+use std::time::Duration;
+
+use crate::checkers::Violation;
+use crate::world::World;
+
+/// One thing to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Its name, as `sim-replay` takes it.
+    pub name: &'static str,
+    /// Sets up the world and runs it to its end; gives how long that took.
+    play: fn(u64) -> Outcome,
+}
+
+/// The world at the end, and how long it took or which rule was broken.
+type Outcome = (World, Result<Duration, Violation>);
+
+/// What a run came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The age of the world when everyone had everything.
+    pub took: Duration,
+    /// The digest over all that happened: equal for equal seeds.
+    pub digest: u64,
+    /// How many events happened.
+    pub events: u64,
+    /// Payload received that was of no use, and all payload received, in bytes.
+    pub waste: (u64, u64),
+}
+
+/// All scenarios.
+pub const ALL: &[Scenario] = &[
+    crowd::FLASH_CROWD,
+    links::UNEQUAL_LINKS,
+    hostile::HOSTILE,
+    hostile::LIARS,
+    crashes::CRASHES,
+    patchwork::PATCHWORK,
+];
+
+impl Scenario {
+    /// The scenario of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Runs it with one seed.
+    ///
+    /// # Errors
+    /// A rule was broken.
+    pub fn run(&self, seed: u64) -> Result<Report, Violation> {
+        let (world, result) = (self.play)(seed);
+        let (digest, events) = world.trace();
+        Ok(Report { took: result?, digest, events, waste: world.waste() })
+    }
+}
+
+/// Runs until every swarm has everything, then until all is at rest.
+fn to_the_end(mut world: World, deadline: Duration) -> Outcome {
+    let result = world.run_until(deadline, World::all_complete).and_then(|took| {
+        world.run_for(Duration::from_secs(20))?;
+        world.at_rest()?;
+        Ok(took)
+    });
+    (world, result)
+}
+
+/// A rule of a scenario itself.
+fn rule(world: &World, result: Result<Duration, Violation>, holds: bool, what: &str) -> Result<Duration, Violation> {
+    let broken = Violation { at: world.age(), host: crate::HostId(0), what: what.to_owned() };
+    result.and_then(|took| if holds { Ok(took) } else { Err(broken) })
+}
