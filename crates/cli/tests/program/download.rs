@@ -100,7 +100,7 @@ fn l15_ctrl_c_saves_and_the_same_command_goes_on() {
         let moved = |line: &str| line.starts_with("progress") && !line.contains("  0 B/s  up");
         run.until(moved);
         run.until(moved);
-        signal(run.child.id(), name);
+        signal(run.id(), name);
         let ran = run.finish();
         assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{ran:#?}");
         let last = ran.err.lines().last().unwrap();
@@ -193,7 +193,7 @@ fn sharing_goes_on_as_long_as_asked_for() {
     let mut run =
         Watched::start(&room, &["download", "--seed", "--peer", &seeder.addr, "-o", "out2", "single.torrent"]);
     run.until(|line| line.starts_with("done "));
-    signal(run.child.id(), "INT");
+    signal(run.id(), "INT");
     let ran = run.finish();
     assert_eq!((ran.code, ran.out.as_str()), (130, "Downloaded single.bin to out2.\n"), "{ran:#?}");
 }
@@ -231,7 +231,7 @@ fn the_reason_why_nothing_comes_is_told() {
     let mut run = Watched::start(&room, &["download", "--tracker", &tracker, "-o", "out", "single.torrent"]);
     let line = run.until(|line| line.starts_with("waiting "));
     assert!(line.contains("refused the connection; next try in "), "{line}");
-    signal(run.child.id(), "TERM");
+    signal(run.id(), "TERM");
     assert_eq!(run.finish().code, 143);
 }
 
@@ -343,8 +343,8 @@ fn row_19_a_port_that_is_taken() {
 #[test]
 fn content_is_shared_without_a_torrent_file() {
     let room = room();
-    let seeder = Seeder::start(&room, &["data/album", "--torrent-out", "made.torrent", "--name", "renamed"]);
-    assert!(seeder.said.contains("sharing renamed: 196.3 KiB on port "), "{}", seeder.said);
+    let mut seeder = Seeder::start(&room, &["data/album", "--torrent-out", "made.torrent", "--name", "renamed"]);
+    assert!(seeder.said().contains("sharing renamed: 196.3 KiB on port "), "{}", seeder.said());
     download(&room, &seeder, &["made.torrent"]).ok();
     assert_eq!(room.read("renamed/01.flac"), room.read("data/album/01.flac"));
     assert!(seeder.line_with("downloader ").starts_with("downloader 127.0.0.1:"));

@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// Waits for the end of a process; one that does not end is stopped, and the test fails.
 pub(crate) fn finish(child: Child) -> Output {
     let id = child.id();
-    let (send, ended) = std::sync::mpsc::channel();
+    let (send, ended) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || send.send(child.wait_with_output()));
     match ended.recv_timeout(LIMIT) {
         Ok(output) => output.unwrap(),

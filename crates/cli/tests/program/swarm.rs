@@ -10,59 +10,34 @@ use crate::room::{Ran, Room, finish};
 
 /// A `riverrun seed` that serves.
 pub(crate) struct Seeder {
-    child: Child,
+    run: Watched,
     /// Its address.
     pub(crate) addr: String,
-    /// What it said before it served.
-    pub(crate) said: String,
-    lines: mpsc::Receiver<String>,
 }
 
 impl Seeder {
     /// Starts one in the room and waits until it serves.
     pub(crate) fn start(room: &Room, args: &[&str]) -> Self {
-        let args = [&["seed", "--listen", "127.0.0.1:0"], args].concat();
-        let mut child = room.command(&args).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        let mut said = String::new();
-        loop {
-            let line =
-                lines.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("it does not serve: {said}"));
-            said.push_str(&line);
-            said.push('\n');
-            if let Some(port) = line.strip_prefix("sharing ").and_then(|line| line.split(" on port ").nth(1)) {
-                return Self { child, addr: format!("127.0.0.1:{port}"), said, lines };
-            }
-        }
+        let mut run = Watched::start(room, &[&["seed", "--listen", "127.0.0.1:0"], args].concat());
+        let line = run.until(|line| line.starts_with("sharing ") && line.contains(" on port "));
+        let addr = format!("127.0.0.1:{}", line.split(" on port ").nth(1).unwrap());
+        Self { run, addr }
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> &str {
+        &self.run.said
     }
 
     /// The next line that contains `text`.
-    pub(crate) fn line_with(&self, text: &str) -> String {
-        loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(30)).unwrap();
-            if line.contains(text) {
-                return line;
-            }
-        }
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
+        self.run.until(|line| line.contains(text))
     }
 
     /// Ends it as Ctrl-C does.
-    pub(crate) fn interrupt(mut self) -> Ran {
-        signal(self.child.id(), "INT");
-        let mut out = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        let status = self.child.wait().unwrap();
-        let err = self.lines.iter().map(|line| line + "\n").collect();
-        Ran { code: status.code().unwrap_or(-1), out_bytes: out.clone().into_bytes(), out, err }
-    }
-}
-
-impl Drop for Seeder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn interrupt(self) -> Ran {
+        signal(self.run.id(), "INT");
+        self.run.finish()
     }
 }
 
@@ -74,7 +49,7 @@ pub(crate) fn signal(id: u32, name: &str) {
 
 /// A process whose standard error is read line by line.
 pub(crate) struct Watched {
-    pub(crate) child: Child,
+    child: Option<Child>,
     lines: mpsc::Receiver<String>,
     said: String,
 }
@@ -83,9 +58,14 @@ impl Watched {
     pub(crate) fn start(room: &Room, args: &[&str]) -> Self {
         let mut child = room.command(args).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (send, lines) = mpsc::channel();
+        let (send, lines) = mpsc::sync_channel(10_000);
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        Self { child, lines, said: String::new() }
+        Self { child: Some(child), lines, said: String::new() }
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     /// Waits for a line for which `is` holds.
@@ -103,10 +83,19 @@ impl Watched {
 
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ran {
-        let mut ran = Ran::of(finish(self.child));
+        let mut ran = Ran::of(finish(self.child.take().unwrap()));
         self.said.extend(self.lines.iter().map(|line| line + "\n"));
-        ran.err = self.said;
+        ran.err = std::mem::take(&mut self.said);
         ran
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

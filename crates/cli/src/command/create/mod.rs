@@ -18,6 +18,7 @@ use serde::Serialize;
 use self::output::Target;
 use self::scan::{Content, Filter};
 use crate::args::General;
+use crate::command::download::place::as_written;
 use crate::command::hashing::{self, What};
 use crate::command::session;
 use crate::env::Env;
@@ -388,7 +389,7 @@ fn report(
     let hashes = loaded.metainfo.hashes();
     let files = loaded.files.iter().filter(|file| !file.pad).count();
     let magnet = loaded.magnet().to_string();
-    let path = target.path().map(|path| crate::command::download::place::as_written(path));
+    let path = target.path().map(as_written);
     let document = Document {
         v: 1,
         path: path.clone(),

@@ -2,17 +2,30 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
-use std::sync::mpsc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
 /// A thread that writes what is verified. A slow reader holds up this thread alone.
 #[derive(Debug)]
 pub(crate) struct StreamOut {
+    news: Arc<News>,
+}
+
+/// What the thread is told.
+#[derive(Debug, Default)]
+struct News {
+    known: Mutex<Known>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
     /// How many bytes from the start are verified.
-    verified: mpsc::Sender<u64>,
-    sent: u64,
+    verified: u64,
+    /// There will be no more.
+    over: bool,
 }
 
 impl StreamOut {
@@ -21,28 +34,46 @@ impl StreamOut {
         path: PathBuf,
         mut out: Box<dyn Write + Send>,
     ) -> io::Result<(Self, oneshot::Receiver<io::Result<()>>)> {
-        let (verified, news) = mpsc::channel();
+        let news = Arc::new(News::default());
         let (end, ended) = oneshot::channel();
+        let told = news.clone();
         std::thread::Builder::new().name("stdout".into()).spawn(move || {
-            let _ = end.send(write_all(&path, &news, &mut *out));
+            let _ = end.send(write_all(&path, &told, &mut *out));
         })?;
-        Ok((Self { verified, sent: 0 }, ended))
+        Ok((Self { news }, ended))
     }
 
     /// Tells how many bytes from the start are verified. Dropping the value tells that there are no more.
     pub(crate) fn verified(&mut self, bytes: u64) {
-        if bytes > self.sent {
-            self.sent = bytes;
-            // The thread is gone only if it could not write; its end says so.
-            let _ = self.verified.send(bytes);
-        }
+        self.news.tell(|known| known.verified = known.verified.max(bytes));
     }
 }
 
-fn write_all(path: &PathBuf, news: &mpsc::Receiver<u64>, out: &mut dyn Write) -> io::Result<()> {
+impl Drop for StreamOut {
+    fn drop(&mut self) {
+        self.news.tell(|known| known.over = true);
+    }
+}
+
+impl News {
+    fn tell(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+
+    /// What there is beyond `written` bytes; `None` at the end.
+    fn beyond(&self, written: u64) -> Option<u64> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |known: &mut Known| known.verified <= written && !known.over;
+        let known = self.changed.wait_while(known, waits).unwrap_or_else(PoisonError::into_inner);
+        (known.verified > written).then_some(known.verified)
+    }
+}
+
+fn write_all(path: &Path, news: &News, out: &mut dyn Write) -> io::Result<()> {
     let mut file: Option<File> = None;
     let mut written = 0;
-    while let Ok(verified) = news.recv() {
+    while let Some(verified) = news.beyond(written) {
         let file = match &mut file {
             Some(file) => file,
             none => none.insert(File::open(path)?),
@@ -60,8 +91,6 @@ fn write_all(path: &PathBuf, news: &mpsc::Receiver<u64>, out: &mut dyn Write) ->
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::{Arc, Mutex};
-
     use super::*;
 
     #[derive(Clone, Default)]
