@@ -329,7 +329,7 @@ fn near_file(path: &Path) -> Option<String> {
         .flatten()
         .take(10_000)
         .map(|entry| PathBuf::from(entry.file_name()))
-        .filter(|name| name.extension() == path.extension())
+        .filter(|name| name.extension() == path.extension() && parent.unwrap_or(Path::new(".")).join(name).is_file())
         .collect();
     let stems = names.iter().filter_map(|name| name.file_stem()?.to_str());
     let near = lookalike::nearest_within(stem, stems, |length| (length / 2).min(3))?;

@@ -226,11 +226,16 @@ impl Sharing<'_> {
             let listen = addrs.iter().map(ToString::to_string).collect();
             let hash = watch::hash_text(self.loaded.metainfo.hashes());
             progress.event(self.env, &events::sharing(&hash, &name, &link, listen));
+        }
+        if !progress.for_people() {
             return Ok(());
         }
         let size = self.general.scale().bytes(self.loaded.length);
         let port = addrs.first().map_or(0, SocketAddr::port);
         self.env.say(format_args!("sharing {name}: {size} on port {port}"));
+        if progress.for_machines() {
+            return Ok(());
+        }
         if self.options.qr {
             magnet::print_qr(self.env, &link)?;
         }
@@ -241,11 +246,11 @@ impl Sharing<'_> {
 
     fn tell(&mut self, progress: &mut Progress, event: &EventKind) {
         match event {
-            EventKind::Downloader(addr) if progress.for_machines() => {
+            EventKind::Downloader(addr) => {
                 progress.event(self.env, &events::downloader(&addr.to_string()));
+                progress.note(self.env, &format!("downloader {addr}"));
             }
-            EventKind::Downloader(addr) => progress.note(self.env, &format!("downloader {addr}")),
-            EventKind::TrackerFailed { url, error, .. } if !progress.for_machines() => {
+            EventKind::TrackerFailed { url, error, .. } => {
                 let line = format!("warning: tracker {} {}", watch::host_of(url), shown(error));
                 progress.note(self.env, &line);
             }
@@ -278,7 +283,8 @@ impl Sharing<'_> {
         progress.clear(self.env);
         if progress.for_machines() {
             progress.event(self.env, &events::stopped(status.have_bytes, status.total_bytes, exit));
-        } else if !self.general.quiet {
+        }
+        if progress.for_people() && !self.general.quiet {
             let sent = self.general.scale().bytes(status.up_bytes);
             let ratio = watch::ratio(&status);
             self.env.say(format_args!("stopped sharing: sent {sent}, ratio {ratio:.2}"));

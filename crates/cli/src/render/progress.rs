@@ -182,6 +182,11 @@ impl Progress {
         self.events
     }
 
+    /// Whether people are told as well, in sentences on standard error.
+    pub(crate) fn for_people(&self) -> bool {
+        !self.events || !matches!(self.how, How::Nothing)
+    }
+
     /// Shows how things are.
     pub(crate) fn show(&mut self, env: &mut Env, views: &[View], now: Instant) {
         self.tell_events(env, views, now);
@@ -278,7 +283,7 @@ impl Progress {
 
     /// Writes a line above what is being redrawn.
     pub(crate) fn note(&mut self, env: &mut Env, line: &str) {
-        if !self.quiet {
+        if !self.quiet && self.for_people() {
             self.clear(env);
             env.say(line);
         }

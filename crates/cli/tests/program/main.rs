@@ -10,6 +10,7 @@ mod info;
 mod magnet_and_edit;
 mod output;
 mod room;
+mod schema;
 mod swarm;
 mod trackers;
 mod verify;

@@ -109,7 +109,7 @@ fn of_magnet(env: &mut Env, general: &General, magnet: &Magnet) -> Outcome {
 }
 
 fn of_torrent(env: &mut Env, general: &General, options: &Info, loaded: &Loaded) -> Outcome {
-    if general.json {
+    if general.json && !options.files {
         env.result(events::pretty(&Document::of_torrent(loaded)))?;
     } else if options.raw {
         raw::print(env, &loaded.bytes)?;
