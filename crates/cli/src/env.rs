@@ -6,6 +6,8 @@ use std::fmt;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::args::ColourChoice;
+
 /// Everything the program gets from outside.
 pub struct Env {
     /// The arguments, the program's name first.
@@ -22,6 +24,8 @@ pub struct Env {
     pub out_screen: Screen,
     /// What standard error is connected to.
     pub err_screen: Screen,
+    /// What the user wants of colours, once the command line and the configuration are read.
+    pub(crate) colours: Option<ColourChoice>,
 }
 
 /// What a stream is connected to.
@@ -62,6 +66,7 @@ impl Env {
             err: Box::new(io::stderr()),
             out_screen: screen(io::stdout().is_terminal()),
             err_screen: screen(io::stderr().is_terminal()),
+            colours: None,
         }
     }
 
@@ -149,6 +154,7 @@ mod tests {
             err: Box::new(io::sink()),
             out_screen: Screen::None,
             err_screen: Screen::Fixed(100),
+            colours: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The one definition of the command line: help, man pages, completions and parsing all come from it.
 
+mod config;
 mod general;
 mod network;
 mod usage;
@@ -14,7 +15,8 @@ use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-pub(crate) use general::{General, LogFormat, ProgressChoice};
+use config::Config;
+pub(crate) use general::{ColourChoice, General, LogFormat, ProgressChoice};
 pub(crate) use network::Network;
 pub(crate) use usage::colour_of;
 
@@ -82,7 +84,8 @@ fn with_variables(command: clap::Command) -> clap::Command {
 /// Reads the command line. `None`: help or the version was asked for and has been printed.
 pub(crate) fn parse(env: &mut Env) -> Result<Option<Cli>, Failure> {
     let mut args = env.args.clone();
-    let definition = definition().term_width(env.columns()).max_term_width(100);
+    let config = Config::find(env)?;
+    let definition = config.applied(definition()).term_width(env.columns()).max_term_width(100);
     let first = definition.clone().try_get_matches_from(&args);
     let matches = match first {
         Err(error) if error.kind() == clap::error::ErrorKind::InvalidSubcommand => {
@@ -98,9 +101,13 @@ pub(crate) fn parse(env: &mut Env) -> Result<Option<Cli>, Failure> {
     };
     let matches = match matches {
         Ok(matches) => matches,
-        Err(error) => return usage::explain(env, &definition, &error),
+        Err(error) => {
+            let explained = usage::explain(env, &definition, &error);
+            return explained.map_err(|failure| config.blamed(&error, failure));
+        }
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage::failure_of(&definition, &error))?;
+    env.colours = Some(cli.general.color);
     if cli.general.version {
         print_version(env, cli.general.json)?;
         return Ok(None);

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Cli;
+use super::{Cli, ColourChoice};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -97,6 +97,12 @@ pub(crate) fn colour_of(env: &Env) -> bool {
 
 /// Whether a stream is coloured: the option, then `NO_COLOR`, `CLICOLOR_FORCE` and `TERM`, then whether it is a terminal.
 pub(crate) fn colour(env: &Env, terminal: bool) -> bool {
+    match env.colours {
+        Some(ColourChoice::Always) => return true,
+        Some(ColourChoice::Never) => return false,
+        // Where nothing was read yet, the arguments are looked at as they stand.
+        Some(ColourChoice::Auto) | None => {}
+    }
     let mut args = env.args.iter().map(|arg| arg.to_string_lossy());
     let mut choice = env.var("RIVERRUN_COLOR").map(|value| value.to_string_lossy());
     while let Some(arg) = args.next() {

@@ -403,11 +403,9 @@ impl<'a> Run<'a> {
         if self.progress.for_machines() {
             let event = events::stopped(sum(|status| status.have_bytes), sum(|status| status.total_bytes), exit);
             self.progress.event(self.env, &event);
-        } else if left {
-            self.env.say(format_args!("stopped at {percent} %; run the same command to go on"));
-        } else {
-            self.env.say("stopped sharing");
         }
+        let line = format!("stopped at {percent} %; run the same command to go on");
+        self.progress.note(self.env, if left { &line } else { "stopped sharing" });
         Ok(exit)
     }
 
