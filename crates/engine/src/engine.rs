@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use riverrun_metainfo::{InfoHashes, WireHash};
+use riverrun_proto::limits::MAX_ANNOUNCES;
 use riverrun_proto::swarm::ConnectionId;
 use riverrun_proto::wire::PeerId;
 use riverrun_storage::{Disk, Pool};
@@ -36,6 +37,8 @@ pub(crate) struct Engine {
     pub(crate) connections: Arc<Semaphore>,
     /// One permit for each connection that is being opened.
     pub(crate) dials: Semaphore,
+    /// One permit for each announce under way (THREATS M18).
+    pub(crate) announces: Semaphore,
     pub(crate) handshakes: Handshakes,
     pub(crate) timers: Arc<Timers>,
     pub(crate) events: broadcast::Sender<Event>,
@@ -76,6 +79,7 @@ impl Engine {
             up: RateLimit::new(settings.up_limit),
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             dials: Semaphore::new(settings.max_dials),
+            announces: Semaphore::new(MAX_ANNOUNCES),
             handshakes: Handshakes::default(),
             timers: Arc::default(),
             events: broadcast::Sender::new(settings.event_backlog.max(1)),

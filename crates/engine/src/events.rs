@@ -92,3 +92,25 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_how_much_it_missed() {
+        let sender = broadcast::Sender::new(4);
+        let mut events = Events { receiver: sender.subscribe(), only: Some(TorrentId(1)) };
+        for number in 0..10u32 {
+            let kind = EventKind::PieceDone(PieceIndex(number));
+            assert!(sender.send(Event { torrent: TorrentId(u64::from(number % 2)), kind }).is_ok());
+        }
+        assert!(matches!(events.next().await, Err(EventError::Lagged(6))));
+        for expected in [7, 9] {
+            let next = events.next().await.map(|event| event.kind);
+            assert!(matches!(next, Ok(EventKind::PieceDone(PieceIndex(piece))) if piece == expected));
+        }
+        drop(sender);
+        assert!(matches!(events.next().await, Err(EventError::Closed)));
+    }
+}

@@ -1,14 +1,73 @@
 //! A BitTorrent engine: sessions, torrents, sockets.
 //!
-//! A [`Session`] holds the listeners, the disk threads and the budgets; [`Session::add`] gives a [`Torrent`], a cheap handle:
+//! A [`Session`] holds the listeners, the disk threads and the budgets; [`Session::add`] gives a [`Torrent`], a cheap handle.
+//! The examples run on a swarm inside the process ([`testing`]), which programs can use for tests of their own.
 //!
-//! ```no_run
-//! # async fn example(bytes: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+//! Download:
+//!
+//! ```
+//! # use riverrun::testing::{Content, LocalSwarm};
 //! use riverrun::{AddTorrent, Session};
 //!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let swarm = LocalSwarm::of(Content::file("hello.bin", 1, 100_000)).start().await?;
+//! # let (bytes, out) = (swarm.torrent(), swarm.dir());
 //! let session = Session::builder().start().await?;
-//! let torrent = session.add(AddTorrent::new(bytes).into_dir("out")).await?;
+//! let torrent = session.add(AddTorrent::new(bytes).into_dir(&out)).await?;
 //! torrent.completed().await?;
+//! # assert!(swarm.content().compare(&out).is_ok());
+//! # Ok(()) }
+//! ```
+//!
+//! Share what is there, and go on until told otherwise:
+//!
+//! ```
+//! # use riverrun::testing::{Content, LocalSwarm};
+//! # use riverrun::{AddTorrent, Phase, Session};
+//! # use std::time::Duration;
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let swarm = LocalSwarm::of(Content::file("hello.bin", 1, 100_000)).start().await?;
+//! # let (bytes, folder) = (swarm.torrent(), swarm.dir());
+//! # swarm.content().write_into(&folder)?;
+//! let session = Session::builder().start().await?;
+//! let torrent = session.add(AddTorrent::new(bytes).into_dir(folder).read_only(true)).await?;
+//! torrent.completed().await?; // everything is there and right, and is shared from now on
+//! session.shutdown(Duration::from_secs(5)).await;
+//! # Ok(()) }
+//! ```
+//!
+//! Watch:
+//!
+//! ```
+//! # use riverrun::testing::{Content, LocalSwarm};
+//! # use riverrun::{AddTorrent, EventKind, Session};
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let swarm = LocalSwarm::of(Content::file("hello.bin", 1, 100_000)).start().await?;
+//! # let session = Session::builder().start().await?;
+//! # let mut events = session.events();
+//! # let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir())).await?;
+//! while !matches!(events.next().await?.kind, EventKind::Completed) {
+//!     let status = torrent.status();
+//!     println!("{:.1} %, {} B/s", 100.0 * status.progress(), status.down_rate);
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Ask trackers for peers without joining the swarm:
+//!
+//! ```
+//! # use riverrun::testing::{Content, LocalSwarm};
+//! use riverrun::metainfo::metainfo::Metainfo;
+//! use riverrun::{TrackerQuery, announce_once};
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let swarm = LocalSwarm::of(Content::file("hello.bin", 1, 100_000)).start().await?;
+//! # let bytes = swarm.torrent();
+//! let metainfo = Metainfo::parse(bytes.into())?;
+//! let query = TrackerQuery::new(metainfo.hashes(), metainfo.trackers().concat());
+//! for answer in announce_once(&query).await {
+//!     println!("{}: {:?}", answer.url, answer.result?);
+//! }
 //! # Ok(()) }
 //! ```
 //!

@@ -294,3 +294,20 @@ fn waits_for(waiting: swarm::Waiting, trackers: &[TrackerStatus]) -> Waiting {
         Waiting::Announcing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn padding_by_piece() {
+        // Pieces of 10: content 0..4, padding 4..30, content 30..33, padding 33..40, content 40..45.
+        let layout = Layout::v1(10, [(4, false), (26, true), (3, false), (7, true), (5, false)]).unwrap();
+        let padding = Padding::of(&layout);
+        assert_eq!(padding.0, [(0, 6), (1, 10), (2, 10), (3, 7)].map(|(piece, bytes)| (PieceIndex(piece), bytes)));
+        assert_eq!(padding.within(|piece| piece.0 == 0 || piece.0 == 3), 13);
+        assert_eq!(layout.content_length(), layout.stream_length() - padding.within(|_| true));
+    }
+}

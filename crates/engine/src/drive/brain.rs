@@ -32,6 +32,8 @@ pub(crate) struct Brain {
     pub(crate) announcer: Announcer,
     /// Peers named before there was a swarm.
     pub(crate) early: Vec<(Source, SocketAddr)>,
+    /// Somebody is looking what became of the files.
+    looking: bool,
     /// When the timer queue will have us looked at.
     scheduled: Option<Instant>,
 }
@@ -112,7 +114,7 @@ impl Exchange {
 
 impl Brain {
     pub(crate) fn new(life: Life, announcer: Announcer, early: Vec<(Source, SocketAddr)>) -> Self {
-        Self { life, exchange: None, announcer, early, scheduled: None }
+        Self { life, exchange: None, announcer, early, looking: false, scheduled: None }
     }
 
     /// Feeds the swarm and carries out what it wants.
@@ -171,7 +173,7 @@ impl Brain {
             }
             VerifyOutcome::Failed(error) => {
                 tracing::debug!(%piece, %error, "piece lost");
-                effects.errands.push(Errand::LookAgain);
+                self.look_again(&error, effects);
                 DiskDone::Lost { piece }
             }
         };
@@ -195,7 +197,7 @@ impl Brain {
             }
             Err(error) => {
                 tracing::debug!(%error, "block cannot be read");
-                effects.errands.push(Errand::LookAgain);
+                self.look_again(&error, effects);
                 for block in run.blocks {
                     let input = Input::ServeFailed { connection: run.connection, block };
                     self.feed(now, input, &mut Payloads::default(), effects);
@@ -211,10 +213,25 @@ impl Brain {
             Ok(presence) if purpose.last_look => effects.errands.push(Errand::LastLook { have, presence }),
             Ok(presence) => effects.errands.push(Errand::SaveResume { have, presence, told: purpose.told }),
             Err(error) => {
-                effects.errands.push(Errand::LookAgain);
+                self.look_again(&error, effects);
                 self.parked(now, error, effects);
             }
         }
+    }
+
+    /// Has somebody look what became of the files, if the error says that something did.
+    fn look_again(&mut self, error: &StorageError, effects: &mut Effects) {
+        use StorageError::{InTheWay, Missing, Replaced, Short, Symlink};
+        let changed =
+            matches!(error, Missing { .. } | Short { .. } | Replaced { .. } | InTheWay { .. } | Symlink { .. });
+        if changed && !std::mem::replace(&mut self.looking, true) {
+            effects.errands.push(Errand::LookAgain);
+        }
+    }
+
+    /// Somebody has looked.
+    pub(crate) fn looked(&mut self) {
+        self.looking = false;
     }
 
     /// The disk failed: nothing new is asked for, and after a while it is tried again (THREATS L2, L3).
@@ -442,5 +459,23 @@ fn pressure(before: Pressure, used: f32) -> Pressure {
         Pressure::None => Pressure::Some,
         _ if used >= 0.35 => Pressure::Some,
         _ => Pressure::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pressure_rises_early_and_falls_late() {
+        let story = [(0.1, Pressure::None), (0.49, Pressure::None), (0.55, Pressure::Some), (0.4, Pressure::Some)]
+            .into_iter()
+            .chain([(0.9, Pressure::Full), (0.7, Pressure::Full), (0.5, Pressure::Some), (0.3, Pressure::None)])
+            .chain([(1.0, Pressure::Full), (0.0, Pressure::None)]);
+        let mut level = Pressure::None;
+        for (used, expected) in story {
+            level = pressure(level, used);
+            assert_eq!(level, expected, "at {used}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::Block;
+use riverrun_metainfo::{BLOCK_LENGTH, Block};
 use riverrun_proto::swarm::{CloseReason, ConnectionId};
 use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Message};
 use riverrun_storage::Buffer;
@@ -150,7 +150,10 @@ impl Connection {
 
     /// Reads once and decodes.
     fn read(&mut self) -> Result<(), CloseReason> {
-        let granted = match self.core.engine.down.take(Instant::now(), SCRATCH_BYTES) {
+        // What there is no room for stays in the socket, so that little has to be kept aside when the pool is empty.
+        let pool = self.core.engine.pool();
+        let room = (pool.capacity().saturating_sub(pool.out()) + 1).saturating_mul(BLOCK_LENGTH as usize);
+        let granted = match self.core.engine.down.take(Instant::now(), SCRATCH_BYTES.min(room)) {
             Grant::Bytes(bytes) => bytes,
             Grant::Wait(until) => {
                 self.read_after = Some(until);

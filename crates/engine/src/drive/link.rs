@@ -197,3 +197,100 @@ impl<'a> Slices<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use riverrun_metainfo::PieceIndex;
+    use riverrun_storage::Pool;
+
+    use super::*;
+
+    /// A block of bytes of its own, in as many buffers as it takes.
+    fn outgoing(pool: &Pool, number: u32, length: u32) -> Outgoing {
+        let bytes: Vec<u8> = (0..length).map(|at| u8::try_from((at * 7 + number) % 251).unwrap()).collect();
+        let buffers = bytes.chunks(16 * 1024).map(|chunk| {
+            let mut buffer = pool.try_take().unwrap();
+            assert_eq!(buffer.append(chunk), chunk.len());
+            buffer
+        });
+        Outgoing::new(Block { piece: PieceIndex(number), begin: 0, length }, buffers.collect())
+    }
+
+    fn wire(outgoing: &Outgoing) -> Vec<u8> {
+        outgoing.payload.iter().fold(outgoing.header.to_vec(), |mut bytes, buffer| {
+            bytes.extend_from_slice(buffer.filled());
+            bytes
+        })
+    }
+
+    #[test]
+    fn whatever_the_socket_takes_the_stream_is_whole_messages_and_blocks_in_order() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..200 {
+            let pool = Pool::new(4 << 20);
+            let mut link = Link::new(Arc::default());
+            let (mut outbox, mut blocks, mut sent) = (Outbox::default(), Vec::new(), Vec::new());
+            for number in 0..12 {
+                if random.bool() {
+                    link.send(&Message::Have(PieceIndex(number)));
+                }
+                if random.bool() {
+                    let block = outgoing(&pool, number, random.u32(1..40_000));
+                    blocks.push((block.block, wire(&block)));
+                    link.send_block(block);
+                }
+                assert_eq!(link.take(&mut outbox), None);
+                let most = random.usize(1..50_000);
+                let taken = random.usize(1..=most);
+                let write = |slices: &[IoSlice<'_>]| {
+                    let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+                    assert!(bytes.len() <= most);
+                    bytes.truncate(taken);
+                    sent.extend_from_slice(&bytes);
+                    Ok::<_, ()>(bytes.len())
+                };
+                if !outbox.is_empty() {
+                    outbox.write_with(most, write).unwrap();
+                }
+            }
+            while !outbox.is_empty() {
+                let write = |slices: &[IoSlice<'_>]| {
+                    slices.iter().for_each(|slice| sent.extend_from_slice(slice));
+                    Ok::<_, ()>(slices.iter().map(|slice| slice.len()).sum())
+                };
+                outbox.write_with(usize::MAX, write).unwrap();
+            }
+            // Taken apart again: every message is whole, and the blocks are all there in order.
+            let (mut rest, mut expected) = (&sent[..], blocks.iter());
+            while let Some((prefix, _)) = rest.split_first_chunk::<4>() {
+                let (message, after) = rest.split_at(4 + u32::from_be_bytes(*prefix) as usize);
+                if message[4] == 7 {
+                    assert_eq!(message, expected.next().unwrap().1);
+                }
+                rest = after;
+            }
+            assert!(rest.is_empty() && expected.next().is_none());
+            assert_eq!(outbox.served, blocks.iter().map(|(block, _)| *block).collect::<Vec<_>>());
+            assert_eq!(pool.out(), 0, "every buffer came back");
+        }
+    }
+
+    #[test]
+    fn p14_messages_that_nobody_reads_end_the_connection() {
+        let mut link = Link::new(Arc::default());
+        for number in 0..1_000_000 {
+            link.send(&Message::Have(PieceIndex(number)));
+        }
+        assert!(matches!(link.take(&mut Outbox::default()), Some(CloseReason::Breach(_))));
+    }
+
+    #[test]
+    fn a_connection_is_woken_once_until_it_looks() {
+        let mut link = Link::new(Arc::default());
+        assert!(link.due_wake().is_some() && link.due_wake().is_none());
+        link.take(&mut Outbox::default());
+        assert!(link.due_wake().is_some());
+    }
+}

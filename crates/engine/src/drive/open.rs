@@ -188,6 +188,7 @@ pub(crate) async fn look_again(core: Arc<Core>) {
         Ok(presence) => look_at(&core, &presence).await,
         Err(error) => Err(error),
     };
+    core.act(|brain, _, _| brain.looked());
     match looked {
         Ok(_) => {}
         Err(TorrentError::Incomplete { bad, pieces }) => fail(&core, TorrentError::Incomplete { bad, pieces }),

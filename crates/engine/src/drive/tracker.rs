@@ -186,9 +186,13 @@ impl Announcer {
 /// Makes an announce and brings the answer home.
 pub(crate) async fn announce(core: Arc<Core>, job: Job) {
     let Job { announce, request, cancelled } = job;
-    let ask = core.engine.ask();
+    let asked = async {
+        // Never closed: the semaphore lives as long as the session.
+        let _turn = core.engine.announces.acquire().await;
+        core.engine.ask().announce(&announce.tracker, request, announce.retries).await
+    };
     let result = tokio::select! {
-        result = ask.announce(&announce.tracker, request, announce.retries) => result,
+        result = asked => result,
         () = cancelled.notified() => return,
     };
     let url = announce.tracker.to_string();

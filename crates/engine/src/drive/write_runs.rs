@@ -86,3 +86,29 @@ impl WriteRuns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use riverrun_storage::Pool;
+
+    use super::*;
+
+    #[test]
+    fn payloads_are_found_by_their_message_in_any_order_and_once() {
+        let pool = Pool::new(1 << 20);
+        let mut payloads = Payloads::default();
+        for nth in [0, 3, 4, 9] {
+            let mut buffer = pool.try_take().unwrap();
+            buffer.append(&[u8::try_from(nth).unwrap()]);
+            payloads.push(nth, buffer);
+        }
+        for nth in [4usize, 9, 0] {
+            assert_eq!(payloads.take(nth).unwrap().filled(), [u8::try_from(nth).unwrap()]);
+        }
+        assert!(payloads.take(4).is_none() && payloads.take(5).is_none());
+        payloads.clear();
+        assert_eq!(pool.out(), 0, "what nobody wanted went back");
+    }
+}
