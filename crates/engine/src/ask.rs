@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use riverrun_metainfo::{Bitfield, InfoHashes};
-use riverrun_proto::tracker::{AnnounceError, AnnounceRequest, TrackerUrl};
+use riverrun_proto::tracker::{AnnounceError, AnnounceRequest, Event, TrackerUrl};
 use riverrun_proto::wire::extended::ExtendedHandshake;
 use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Handshake, Message, PeerId, Reserved, remote_text};
 use tokio::io::AsyncReadExt as _;
@@ -128,12 +128,20 @@ pub enum ProbeError {
 
 /// Asks all trackers for peers, once and at the same time; the answers in the order of the URLs.
 ///
-/// The trackers take it for the announce of a client that has not begun: no event, and a peer id and key of its own.
+/// The trackers take it for the announce of a client that has not begun: no event, and a peer id and key of its own. Who
+/// answered is told that it has gone again, so that no tracker names somebody who is not there to the next who asks.
 pub async fn announce_once(query: &TrackerQuery) -> Vec<AnnounceAnswer> {
     let caller = Caller::new();
     let caller = &caller;
     let one = |url: TrackerUrl| async move {
         let reply = caller.ask().announce(&url, caller.request(query), RETRIES).await?;
+        let farewell = AnnounceRequest {
+            event: Some(Event::Stopped),
+            num_want: Some(0),
+            tracker_id: reply.tracker_id.clone(),
+            ..caller.request(query)
+        };
+        let _ = timeout(FAREWELL, caller.ask().announce(&url, farewell, 0)).await;
         let mut peers = reply.peers;
         peers.extend(ask_tracker::resolve(reply.named_peers).await);
         peers.sort_unstable();
@@ -161,6 +169,9 @@ pub async fn scrape(query: &TrackerQuery) -> Vec<ScrapeAnswer> {
     let results = each(query, one).await;
     results.map(|(url, result)| ScrapeAnswer { url, result }).collect()
 }
+
+/// How long a tracker may take for what needs no answer.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How often a packet to a UDP tracker is sent again: as often as there is time.
 const RETRIES: u8 = 3;
