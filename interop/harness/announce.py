@@ -24,7 +24,8 @@ def peers_and_scrape(case, content, torrent, udp):
     if status != 0 or url.removesuffix("/announce") not in output or "seeders 1 " not in output:
         raise Failure(f"riverrun scrape ended with {status}: {output}")
     up.process.stop()
-    case.wait(lambda: tracker.scrape(torrent.v1) == (0, 0), "the seeder has said that it stops")
+    if tracker.scrape(torrent.v1) != (0, 0):
+        raise Failure(f"opentracker counts {tracker.scrape(torrent.v1)} after the seeder has stopped and said so")
 
 
 def refused(case, content, torrent, udp):
