@@ -17,6 +17,15 @@ fn a_swarm_works_in_seconds_and_leaves_nothing() {
 }
 
 #[test]
+fn p5_bad_data_is_found_out_and_its_sender_banned() {
+    let room = Room::new();
+    let document = room.run(&["demo", "--size", "8Mi", "--loss", "50", "--json"]).ok().json();
+    assert_eq!(document["ok"], true);
+    assert!(document["hash_failures"].as_u64().unwrap() > 0, "{document}");
+    room.run(&["demo", "--loss", "150"]).fails(2, &["error: --loss: \"150\" is not a percentage from 0 to 100"]);
+}
+
+#[test]
 fn what_is_kept_can_be_looked_at() {
     let room = Room::new();
     let ran = room.run(&["demo", "--size", "1Mi", "--fast", "--json", "--keep", "kept"]).ok();

@@ -114,6 +114,38 @@ fn l15_ctrl_c_saves_and_the_same_command_goes_on() {
 }
 
 #[test]
+fn l10_two_runs_share_a_home_but_not_a_folder() {
+    let room = room();
+    room.content("data/big.bin", 6_000_000);
+    room.run(&["create", "data/big.bin", "-o", "big.torrent", "--v1", "--piece-length", "64Ki"]).ok();
+    let big = Seeder::start(&room, &["big.torrent", "--data", "data", "--up-limit", "1Mi"]);
+    let single = seeder(&room, "single.torrent");
+    let args = [
+        "--home",
+        "state",
+        "download",
+        "--peer",
+        &big.addr,
+        "-o",
+        "big.bin",
+        "--progress-interval",
+        "100ms",
+        "big.torrent",
+    ];
+    let mut first = Watched::start(&room, &args);
+    first.until(|line| line.starts_with("progress") && !line.contains("  0 B/s  up"));
+    let ran = room.run(&["--home", "state", "download", "--peer", &single.addr, "-o", "single.bin", "single.torrent"]);
+    assert_eq!(ran.ok().out, "Downloaded single.bin to single.bin.\n");
+    let ran = room.run(&args);
+    assert_eq!(ran.code, 8, "{ran:#?}");
+    assert!(ran.err.contains("big.bin is in use by another download or seeder"), "{}", ran.err);
+    signal(first.id(), "INT");
+    assert_eq!(first.finish().code, 130);
+    assert!(room.path("state/resume").is_dir());
+    assert_eq!(room.home_entries(), [""; 0], "everything is under --home");
+}
+
+#[test]
 fn machines_get_one_document_per_line() {
     let room = room();
     let seeder = seeder(&room, "single.torrent");

@@ -39,7 +39,8 @@ fn check(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    if !kinds.is_empty() && !kinds.contains(&kind) && !(kind == "integer" && kinds.contains(&"number")) {
+    let fits = kinds.contains(&kind) || kind == "integer" && kinds.contains(&"number");
+    if !kinds.is_empty() && !fits {
         return Err(format!("{at} is a {kind}, not {kinds:?}"));
     }
     if let Some(known) = schema["enum"].as_array().filter(|known| !known.contains(value)) {

@@ -1,12 +1,15 @@
 //! `riverrun demo`: a whole swarm on this machine, over real sockets of 127.0.0.1, in a few seconds.
 
+mod liar;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use riverrun::testing::{Content, LocalSwarm};
-use riverrun::{AddTorrent, Session, Settings, Torrent, TorrentStatus};
+use riverrun::testing::{Content, LocalSwarm, loopback};
+use riverrun::{AddTorrent, EventKind, Session, Torrent};
 use serde::Serialize;
 
+use self::liar::Loss;
 use crate::args::General;
 use crate::command::session::{self, Signals};
 use crate::command::watch::{self, Goal};
@@ -45,9 +48,9 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 
-    /// A seeder that sends bad data now and then (not there yet)
-    #[arg(long, value_name = "PCT", hide = true)]
-    loss: Option<String>,
+    /// One more seeder, of which this share of the blocks is bad
+    #[arg(long, value_name = "PCT")]
+    loss: Option<Loss>,
 
     /// Show it on a web page (not there yet)
     #[arg(long, hide = true)]
@@ -82,28 +85,28 @@ struct Document {
     bytes_per_second: u64,
     wasted_bytes: u64,
     hash_failures: u64,
+    banned_peers: u64,
     path: Option<String>,
 }
 
 /// Runs the demo.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Demo) -> Outcome {
-    let later = [
-        (options.loss.is_some(), "a seeder that sends bad data (--loss)"),
-        (options.web, "the web page (--web)"),
-        (options.tui, "the full screen (--tui)"),
-    ];
+    let later = [(options.web, "the web page (--web)"), (options.tui, "the full screen (--tui)")];
     if let Some((_, what)) = later.iter().find(|(asked, _)| *asked) {
         return Err(Failure::not_yet(what));
     }
-    if options.size.0 == 0 || options.size.0 > 64 << 30 {
-        return Err(Failure::usage("--size of the demo is from 1 byte to 64 GiB"));
+    if !(1..=4 << 30).contains(&options.size.0) {
+        return Err(Failure::usage("--size of the demo is from 1 byte to 4 GiB"));
     }
     session::block_on(async {
         let mut signals = Signals::listen()?;
-        tokio::select! {
-            exit = signals.next() => Ok(exit),
-            outcome = show(env, general, options) => outcome,
-        }
+        let stopped = tokio::select! {
+            exit = signals.next() => exit,
+            outcome = show(env, general, options) => return outcome,
+        };
+        // The bar may still be there.
+        env.say("\nstopped");
+        Ok(stopped)
     })
 }
 
@@ -116,13 +119,17 @@ async fn show(env: &mut Env, general: &General, options: &Demo) -> Outcome {
         introduce(env, options, &swarm, scale);
     }
     let place = place(options, &swarm)?;
+    let liar = match options.loss {
+        Some(loss) => Some(liar::start(&swarm, loss, up_limit(options)).await?),
+        None => None,
+    };
     let began = Instant::now();
-    let (shown, sessions, torrents) = download(options, &swarm, &place).await?;
-    let status = watch_to_end(env, &mut progress, &shown, &torrents).await?;
+    let (shown, mut sessions, torrents) = download(options, &swarm, &place, liar.as_ref()).await?;
+    let faults = watch_to_end(env, &mut progress, &shown, &torrents).await?;
     let elapsed = began.elapsed();
-    let peers = shown.peers().len();
     let same = swarm.content().compare(&place);
-    let document = document(options, &swarm, &status, peers, elapsed, same.is_ok(), scale);
+    let document = document(options, &swarm, &shown, &faults, elapsed, same.is_ok());
+    sessions.extend(liar);
     for session in sessions {
         session.shutdown(Duration::from_secs(2)).await;
     }
@@ -137,16 +144,20 @@ async fn show(env: &mut Env, general: &General, options: &Demo) -> Outcome {
     Ok(if same.is_ok() { Exit::Ok } else { Exit::Mismatch })
 }
 
+/// What each seeder sends per second, so that the bar is seen.
+fn up_limit(options: &Demo) -> Option<u64> {
+    let all = u64::try_from(u128::from(options.size.0) * 1000 / LENGTH.as_millis()).unwrap_or(u64::MAX);
+    (!options.fast).then_some((all / u64::from(options.seeders)).max(16 * 1024))
+}
+
 /// Starts the tracker and the seeders.
 async fn start(options: &Demo) -> Result<LocalSwarm, Failure> {
     let length = usize::try_from(options.size.0).map_err(|_| Failure::usage("--size is more than this machine has"))?;
     let seeders = usize::from(options.seeders);
-    let limit = u64::try_from(u128::from(options.size.0) * 1000 / LENGTH.as_millis()).unwrap_or(u64::MAX);
-    let each = (limit / seeders as u64).max(16 * 1024);
     LocalSwarm::of(Content::file("demo.bin", SEED, length))
         .seeders(seeders)
         .parts(seeders > 1)
-        .up_limit((!options.fast).then_some(each))
+        .up_limit(up_limit(options))
         .start()
         .await
         .map_err(|error| Failure::new(Exit::Storage, format!("cannot start the demo: {}", reason(&error))))
@@ -158,6 +169,9 @@ fn introduce(env: &mut Env, options: &Demo, swarm: &LocalSwarm, scale: Scale) {
     env.say(format_args!("create    {}: {} of made-up bytes", content.name, scale.bytes(content.length())));
     env.say(format_args!("tracker   {}", swarm.tracker().http_url()));
     env.say(format_args!("seeders   {}{part}", options.seeders));
+    if let Some(loss) = options.loss {
+        env.say(format_args!("liar      one more seeder, and {loss} % of what it sends is bad"));
+    }
     env.say(format_args!("download  {} to get it", units::counted(options.leechers.into(), "peer")));
 }
 
@@ -187,14 +201,15 @@ async fn download(
     options: &Demo,
     swarm: &LocalSwarm,
     place: &Path,
+    liar: Option<&Session>,
 ) -> Result<(Torrent, Vec<Session>, Vec<Torrent>), Failure> {
     let mut sessions = Vec::new();
     let mut torrents = Vec::new();
     for number in 0..options.leechers {
         let dir = if number == 0 { place.to_owned() } else { swarm.dir().join(format!("leecher-{number}")) };
-        let settings = Settings { listen: vec![([127, 0, 0, 1], 0).into()], ..Settings::default() };
-        let session = session::start(settings).await?;
+        let session = session::start(loopback()).await?;
         let add = AddTorrent::new(swarm.torrent()).into_dir(dir).fail_on_storage_error(true);
+        let add = add.peers(liar.into_iter().flat_map(Session::listen_addrs));
         let torrent = session.add(add).await.map_err(|error| Failure::new(Exit::Storage, watch::chain(&error)))?;
         sessions.push(session);
         torrents.push(torrent);
@@ -203,13 +218,24 @@ async fn download(
     Ok((shown, sessions, torrents))
 }
 
-/// Shows the first until all have everything. The answer is how the first was at its end.
+/// What went wrong on the way, and was put right.
+#[derive(Debug, Default)]
+struct Faults {
+    /// Pieces that failed their hash.
+    corrupt: u64,
+    /// Peers that were banned for it.
+    banned: u64,
+}
+
+/// Shows the first until all have everything.
 async fn watch_to_end(
     env: &mut Env,
     progress: &mut Progress,
     shown: &Torrent,
     torrents: &[Torrent],
-) -> Result<TorrentStatus, Failure> {
+) -> Result<Faults, Failure> {
+    let mut events = shown.events();
+    let mut faults = Faults::default();
     let all = async {
         for torrent in torrents {
             torrent.completed().await?;
@@ -224,7 +250,7 @@ async fn watch_to_end(
             done = &mut all => {
                 progress.clear(env);
                 return match done {
-                    Ok(()) => Ok(shown.status()),
+                    Ok(()) => Ok(faults),
                     Err(error) => Err(Failure::new(Exit::Storage, watch::chain(&error))),
                 };
             }
@@ -232,6 +258,11 @@ async fn watch_to_end(
                 progress.clear(env);
                 return Err(Failure::new(Exit::Mismatch, "the demo did not end within a minute"));
             }
+            Ok(event) = events.next() => match event.kind {
+                EventKind::PieceCorrupt(_) => faults.corrupt += 1,
+                EventKind::Banned(_) => faults.banned += 1,
+                _ => {}
+            },
             _ = tick.tick() => {
                 let view = watch::view(&shown.status(), Goal::default());
                 progress.show(env, &[view], Instant::now());
@@ -243,12 +274,12 @@ async fn watch_to_end(
 fn document(
     options: &Demo,
     swarm: &LocalSwarm,
-    status: &TorrentStatus,
-    peers: usize,
+    shown: &Torrent,
+    faults: &Faults,
     elapsed: Duration,
     ok: bool,
-    _scale: Scale,
 ) -> Document {
+    let status = shown.status();
     let millis = elapsed.as_millis().max(1);
     Document {
         v: 1,
@@ -258,13 +289,14 @@ fn document(
         pieces: status.pieces,
         seeders: options.seeders,
         leechers: options.leechers,
-        peers,
+        peers: shown.peers().len(),
         protocol: "tcp",
         tracker: swarm.tracker().http_url(),
         elapsed_s: events::seconds(elapsed),
         bytes_per_second: u64::try_from(u128::from(status.total_bytes) * 1000 / millis).unwrap_or(u64::MAX),
         wasted_bytes: status.wasted_bytes,
-        hash_failures: status.corrupt_bytes,
+        hash_failures: faults.corrupt,
+        banned_peers: faults.banned,
         path: options.keep.as_ref().map(|keep| keep.join(&swarm.content().name).to_string_lossy().into_owned()),
     }
 }
@@ -274,6 +306,10 @@ fn table(env: &mut Env, facts: &Document, scale: Scale, same: &Result<(), String
         Ok(()) => "every byte is the same".to_owned(),
         Err(path) => format!("{} differs", crate::render::shown(path)),
     };
+    let hash_failures = match facts.banned_peers {
+        0 => facts.hash_failures.to_string(),
+        banned => format!("{}; {} for it", facts.hash_failures, units::counted(banned, "peer") + " banned"),
+    };
     let rows = [
         ("content", format!("{} in {}", scale.bytes(facts.bytes), units::counted(facts.pieces.into(), "piece"))),
         ("info-hash", facts.info_hash.clone()),
@@ -281,7 +317,7 @@ fn table(env: &mut Env, facts: &Document, scale: Scale, same: &Result<(), String
         ("protocol", "TCP on 127.0.0.1".to_owned()),
         ("time", format!("{:.2} s", facts.elapsed_s)),
         ("speed", scale.rate(facts.bytes_per_second)),
-        ("hash failures", facts.hash_failures.to_string()),
+        ("hash failures", hash_failures),
         ("compared", verdict),
     ];
     for (name, value) in rows {
