@@ -10,6 +10,7 @@ mod help;
 mod info;
 mod magnet_and_edit;
 mod output;
+mod readme;
 mod room;
 mod schema;
 mod swarm;
