@@ -254,7 +254,8 @@ impl World {
         }
         let Some((at, host, life, event)) = self.queue.pop() else { return Ok(false) };
         self.now = at;
-        if self.hosts[host.0].life == life {
+        let own = &self.hosts[host.0];
+        if own.life == life && (own.up || matches!(event, Event::Restart)) {
             self.trace.add(self.age(), host.0 as u64, words(&event));
             self.happen(host, event);
             self.check(host);
