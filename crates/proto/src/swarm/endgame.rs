@@ -55,7 +55,9 @@ impl Requests {
             return;
         }
         let each = peer.each_block(now);
-        let worth = each.map_or(TRUST, |each| (each * clamped(live + 1) + peer.down.delay) * 2 + LEAST_GAIN);
+        // Who lets requests wait would let these wait too.
+        let silent = if live > 0 { now.saturating_duration_since(peer.down.progress) } else { Duration::ZERO };
+        let worth = each.map_or(TRUST, |each| (each * clamped(live + 1) + peer.down.delay + silent) * 2 + LEAST_GAIN);
         // Before the end others will have work for it soon: only what is really late is worth a second request.
         let worth = if self.in_endgame() { worth } else { worth.max(VERY_LATE) };
         let mut held = self.held(peers, peer, worth, now);

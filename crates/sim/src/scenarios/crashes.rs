@@ -32,8 +32,8 @@ fn play(seed: u64) -> Outcome {
     world.restart(source, at + Duration::from_secs(4));
     let (world, result) = to_the_end(world, Duration::from_secs(240));
     // Each fetches what it needs, and again what a crash or the disk took.
-    let most = u64::from(pieces * blocks) * 3;
+    let most = u64::from(pieces * blocks) * 2;
     let modest = leechers.iter().all(|leech| world.requests(*leech) < most);
-    let result = rule(&world, result, modest, "asked for everything three times");
+    let result = rule(&world, result, modest, "asked for everything twice");
     (world, result)
 }
