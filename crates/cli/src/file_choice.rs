@@ -67,7 +67,7 @@ impl Choice {
         Ok(Self { only: read(only)?, without: read(without)? })
     }
 
-    /// The places of the chosen files in the torrent, padding counted; `None` when all are.
+    /// The places of the chosen files in the torrent, padding counted, in order; `None` when all are.
     pub(crate) fn of(&self, loaded: &Loaded) -> Result<Option<Vec<usize>>, Failure> {
         if self.only.is_empty() && self.without.is_empty() {
             return Ok(None);

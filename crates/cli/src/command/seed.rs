@@ -84,7 +84,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
         return Err(Failure::not_yet("running a tracker beside it (--embed-tracker)"));
     }
     options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
-    let (loaded, content) = what_to_share(env, general, options)?;
+    let Shared { loaded, content, hashed } = what_to_share(env, general, options)?;
     for warning in loaded.warnings() {
         env.say(format_args!("warning: {warning}"));
     }
@@ -96,7 +96,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
         let mut add = AddTorrent::new(loaded.bytes.clone())
             .at(&content)
             .read_only(true)
-            .trust_resume(options.no_verify)
+            .trust_resume(options.no_verify || hashed)
             .peers(peers)
             .fail_on_storage_error(true);
         add = if options.network.no_trackers {
@@ -117,8 +117,17 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
     })
 }
 
+/// What is shared.
+struct Shared {
+    loaded: Loaded,
+    /// The file or folder.
+    content: PathBuf,
+    /// Its torrent was made of it just now.
+    hashed: bool,
+}
+
 /// The torrent and its content: made of a path, or read.
-fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<(Loaded, PathBuf), Failure> {
+fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<Shared, Failure> {
     let path = match TorrentSource::parse(&options.what) {
         TorrentSource::Path(path) => path,
         _ => PathBuf::from("-"),
@@ -132,7 +141,7 @@ fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<(Lo
         }
         let loaded = torrent_source::load(env, &options.what)?;
         let content = content_place::find(&loaded, options.data.as_deref(), &path)?;
-        return Ok((loaded, content));
+        return Ok(Shared { loaded, content, hashed: false });
     }
     if options.data.is_some() {
         return Err(Failure::usage("--data goes with a torrent, not with content"));
@@ -149,7 +158,8 @@ fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<(Lo
     if let Some(target) = target {
         target.write(env, &bytes, false)?;
     }
-    Ok((Loaded::parse(bytes.into(), "the new torrent")?, path))
+    let loaded = Loaded::parse(bytes.into(), "the new torrent")?;
+    Ok(Shared { loaded, content: path, hashed: true })
 }
 
 /// One run.

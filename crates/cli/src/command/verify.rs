@@ -163,8 +163,9 @@ fn pieces_of(loaded: &Loaded, files: &[usize]) -> Bitfield {
 
 fn file_lines(loaded: &Loaded, checked: &Checked, chosen: Option<&[usize]>) -> Vec<FileLine> {
     let real = loaded.files.iter().zip(&checked.files).enumerate();
-    let real =
-        real.filter(|(at, (file, _))| !file.pad && !file.link && chosen.is_none_or(|chosen| chosen.contains(at)));
+    let real = real.filter(|(at, (file, _))| {
+        !file.pad && !file.link && chosen.is_none_or(|chosen| chosen.binary_search(at).is_ok())
+    });
     real.map(|(_, (file, state))| {
         let (state, found_length, bad_pieces) = match *state {
             FileState::Ok | FileState::Pad => ("ok", None, None),

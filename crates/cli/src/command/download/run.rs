@@ -256,7 +256,8 @@ impl<'a> Run<'a> {
             self.env.result(format_args!("{name} is already complete at {path}."))?;
         } else {
             if self.progress.says_done() {
-                let rate = self.scale.rate(rate(status.down_bytes, elapsed));
+                let came = status.total_bytes.saturating_sub(status.found_bytes.unwrap_or(0));
+                let rate = self.scale.rate(rate(came, elapsed));
                 let size = self.scale.bytes(status.total_bytes);
                 let elapsed = units::elapsed(elapsed);
                 self.env.say(format_args!("done      {name}: {size} in {elapsed} ({rate}) -> {path}"));
@@ -264,6 +265,9 @@ impl<'a> Run<'a> {
             self.env.result(format_args!("Downloaded {name} to {path}."))?;
         }
         self.env.out.flush()?;
+        if self.options.keeps_seeding() {
+            self.progress.note(self.env, &format!("sharing   {name}"));
+        }
         self.run_hook(index, &hash, status.total_bytes).await;
         Ok(())
     }
@@ -470,13 +474,13 @@ fn rate(bytes: u64, time: Duration) -> u64 {
     u64::try_from(u128::from(bytes) * 1000 / u128::from(millis)).unwrap_or(u64::MAX)
 }
 
-/// The files of a torrent where they will stand, with their lengths.
+/// The files of a torrent where they will stand, with their lengths. `wanted` is in order.
 pub(crate) fn files_on_disk(loaded: &Loaded, path: &Path, wanted: Option<&[usize]>) -> Vec<(PathBuf, u64)> {
     loaded
         .files
         .iter()
         .enumerate()
-        .filter(|(index, file)| !file.pad && wanted.is_none_or(|wanted| wanted.contains(index)))
+        .filter(|(index, file)| !file.pad && wanted.is_none_or(|wanted| wanted.binary_search(index).is_ok()))
         .map(|(_, file)| {
             let at = if loaded.single { path.to_owned() } else { path.join(&file.path) };
             (at, file.length)
