@@ -4,6 +4,7 @@
 
 mod args;
 mod command;
+mod crash;
 mod env;
 mod exit;
 mod failure;
@@ -25,11 +26,11 @@ use failure::Failure;
 /// Runs the program to its end.
 pub fn run(env: &mut Env) -> Exit {
     let asked_json = env.args.iter().any(|arg| arg == "--json");
-    let ended = match args::parse(env) {
-        Ok(Some(cli)) => command::run(env, cli),
-        Ok(None) => Ok(Exit::Ok),
-        Err(failure) => Err(failure),
-    };
+    let loud = env.args.iter().any(|arg| arg.to_string_lossy().starts_with("-vv"));
+    let ended = crash::guarded(loud, || match args::parse(env)? {
+        Some(cli) => command::run(env, cli),
+        None => Ok(Exit::Ok),
+    });
     let exit = match ended {
         Ok(exit) => exit,
         Err(failure) => {

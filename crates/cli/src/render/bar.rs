@@ -1,5 +1,7 @@
 //! Progress on a terminal.
 
+use std::time::Duration;
+
 use crate::env::Env;
 use crate::render::painter::{Line, Style};
 use crate::render::progress::{Stage, View};
@@ -86,8 +88,11 @@ fn one(view: &View, columns: usize, look: Look, scale: Scale, check_speed: Optio
         Stage::Opening => lines.push(phase("opening files".into())),
         Stage::Checking { done, total } => {
             let speed = check_speed.map(|speed| format!(" · {}", scale.rate(speed))).unwrap_or_default();
+            let left = check_speed.and_then(|speed| total.saturating_sub(*done).checked_div(speed));
+            let eta =
+                left.map(|left| format!(" · ETA {}", units::duration(Duration::from_secs(left)))).unwrap_or_default();
             let percent = u128::from(*done) * 100 / u128::from(*total).max(1);
-            lines.push(phase(format!("checking files {percent} %{speed}")));
+            lines.push(phase(format!("checking files {percent} %{speed}{eta}")));
         }
         Stage::Hashing { .. } => {}
         Stage::Looking { sources } if sources.is_empty() => lines.push(phase("looking for peers".into())),
@@ -216,8 +221,6 @@ fn share_of(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::render::progress::Reason;
 

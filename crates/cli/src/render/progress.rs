@@ -158,6 +158,8 @@ impl Progress {
         let bar = || How::Bar { painter: Painter::default(), look: Look::of(env) };
         let how = match general.progress {
             _ if general.quiet => How::Nothing,
+            // The log is written where the bar would be.
+            ProgressChoice::Auto if general.verbose > 0 && general.log.is_none() => How::Lines,
             ProgressChoice::None | ProgressChoice::Json => How::Nothing,
             ProgressChoice::Plain => How::Lines,
             // A bar is drawn with control sequences, which belong on terminals alone.
