@@ -12,7 +12,7 @@ use riverrun_proto::wire::PeerId;
 use riverrun_storage::{Disk, Pool};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 use crate::ask_tracker::Ask;
 use crate::drive::Core;
@@ -22,6 +22,12 @@ use crate::http::Http;
 use crate::rate::RateLimit;
 use crate::udp_hub::UdpHub;
 use crate::{Event, Settings, TorrentId};
+
+/// The most torrents being opened at once.
+const MAX_OPENS: usize = 4;
+
+/// The most short pieces of work that block at once.
+const MAX_ERRANDS: usize = 2;
 
 /// Budgets, disk threads, timers and the table of torrents.
 #[derive(Debug)]
@@ -37,6 +43,10 @@ pub(crate) struct Engine {
     pub(crate) connections: Arc<Semaphore>,
     /// One permit for each connection that is being opened.
     pub(crate) dials: Semaphore,
+    /// One permit for each torrent that is being opened: each takes threads that block, and a check takes every core.
+    pub(crate) opens: Semaphore,
+    /// One permit for each short piece of work that blocks.
+    errands: Semaphore,
     /// One permit for each announce under way (THREATS M18).
     pub(crate) announces: Semaphore,
     pub(crate) handshakes: Handshakes,
@@ -79,6 +89,8 @@ impl Engine {
             up: RateLimit::new(settings.up_limit),
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             dials: Semaphore::new(settings.max_dials),
+            opens: Semaphore::new(MAX_OPENS),
+            errands: Semaphore::new(MAX_ERRANDS),
             announces: Semaphore::new(MAX_ANNOUNCES),
             handshakes: Handshakes::default(),
             timers: Arc::default(),
@@ -134,7 +146,20 @@ impl Engine {
         self.runtime.spawn(task).abort_handle()
     }
 
-    /// Runs what blocks on a thread where that is allowed, from any thread.
+    /// Does a short piece of work that blocks, a few at a time: each thread that ever allocates costs memory for good.
+    ///
+    /// # Errors
+    /// The work panicked, or the runtime is going.
+    pub(crate) async fn blocking<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, JoinError> {
+        // Never closed: the semaphore lives as long as the session.
+        let _turn = self.errands.acquire().await;
+        self.runtime.spawn_blocking(work).await
+    }
+
+    /// Runs what blocks for long on a thread where that is allowed, from any thread.
     pub(crate) fn spawn_blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R> {
         self.runtime.spawn_blocking(work)
     }

@@ -34,7 +34,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     }
     let hashes = info.hashes();
     let id = engine.reserve(hashes).ok_or(AddError::Duplicate(hashes))?;
-    let opened = open_store(&info, &wish).await;
+    let opened = open_store(engine, &info, &wish).await;
     let (path, store) = opened.inspect_err(|_| engine.forget(id, hashes))?;
     let trackers = trackers(&metainfo, &wish);
     let settings = &engine.settings;
@@ -68,7 +68,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     Ok(core)
 }
 
-async fn open_store(info: &Arc<Info>, wish: &AddTorrent) -> Result<(PathBuf, Store), AddError> {
+async fn open_store(engine: &Engine, info: &Arc<Info>, wish: &AddTorrent) -> Result<(PathBuf, Store), AddError> {
     let (path, place) = store::place(info, &wish.place)?;
     if let Some(storage) = &wish.storage {
         return Ok((path, Store::Own(storage.clone())));
@@ -83,7 +83,7 @@ async fn open_store(info: &Arc<Info>, wish: &AddTorrent) -> Result<(PathBuf, Sto
         },
         ..FileOptions::default()
     };
-    let opened = tokio::task::spawn_blocking(move || FileStorage::open(place, layout, options)).await;
+    let opened = engine.blocking(move || FileStorage::open(place, layout, options)).await;
     let files = opened.map_err(|_| AddError::Stopped)??;
     Ok((path, Store::Files(Arc::new(files))))
 }

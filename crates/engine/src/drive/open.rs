@@ -21,8 +21,13 @@ use crate::{EventKind, TorrentError, status};
 
 /// Opens a torrent: believes or hashes what is there, prepares the files, starts the swarm.
 pub(crate) async fn open(core: Arc<Core>) {
+    let finding_out = async {
+        // Never closed: the semaphore lives as long as the session.
+        let _turn = core.engine.opens.acquire().await;
+        find_out(&core).await
+    };
     let opened = tokio::select! {
-        opened = find_out(&core) => opened,
+        opened = finding_out => opened,
         () = core.stopping() => return,
     };
     match opened {
@@ -301,7 +306,7 @@ async fn blocking<R: Send + 'static>(
     core: &Core,
     work: impl FnOnce() -> Result<R, StorageError> + Send + 'static,
 ) -> Result<R, TorrentError> {
-    match core.engine.spawn_blocking(work).await {
+    match core.engine.blocking(work).await {
         Ok(result) => result.map_err(|error| TorrentError::Storage(Arc::new(error))),
         // The runtime is going.
         Err(_) => Err(TorrentError::Stopped),

@@ -1,5 +1,6 @@
 //! The resume record of a torrent, and the hashing of what no record vouches for.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,9 @@ use riverrun_storage::{FilePresence, Presence, check};
 
 use super::Core;
 use crate::TorrentError;
+
+/// So much is hashed on one thread, in bytes.
+const ONE_THREAD_BYTES: u64 = 8 << 20;
 
 /// What the record of an earlier run says.
 pub(crate) struct Known {
@@ -37,7 +41,7 @@ pub(crate) fn path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> Path
 pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known> {
     let path = core.options.record.clone()?;
     let (reader, now) = (core.clone(), presence.clone());
-    let judged = core.engine.spawn_blocking(move || {
+    let judged = core.engine.blocking(move || {
         let record = Record::read(&path)?;
         let mut judged = record.judge(reader.info_hashes(), reader.layout(), &now)?;
         if reader.options.trust_resume {
@@ -84,13 +88,13 @@ pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) 
         uploaded_bytes: core.totals.up.load(Ordering::Relaxed) + swarm.up_bytes,
         saved_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     };
-    log(core.engine.spawn_blocking(move || record.write(&path)).await);
+    log(core.engine.blocking(move || record.write(&path)).await);
 }
 
 /// Removes the record.
 pub(crate) async fn remove(core: &Arc<Core>) {
     let Some(path) = core.options.record.clone() else { return };
-    log(core.engine.spawn_blocking(move || Record::remove(&path)).await);
+    log(core.engine.blocking(move || Record::remove(&path)).await);
 }
 
 fn log(result: Result<Result<(), ResumeError>, tokio::task::JoinError>) {
@@ -107,8 +111,11 @@ pub(crate) async fn check(
 ) -> Result<Checked, TorrentError> {
     let (storage, layout, hashes) = (core.store()?.storage(), core.layout().clone(), core.hashes.clone());
     let watched = progress.clone();
+    let bytes: u64 = pieces.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
+    // A thread costs more than it brings for so little.
+    let threads = (bytes <= ONE_THREAD_BYTES).then_some(NonZeroUsize::MIN);
     let mut hashing =
-        core.engine.spawn_blocking(move || check::check(&*storage, &layout, &hashes, Some(&pieces), None, &watched));
+        core.engine.spawn_blocking(move || check::check(&*storage, &layout, &hashes, Some(&pieces), threads, &watched));
     let result = tokio::select! {
         result = &mut hashing => result,
         () = core.stopping() => {
