@@ -8,6 +8,7 @@
 //! What happens is one of the [`Event`](queue::Event)s; what each host does with it is in [`host`] and [`stranger`]; what is
 //! tried is in [`scenarios`].
 
+mod carry;
 pub mod checkers;
 mod disk;
 mod host;

@@ -130,7 +130,8 @@ impl Swarm {
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Candidates { source, addrs } => {
-                self.candidates.add(source, addrs);
+                let welcome = addrs.iter().filter(|addr| !self.blame.is_banned(addr.ip()));
+                self.candidates.add(source, welcome);
                 self.timers.dial_changed = true;
             }
             Input::Connected(connected) => self.connected(now, &connected),

@@ -1,6 +1,7 @@
 //! The swarm as a whole: machines in pairs with a hand-moved clock, and single machines against scripted peers.
 
 mod chaos;
+mod connections;
 mod exchange;
 mod hostile;
 mod lab;

@@ -1,0 +1,161 @@
+//! Connections of the world: how they are made, what they carry, how they end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use riverrun_metainfo::Block;
+use riverrun_proto::swarm::{CloseReason, Connected, ConnectionId, DialError, Input};
+use riverrun_proto::wire::{Handshake, Message, Reserved};
+
+use crate::host::{End, Host, HostId, Tenant};
+use crate::queue::{Event, Letter};
+use crate::world::World;
+
+impl World {
+    /// A call has reached its address, where somebody listens or not.
+    pub(crate) fn dialled(&mut self, from: HostId, addr: SocketAddr) {
+        let to = self.hosts.iter().position(|host| host.addr == addr && host.up).map(HostId);
+        let Some(to) = to else {
+            self.feed(from, Input::DialFailed { addr, error: DialError::Refused }, &[]);
+            return;
+        };
+        let (near, far) = (ConnectionId(self.next_connection), ConnectionId(self.next_connection + 1));
+        self.next_connection += 2;
+        let reads = |host: &Host| !matches!(&host.tenant, Tenant::Stranger(stranger) if !stranger.reads());
+        let end = |world: &Self, host: HostId, connection| End {
+            host,
+            connection,
+            last_arrival: world.now,
+            read: reads(&world.hosts[host.0]),
+        };
+        let (to_end, from_end) = (end(self, to, far), end(self, from, near));
+        self.hosts[from.0].ends.insert(near, to_end);
+        self.hosts[to.0].ends.insert(far, from_end);
+        let mut caller = self.hosts[from.0].addr;
+        caller.set_port(40_000 + self.rng.u16(..20_000));
+        let (ours, theirs) = (self.handshake(from, to), self.handshake(to, from));
+        self.greet(from, Connected { connection: near, addr, incoming: false, handshake: theirs });
+        if self.hosts[to.0].ends.contains_key(&far) {
+            self.greet(to, Connected { connection: far, addr: caller, incoming: true, handshake: ours });
+        }
+    }
+
+    /// What one host says to another when they meet.
+    fn handshake(&self, from: HostId, to: HostId) -> Handshake {
+        let fast = self.hosts[from.0].fast && self.hosts[to.0].fast;
+        let extended = self.is_honest(from) && self.is_honest(to);
+        Handshake {
+            reserved: Reserved([0, 0, 0, 0, 0, if extended { 0x10 } else { 0 }, 0, if fast { 4 } else { 0 }]),
+            info_hash: self.torrent.hashes().wire(),
+            peer_id: self.hosts[from.0].peer_id,
+        }
+    }
+
+    fn greet(&mut self, host: HostId, connected: Connected) {
+        match &mut self.hosts[host.0].tenant {
+            Tenant::Swarm(_) => self.feed(host, Input::Connected(connected), &[]),
+            Tenant::Stranger(stranger) => {
+                let deeds = stranger.connected(connected.connection);
+                self.perform(host, deeds);
+            }
+        }
+    }
+
+    /// Messages arrive.
+    pub(crate) fn arrive(&mut self, host: HostId, connection: ConnectionId, letters: &[Letter]) {
+        let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
+        let far = &self.hosts[end.host.0];
+        let strict = far.resident().is_some() && far.fast && self.hosts[host.0].fast;
+        match &mut self.hosts[host.0].tenant {
+            Tenant::Swarm(resident) => {
+                let mut result = Ok(());
+                for letter in letters {
+                    match &letter.message {
+                        Message::Piece(block) | Message::Reject(block) => {
+                            let answered = resident.ledger.answered(connection, *block);
+                            result = if strict { result.and(answered) } else { result };
+                        }
+                        Message::Choke if !strict => resident.ledger.ended(connection),
+                        _ => {}
+                    }
+                }
+                result.unwrap_or_else(|what| self.broken(host, what));
+                let messages: Vec<Message> = letters.iter().map(|letter| letter.message.clone()).collect();
+                let contents: Vec<u64> = letters.iter().map(|letter| letter.content).collect();
+                self.feed(host, Input::Received { connection, messages: &messages }, &contents);
+            }
+            Tenant::Stranger(stranger) => {
+                let deeds = stranger.heard(connection, letters.iter().map(|letter| letter.message.clone()));
+                self.perform(host, deeds);
+            }
+        }
+    }
+
+    /// A connection has ended.
+    pub(crate) fn ended(&mut self, host: HostId, connection: ConnectionId, reason: CloseReason) {
+        match &mut self.hosts[host.0].tenant {
+            Tenant::Swarm(resident) => {
+                resident.ledger.ended(connection);
+                self.feed(host, Input::Closed { connection, reason }, &[]);
+            }
+            Tenant::Stranger(stranger) => stranger.ended(connection),
+        }
+    }
+
+    /// Messages have left their host: they travel, and who served a block may hand out more.
+    pub(crate) fn left(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>, served: Option<Block>) {
+        self.travel(host, connection, letters);
+        if let Some(block) = served {
+            self.feed(host, Input::Served { connection, blocks: &[block] }, &[]);
+        }
+    }
+
+    /// Ends a connection from this side; the other hears of it later.
+    pub(crate) fn close(&mut self, host: HostId, connection: ConnectionId, reason: CloseReason) {
+        self.set(Duration::ZERO, host, Event::End { connection, reason });
+        if let Some(end) = self.hosts[host.0].ends.remove(&connection) {
+            let delay = self.hosts[host.0].pipes.delay(&mut self.rng) * 2;
+            self.hosts[end.host.0].ends.remove(&end.connection);
+            let gone = Event::End { connection: end.connection, reason: CloseReason::Eof };
+            self.set(delay, end.host, gone);
+        }
+    }
+
+    /// Hands messages to the host's own link.
+    pub(crate) fn post(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>, served: Option<Block>) {
+        let own = &mut self.hosts[host.0];
+        let left = own.pipes.send(self.now, weight(&letters));
+        self.queue.push(left, host, own.life, Event::Left { connection, letters, served });
+    }
+
+    /// Carries what has just left a host to the other end.
+    fn travel(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>) {
+        let here = self.hosts[host.0].pipes.delay(&mut self.rng);
+        let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
+        let (far, theirs, last) = (end.host, end.connection, end.last_arrival);
+        if !self.hosts[far.0].ends.contains_key(&theirs) {
+            return;
+        }
+        let there = self.hosts[far.0].pipes.delay(&mut self.rng);
+        let reached = self.now + here + there;
+        let arrival = self.hosts[far.0].pipes.receive(reached, weight(&letters)).max(last);
+        self.hosts[host.0].ends.get_mut(&connection).into_iter().for_each(|end| end.last_arrival = arrival);
+        let life = self.hosts[far.0].life;
+        self.queue.push(arrival, far, life, Event::Batch { connection: theirs, letters });
+    }
+}
+
+/// Bytes of messages on the wire.
+fn weight(letters: &[Letter]) -> u64 {
+    letters.iter().map(|letter| size(&letter.message)).sum()
+}
+
+/// Bytes of a message on the wire.
+pub(crate) fn size(message: &Message) -> u64 {
+    match message {
+        Message::Piece(block) => 13 + u64::from(block.length),
+        Message::Bitfield(bits) => 5 + bits.len() as u64,
+        Message::Extended { payload, .. } => 6 + payload.len() as u64,
+        _ => 17,
+    }
+}
