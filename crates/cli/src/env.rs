@@ -70,6 +70,21 @@ impl Env {
         }
     }
 
+    /// Only these arguments (the program's name first), and nothing around them: for tests, which then set what they look at.
+    #[must_use]
+    pub fn isolated<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> Self {
+        Self {
+            args: args.into_iter().map(Into::into).collect(),
+            vars: BTreeMap::new(),
+            input: Box::new(io::empty()),
+            out: Box::new(io::sink()),
+            err: Box::new(io::sink()),
+            out_screen: Screen::None,
+            err_screen: Screen::None,
+            colours: None,
+        }
+    }
+
     /// A variable that is set and not empty.
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&OsStr> {
@@ -146,16 +161,8 @@ mod tests {
     use super::*;
 
     fn env(vars: &[(&str, &str)]) -> Env {
-        Env {
-            args: Vec::new(),
-            vars: vars.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            input: Box::new(io::empty()),
-            out: Box::new(io::sink()),
-            err: Box::new(io::sink()),
-            out_screen: Screen::None,
-            err_screen: Screen::Fixed(100),
-            colours: None,
-        }
+        let vars = vars.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Env { vars, err_screen: Screen::Fixed(100), ..Env::isolated::<&str>([]) }
     }
 
     #[test]

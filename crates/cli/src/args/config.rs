@@ -51,6 +51,24 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("ui", "quiet", Flag("quiet")),
 ];
 
+/// The sections and keys as lines of text.
+pub(super) fn table() -> String {
+    let mut text = String::from("Configuration file ($XDG_CONFIG_HOME/riverrun/config.toml, or --config):\n");
+    let mut last = "";
+    for (section, key, _) in KEYS {
+        let start = if *section == last {
+            " ".to_owned()
+        } else {
+            format!("{}  [{section}] ", if last.is_empty() { "" } else { "\n" })
+        };
+        text.push_str(&start);
+        text.push_str(key);
+        last = section;
+    }
+    text.push('\n');
+    text
+}
+
 /// What the file says.
 #[derive(Debug, Default)]
 pub(super) struct Config {

@@ -52,8 +52,10 @@ Examples:
 
 fn long_after_help() -> String {
     format!(
-        "{EXAMPLES}\n\n{}\nEvery option can also be given as an environment variable: --down-limit is RIVERRUN_DOWN_LIMIT.",
-        Exit::table()
+        "{EXAMPLES}\n\n{}\n{}\nEvery option can also be given as an environment variable: --down-limit is RIVERRUN_DOWN_LIMIT. The command \
+         line comes before the environment, and that before the configuration file.",
+        Exit::table(),
+        config::table()
     )
 }
 

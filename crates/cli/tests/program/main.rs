@@ -14,5 +14,6 @@ mod readme;
 mod room;
 mod schema;
 mod swarm;
+mod terminal;
 mod trackers;
 mod verify;

@@ -90,7 +90,7 @@ mod tests {
     fn nothing_is_replaced_without_force_and_nothing_else_is_left() {
         let root = tempfile::tempdir().unwrap();
         let target = Target::File(root.path().join("x.torrent"));
-        let mut env = Env::of_process();
+        let mut env = Env::isolated::<&str>([]);
         target.check(false).unwrap();
         target.write(&mut env, b"one", false).unwrap();
         assert_eq!(target.check(false).unwrap_err().exit, Exit::Exists);
