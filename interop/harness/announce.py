@@ -48,7 +48,7 @@ def by_address(case, content, torrent, seeder, downloader):
     out = case.new_folder("out")
     down = downloader.download(case, alone, out, case.address(), role="-downloader", peers=[f"{address}:{PEER_PORT}"])
     case.wait(down.complete, "riverrun completes", [up.process, down.process])
-    compare(content, out, downloader)
+    compare(case, content, out, downloader)
 
 
 def _ours(case, *words):

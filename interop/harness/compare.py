@@ -87,7 +87,7 @@ def measure(name, content, torrent, seeder_pid, root, limit):
             raise Failure(f"{name} ended with {process.status}\n{process.tail()}")
         cpu = process.usage.ru_utime + process.usage.ru_stime
         foreign = busy() - before - cpu - (used(seeder_pid) - seeder_before) - (time.process_time() - own_before)
-        compare(content, out, RIVERRUN)
+        compare(case, content, out, RIVERRUN)
         return content.length / MIB / wall, cpu * 1024 * MIB / content.length, peak, max(0.0, foreign) / wall / os.cpu_count()
     finally:
         case.close()

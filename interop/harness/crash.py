@@ -8,7 +8,7 @@ from .tracker import OpenTracker
 
 RATE = 12 * MIB
 # What may be fetched again: pieces that were not whole when the process died, and what was on its way in socket buffers.
-SLACK = 8 * MIB
+SLACK = 4 * MIB
 
 
 def stored(folder, content):
@@ -34,7 +34,7 @@ def kill_seeder(case, content, torrent, seeder, downloader):
         raise Failure("the downloader was done before the seeder died")
     up = seeder.seed(case, over_http, data, address, role="-seeder2", up_limit=RATE)
     case.wait(down.complete, "the downloader completes", [up.process, down.process])
-    compare(content, out, downloader)
+    compare(case, content, out, downloader)
     return None, _bounded(content, first, _uploaded(up))
 
 
@@ -52,7 +52,7 @@ def kill_downloader(case, content, torrent, seeder, downloader):
         raise Failure("the downloader was done before it was killed")
     down = downloader.download(case, over_http, out, address, role="-downloader")
     case.wait(down.complete, "the downloader completes", [up.process, down.process])
-    compare(content, out, downloader)
+    compare(case, content, out, downloader)
     return None, _bounded(content, _uploaded(up), 0)
 
 

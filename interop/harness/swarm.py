@@ -23,10 +23,10 @@ def all_together(case, content, torrent, others, downloader):
     out = case.new_folder("out")
     down = downloader.download(case, over_http, out, case.address())
     case.wait(down.complete, f"{downloader.name} completes", [*alive, down.process])
-    compare(content, out, downloader)
+    compare(case, content, out, downloader)
     for client, each, folder in zip(others, running, folders):
         case.wait(each.complete, f"{client.name} completes", alive)
-        compare(content, folder, client)
+        compare(case, content, folder, client)
     return None, f"{len(others)} clients, each with a part"
 
 
@@ -44,5 +44,5 @@ def one_to_all(case, content, torrent, seeder, others):
     alive = [up.process, *(each.process for each in running)]
     for client, each, folder in zip(others, running, folders):
         case.wait(each.complete, f"{client.name} completes", alive)
-        compare(content, folder, client)
+        compare(case, content, folder, client)
     return None, f"{len(others)} clients at once"
