@@ -5,7 +5,7 @@
 //! chance comes from one seed, so the same seed gives the same trace, whose digest is in the [`Report`]; a failure names
 //! scenario and seed, and `just sim-replay SCENARIO SEED` shows it again.
 //!
-//! What happens is one of the [`Event`](queue::Event)s; what each host does with it is in [`host`] and [`stranger`]; what is
+//! What happens is in `queue`, what each host does with it in `host` and `stranger`, how it travels in `carry`; what is
 //! tried is in [`scenarios`].
 
 mod carry;

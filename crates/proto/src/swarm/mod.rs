@@ -3,9 +3,9 @@
 //! Invariants: `have` holds only pieces that were verified and stored; requests outstanding to a peer never pass its `reqq`;
 //! with the fast extension every request gets exactly one piece or reject (BEP 6).
 //!
-//! Each noun has its file; this one only holds them together. Inputs come in by [`dispatch`] (messages), [`greeting`]
-//! (connections), [`disk`] (answers of the disk), [`command`] (the owner) and [`timers`]; [`requests`] and [`refill`] decide
-//! who is asked for what, [`slots`] and [`choker`] who is served.
+//! Each noun has its file; this one only holds them together. Inputs come in by `dispatch` (messages), `greeting`
+//! (connections), `disk` (answers of the disk), `command` (the owner) and `timers`; `requests` and `refill` decide
+//! who is asked for what, `slots` and `choker` who is served.
 
 mod action;
 mod allowed_fast;
