@@ -195,6 +195,11 @@ impl Engine {
         }
     }
 
+    /// The torrent that peers call by this hash, if it exchanges now.
+    pub(crate) fn find_open(&self, hash: WireHash) -> Option<Arc<Core>> {
+        self.find_wire(hash).filter(|core| core.look(|brain| brain.life.exchanges()))
+    }
+
     /// The torrent that peers call by this hash.
     pub(crate) fn find_wire(&self, hash: WireHash) -> Option<Arc<Core>> {
         self.torrents().by_hash.get(&hash).cloned().flatten()

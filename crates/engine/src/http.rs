@@ -257,3 +257,56 @@ impl Leash {
         may_connect(&url, to, self.by_public.then_some(ON_THE_INTERNET))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn leash(tracker_path: bool, by_public: bool, family: Option<Family>) -> Leash {
+        Leash { tracker_path, by_public, family }
+    }
+
+    async fn resolve(leash: Leash) -> Result<Vec<SocketAddr>, String> {
+        let found = LeashedResolver(leash).resolve("localhost".parse().unwrap()).await;
+        found.map(Iterator::collect).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn t2_a_name_that_leads_inward_has_no_address_for_us() {
+        let found = resolve(leash(true, false, Some(Family::V4))).await.unwrap();
+        assert_eq!(found, ["127.0.0.1:0".parse().unwrap()], "a tracker on this machine, named by the torrent");
+        let error = resolve(leash(true, true, Some(Family::V4))).await.unwrap_err();
+        assert!(error.contains("may not send us"), "a public server sent us here: {error}");
+        let error = resolve(leash(false, false, None)).await.unwrap_err();
+        assert!(error.contains("on this machine"), "no tracker's path: {error}");
+    }
+
+    #[test]
+    fn t2_the_leash_is_the_rule() {
+        for (text, local, by_public) in [
+            ("1.2.3.4", true, true),
+            ("10.0.0.1", true, false),
+            ("192.168.0.1", true, false),
+            ("127.0.0.1", true, false),
+            ("169.254.169.254", false, false),
+            ("::1", true, false),
+            ("fd00::1", true, false),
+            ("224.0.0.1", false, false),
+        ] {
+            let ip: IpAddr = text.parse().unwrap();
+            assert_eq!(leash(true, false, None).allows(ip).is_ok(), local, "{text}");
+            assert_eq!(leash(true, true, None).allows(ip).is_ok(), by_public, "{text}, sent by a public server");
+        }
+    }
+
+    #[tokio::test]
+    async fn t2_an_address_in_the_url_is_judged_before_anything_is_sent() {
+        let http = Http::new("test".into());
+        let url = TrackerUrl::parse("http://10.0.0.1/announce").unwrap();
+        let want = Want { family: None, by_user: true, max_body: MAX_TRACKER_REPLY };
+        let sent = http.send(&url, &url.to_text(), Some(ON_THE_INTERNET), want).await;
+        assert!(matches!(sent, Err(AnnounceError::Policy(tracker::PolicyError::Inward(_)))), "{sent:?}");
+    }
+}

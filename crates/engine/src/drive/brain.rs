@@ -264,7 +264,10 @@ impl Brain {
 
     /// Does what has become due.
     pub(crate) fn timeout(&mut self, now: Instant, used: f32, effects: &mut Effects) {
-        self.scheduled = None;
+        // An entry of the queue that was overtaken by an earlier one changes nothing: ours is still to come.
+        if self.scheduled.is_some_and(|scheduled| scheduled <= now) {
+            self.scheduled = None;
+        }
         if let Some(exchange) = &mut self.exchange {
             if self.life.retry_due(now) {
                 tracing::debug!("trying the disk again");
@@ -315,15 +318,22 @@ impl Brain {
         let due = [
             exchange.and_then(|exchange| exchange.swarm.next_timeout()),
             exchange.and_then(|exchange| exchange.saver.next_timeout()),
-            exchange.filter(|exchange| exchange.pressure != Pressure::None).map(|_| now + PRESSURE_LOOK),
+            exchange.filter(|exchange| self.is_pressed(exchange)).map(|_| now + PRESSURE_LOOK),
             self.life.next_timeout(),
             self.announcer.next_timeout(),
         ];
         let Some(due) = due.into_iter().flatten().min() else { return };
+        // The runtime's timer knows no finer steps, and what is due at once must not keep a thread busy.
+        let due = due.max(now + Duration::from_millis(1));
         if self.scheduled.is_none_or(|scheduled| due < scheduled) {
             self.scheduled = Some(due);
             effects.schedule = Some(due);
         }
+    }
+
+    /// Whether the swarm was told of a lack of memory, of whose end nobody tells us.
+    fn is_pressed(&self, exchange: &Exchange) -> bool {
+        exchange.pressure != Pressure::None && !self.life.is_parked()
     }
 
     /// A connection is ready for messages; false if nobody wants it.

@@ -167,7 +167,7 @@ fn accepted(engine: &Arc<Engine>, mut stream: TcpStream, addr: SocketAddr) {
         let engine = engine.clone();
         async move {
             dial::prepare(&stream);
-            let answer = dial::answer(&mut stream, engine.peer_id, |hash| engine.find_wire(hash));
+            let answer = dial::answer(&mut stream, engine.peer_id, |hash| engine.find_open(hash));
             let answer = timeout(HANDSHAKE_TIMEOUT, answer).await;
             if !engine.handshakes.leave(number) {
                 return;

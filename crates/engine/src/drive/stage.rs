@@ -155,6 +155,11 @@ impl Life {
         self.parked = Some(Parked { error, retry_at: now + self.retry, trying: None });
     }
 
+    /// Whether the disk failed and has not been seen to work since.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
     /// Whether the disk is given rest: nothing new goes to it before what waits for it has been written.
     pub(crate) fn rests(&self, nothing_waits: bool) -> bool {
         self.parked.as_ref().is_some_and(|parked| parked.trying.is_none() || !nothing_waits)

@@ -84,3 +84,24 @@ pub(crate) async fn run(engine: Weak<Engine>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_out_in_order_and_once() {
+        let timers = Timers::default();
+        let start = Instant::now();
+        for millis in [30, 10, 20] {
+            timers.schedule(start + Duration::from_millis(millis), Weak::new());
+        }
+        let at = |millis| start + Duration::from_millis(millis);
+        for (now, count, next) in [(5, 0, Some(10)), (20, 2, Some(30)), (30, 1, None), (99, 0, None)] {
+            let (due, after) = timers.due(at(now));
+            assert_eq!((due.len(), after), (count, next.map(at)), "at {now} ms");
+        }
+    }
+}
