@@ -97,14 +97,15 @@ const ROOMS: &[Room] = &[
         name: "riverrun-sim",
         rooms: &["riverrun-metainfo", "riverrun-proto", "riverrun-storage"],
         test_rooms: &[],
-        crates: &["fastrand"],
+        crates: &["fastrand", "thiserror"],
         unreachable: IO,
     },
     Room { name: "xtask", rooms: &[], test_rooms: &[], crates: &["serde_json"], unreachable: &[] },
 ];
 
 /// What the tests of every room may use besides what the room itself may.
-const TEST_CRATES: &[&str] = &["bt_bencode", "criterion", "insta", "proptest", "serde", "snapbox", "tempfile"];
+const TEST_CRATES: &[&str] =
+    &["bt_bencode", "criterion", "insta", "proptest", "serde", "snapbox", "tempfile", "tracing-subscriber"];
 
 /// Crates that may be nowhere in the program, with the reason.
 const BANNED: &[(&str, &str)] = &[
