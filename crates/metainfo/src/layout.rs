@@ -99,7 +99,8 @@ impl Layout {
     ) -> Result<Self, LayoutError> {
         let short = u32::try_from(piece_length).ok().filter(|&n| n > 0 && u64::from(n) <= Self::MAX_PIECE_LENGTH);
         let short = short.ok_or(LayoutError::PieceLength(piece_length))?;
-        let mut files = Vec::new();
+        let lengths = lengths.into_iter();
+        let mut files = Vec::with_capacity(lengths.size_hint().0.min(Self::MAX_FILES));
         let (mut end, mut content_length) = (0u64, 0u64);
         for (length, pad) in lengths {
             if files.len() == Self::MAX_FILES {

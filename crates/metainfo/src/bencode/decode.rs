@@ -114,9 +114,9 @@ pub fn decode_prefix(input: &[u8], limits: Limits) -> Result<Document<'_>, Decod
     let mut scanner = Scanner {
         input,
         limits,
-        tokens_left: limits.tokens,
-        // Room for one token per 8 bytes; torrent files have fewer. What is never written to costs no memory.
-        tape: Vec::with_capacity((input.len() / 8).clamp(8, MOST_ROOM)),
+        most_tokens: limits.tokens,
+        // Room for one token per 6 bytes; torrent files have fewer. What is never written to costs no memory.
+        tape: Vec::with_capacity((input.len() / 6).clamp(8, MOST_ROOM)),
         outer: Vec::new(),
         frame: Frame::new(Place::Root, 0),
         faults: false,
@@ -144,13 +144,11 @@ struct Frame {
     token: u32,
     /// The last key, as a range of the input; empty before the first (a key never starts at byte 0).
     key: (u32, u32),
-    unsorted: bool,
-    repeated: bool,
 }
 
 impl Frame {
     fn new(place: Place, token: u32) -> Self {
-        Self { place, token, key: (0, 0), unsorted: false, repeated: false }
+        Self { place, token, key: (0, 0) }
     }
 }
 
@@ -160,7 +158,8 @@ type Fault = (DecodeErrorKind, usize);
 struct Scanner<'a> {
     input: &'a [u8],
     limits: Limits,
-    tokens_left: usize,
+    /// How long the tape may get: the limit, which is one of values, and one more for each key and each end so far.
+    most_tokens: usize,
     tape: Vec<Token>,
     /// The frames around `frame`, the outermost first.
     outer: Vec<Frame>,
@@ -183,95 +182,164 @@ impl Scanner<'_> {
             1..=MOST_BYTES => {}
             _ => return Err((DecodeErrorKind::TooLong, 0)),
         }
-        let mut pos = 0;
+        let mut pos = match input[0] {
+            b'0'..=b'9' => return self.string(0),
+            b'i' => return self.integer(0),
+            byte => self.open(byte, 0)?,
+        };
         loop {
-            let mut byte = *input.get(pos).ok_or((DecodeErrorKind::Ended, input.len()))?;
-            if self.frame.place == Place::Key && byte != b'e' {
-                if !byte.is_ascii_digit() {
-                    return Err((DecodeErrorKind::NotAKey(byte), pos));
-                }
-                pos = self.key(pos)?;
-                byte = *input.get(pos).ok_or((DecodeErrorKind::Ended, input.len()))?;
-            }
-            pos = match byte {
+            pos = match self.frame.place {
+                Place::Root => return Ok(pos),
+                Place::Element => self.elements(pos)?,
+                Place::Key | Place::Value => self.entries(pos)?,
+            };
+        }
+    }
+
+    /// Reads on in a list, until it ends or an element opens.
+    #[inline(always)]
+    fn elements(&mut self, mut pos: usize) -> Result<usize, Fault> {
+        loop {
+            pos = match self.byte(pos)? {
                 b'0'..=b'9' => self.string(pos)?,
                 b'i' => self.integer(pos)?,
-                b'd' | b'l' => {
-                    self.open(byte, pos)?;
-                    pos += 1;
-                    continue;
-                }
-                b'e' => self.close(pos)?,
-                _ => return Err((DecodeErrorKind::NotAValue(byte), pos)),
+                b'e' => return self.close(pos),
+                byte => return self.open(byte, pos),
             };
-            match self.frame.place {
-                Place::Root => return Ok(pos),
-                Place::Value => self.frame.place = Place::Key,
-                Place::Element | Place::Key => {}
-            }
+        }
+    }
+
+    /// Reads on in a dictionary, until it ends or a value opens.
+    #[inline(always)]
+    fn entries(&mut self, mut pos: usize) -> Result<usize, Fault> {
+        loop {
+            self.frame.place = Place::Key;
+            pos = match self.byte(pos)? {
+                b'0'..=b'9' => self.key(pos)?,
+                b'e' => return self.close(pos),
+                byte => return Err((DecodeErrorKind::NotAKey(byte), pos)),
+            };
+            self.frame.place = Place::Value;
+            pos = match self.byte(pos)? {
+                b'0'..=b'9' => self.string(pos)?,
+                b'i' => self.integer(pos)?,
+                byte => return self.open(byte, pos),
+            };
         }
     }
 
     #[inline(always)]
+    fn byte(&self, pos: usize) -> Result<u8, Fault> {
+        self.input.get(pos).copied().ok_or((DecodeErrorKind::Ended, self.input.len()))
+    }
+
+    /// Puts a value on the tape.
+    #[inline(always)]
     fn push(&mut self, token: Token, pos: usize) -> Result<(), Fault> {
-        self.tokens_left = self.tokens_left.checked_sub(1).ok_or((DecodeErrorKind::Tokens(self.limits.tokens), pos))?;
+        if self.tape.len() >= self.most_tokens {
+            return Err((DecodeErrorKind::Tokens(self.limits.tokens), pos));
+        }
         self.tape.push(token);
         Ok(())
     }
 
+    /// Puts on the tape what is no value and does not count.
+    #[inline(always)]
+    fn push_uncounted(&mut self, token: Token) {
+        self.most_tokens += 1;
+        self.tape.push(token);
+    }
+
     #[inline(always)]
     fn string(&mut self, pos: usize) -> Result<usize, Fault> {
-        let (start, end, zeros) = string_at(self.input, pos)?;
-        self.faults |= zeros;
-        self.push(Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos)), pos)?;
+        let (token, _, end) = self.string_at(pos)?;
+        self.push(token, pos)?;
         Ok(end)
     }
 
     /// Reads a key and compares it with the one before it. It is not counted: its value is.
     #[inline(always)]
     fn key(&mut self, pos: usize) -> Result<usize, Fault> {
-        let (start, end, zeros) = string_at(self.input, pos)?;
-        self.faults |= zeros;
-        self.tape.push(Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos)));
+        let (token, start, end) = self.string_at(pos)?;
+        self.push_uncounted(token);
         let (from, to) = std::mem::replace(&mut self.frame.key, (short(start), short(end)));
-        self.frame.place = Place::Value;
         if to > 0 {
-            match self.input[start..end].cmp(&self.input[from as usize..to as usize]) {
-                std::cmp::Ordering::Greater => {}
-                std::cmp::Ordering::Equal => self.frame.repeated = true,
-                std::cmp::Ordering::Less => self.frame.unsorted = true,
+            let (last, key) = (&self.input[from as usize..to as usize], &self.input[start..end]);
+            // Mostly the first bytes differ already.
+            if key.first() <= last.first() && key <= last {
+                self.misplaced(key == last);
             }
         }
         Ok(end)
     }
 
+    /// Notes a key that does not come after the last one.
+    #[cold]
+    fn misplaced(&mut self, repeated: bool) {
+        self.faults = true;
+        self.tape[self.frame.token as usize].add_faults(!repeated, repeated);
+    }
+
+    /// The token of the string whose length starts at `pos`, and where its content starts and ends.
     #[inline(always)]
-    fn integer(&mut self, pos: usize) -> Result<usize, Fault> {
-        let minus = self.input.get(pos + 1) == Some(&b'-');
-        let digits = pos + 1 + usize::from(minus);
-        let mut end = digits;
-        while self.input.get(end).is_some_and(u8::is_ascii_digit) {
-            end += 1;
-        }
-        match self.input.get(end) {
-            Some(b'e') if end > digits => {}
-            Some(&other) => return Err((DecodeErrorKind::Integer(other), end)),
-            None => return Err((DecodeErrorKind::Ended, self.input.len())),
-        }
-        let (zeros, minus_zero) = if self.input[digits] == b'0' {
-            let all = self.input[digits..end].iter().all(|&digit| digit == b'0');
-            (end - digits > 1, minus && all)
-        } else {
-            (false, false)
+    fn string_at(&mut self, pos: usize) -> Result<(Token, usize, usize), Fault> {
+        let digit = |byte: u8| usize::from(byte & 0xf);
+        // Most lengths have one or two digits.
+        let (head, length) = match self.input[pos..] {
+            [a, b':', ref rest @ ..] if digit(a) <= rest.len() => (2, digit(a)),
+            [a @ b'1'..=b'9', b @ b'0'..=b'9', b':', ref rest @ ..] if digit(a) * 10 + digit(b) <= rest.len() => {
+                (3, digit(a) * 10 + digit(b))
+            }
+            _ => return self.long_string_at(pos),
         };
-        self.faults |= zeros || minus_zero;
-        self.push(Token::new(Tag::Int, short(pos), zeros, minus_zero, 0), pos)?;
-        Ok(end + 1)
+        let start = pos + head;
+        Ok((Token::new(Tag::Bytes, short(pos), false, false, short(head)), start, start + length))
+    }
+
+    /// The same for a length of any number of digits, with leading zeros or without, or past the end.
+    #[cold]
+    fn long_string_at(&mut self, pos: usize) -> Result<(Token, usize, usize), Fault> {
+        let (promised, start) = length_at(self.input, pos)?;
+        let zeros = self.input[pos] == b'0' && start - pos > 2;
+        self.faults |= zeros;
+        let available = self.input.len() - start;
+        match usize::try_from(promised) {
+            Ok(length) if length <= available => {
+                let token = Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos));
+                Ok((token, start, start + length))
+            }
+            _ => Err((DecodeErrorKind::StringPastEnd { promised, available }, start)),
+        }
     }
 
     #[inline(always)]
-    fn open(&mut self, byte: u8, pos: usize) -> Result<(), Fault> {
-        let (tag, place) = if byte == b'd' { (Tag::Dict, Place::Key) } else { (Tag::List, Place::Element) };
+    fn integer(&mut self, pos: usize) -> Result<usize, Fault> {
+        let minus = self.input.get(pos + 1) == Some(&b'-');
+        let first = pos + 1 + usize::from(minus);
+        let digits = self.input.get(first..).unwrap_or_default();
+        let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        match digits.get(count) {
+            Some(b'e') if count > 0 => {}
+            Some(&other) => return Err((DecodeErrorKind::Integer(other), first + count)),
+            None => return Err((DecodeErrorKind::Ended, self.input.len())),
+        }
+        let zero = digits[0] == b'0';
+        let zeros = zero && count > 1;
+        let minus_zero = zero && minus && digits[..count].iter().all(|&digit| digit == b'0');
+        self.faults |= zeros | minus_zero;
+        self.push(Token::new(Tag::Int, short(pos), zeros, minus_zero, 0), pos)?;
+        Ok(first + count + 1)
+    }
+
+    /// Opens a list or dictionary; where its content starts.
+    #[inline(always)]
+    fn open(&mut self, byte: u8, pos: usize) -> Result<usize, Fault> {
+        let (tag, place) = match byte {
+            b'd' => (Tag::Dict, Place::Key),
+            b'l' => (Tag::List, Place::Element),
+            b'e' if self.frame.place == Place::Value => return Err((DecodeErrorKind::NoValue, pos)),
+            _ => return Err((DecodeErrorKind::NotAValue(byte), pos)),
+        };
         let token = short(self.tape.len());
         self.push(Token::new(tag, short(pos), false, false, 0), pos)?;
         if self.outer.len() == self.limits.depth {
@@ -280,34 +348,29 @@ impl Scanner<'_> {
         }
         self.outer.push(self.frame);
         self.frame = Frame::new(place, token);
-        Ok(())
+        Ok(pos + 1)
     }
 
     #[inline(always)]
     fn close(&mut self, pos: usize) -> Result<usize, Fault> {
-        match self.frame.place {
-            Place::Root => return Err((DecodeErrorKind::NotAValue(b'e'), pos)),
-            Place::Value => return Err((DecodeErrorKind::NoValue, pos)),
-            Place::Element | Place::Key => {}
-        }
-        self.tape.push(Token::new(Tag::End, short(pos), false, false, 0));
-        let Frame { token, unsorted, mut repeated, .. } = self.frame;
-        if unsorted && !repeated {
-            repeated = self.repeats(token as usize);
-        }
-        self.faults |= unsorted || repeated;
+        self.push_uncounted(Token::new(Tag::End, short(pos), false, false, 0));
         let after = short(self.tape.len());
-        self.tape[token as usize].close(unsorted, repeated, after);
+        let token = self.frame.token as usize;
+        self.tape[token].close(after);
+        if self.tape[token].is_unsorted() && self.repeats(token) {
+            self.tape[token].add_faults(false, true);
+        }
         self.frame = self.outer.pop().expect("a frame that is not the root has one around it");
         Ok(pos + 1)
     }
 
     /// Whether a dictionary whose keys are not sorted has one of them twice. Sorts them: n log n, and each key is looked at for
     /// one dictionary only.
+    #[cold]
     fn repeats(&self, dict: usize) -> bool {
         let mut keys = Vec::new();
         let mut at = dict + 1;
-        while self.tape[at].tag() != Tag::End {
+        while !self.tape[at].is(Tag::End) {
             let start = self.tape[at].start() as usize + self.tape[at].data() as usize;
             keys.push(&self.input[start..self.tape[at + 1].start() as usize]);
             at = self.tape[at + 1].after(at + 1);
@@ -344,24 +407,7 @@ impl Scanner<'_> {
     }
 }
 
-/// The content of the string whose length starts at `pos`: where it starts and ends, and whether the length has leading zeros.
-#[inline(always)]
-fn string_at(input: &[u8], pos: usize) -> Result<(usize, usize, bool), Fault> {
-    let (length, start) = match input.get(pos..pos + 3) {
-        // Most lengths have one or two digits.
-        Some(&[a, b':', _]) => (u64::from(a - b'0'), pos + 2),
-        Some(&[a, b @ b'0'..=b'9', b':']) => (u64::from(a - b'0') * 10 + u64::from(b - b'0'), pos + 3),
-        _ => length_at(input, pos)?,
-    };
-    let available = input.len() - start;
-    match usize::try_from(length) {
-        Ok(length) if length <= available => Ok((start, start + length, input[pos] == b'0' && start - pos > 2)),
-        _ => Err((DecodeErrorKind::StringPastEnd { promised: length, available }, start)),
-    }
-}
-
 /// The length that starts at `pos`, of any number of digits, and where the string after it starts.
-#[cold]
 fn length_at(input: &[u8], pos: usize) -> Result<(u64, usize), Fault> {
     let mut length = 0u64;
     for (at, &byte) in input.iter().enumerate().skip(pos) {

@@ -36,9 +36,19 @@ impl Token {
         Self { start, meta: tag as u32 | u32::from(a) << 3 | u32::from(b) << 4 | data << DATA_SHIFT }
     }
 
-    /// Marks the end of a list or dictionary: its faults, and the number of the token after it.
-    pub(super) fn close(&mut self, a: bool, b: bool, after: u32) {
-        self.meta = self.meta & TAG | u32::from(a) << 3 | u32::from(b) << 4 | after << DATA_SHIFT;
+    /// Adds faults, which are as those of [`Token::new`].
+    pub(super) fn add_faults(&mut self, a: bool, b: bool) {
+        self.meta |= u32::from(a) << 3 | u32::from(b) << 4;
+    }
+
+    /// Whether the keys of a dictionary are not sorted.
+    pub(super) fn is_unsorted(self) -> bool {
+        self.meta & FAULT_A != 0
+    }
+
+    /// Marks the end of a list or dictionary, which had no data: the number of the token after it.
+    pub(super) fn close(&mut self, after: u32) {
+        self.meta |= after << DATA_SHIFT;
     }
 
     pub(super) fn start(self) -> u32 {
@@ -56,6 +66,11 @@ impl Token {
         }
     }
 
+    #[inline]
+    pub(super) fn is(self, tag: Tag) -> bool {
+        self.meta & TAG == tag as u32
+    }
+
     pub(super) fn data(self) -> u32 {
         self.meta >> DATA_SHIFT
     }
@@ -63,10 +78,7 @@ impl Token {
     /// The number of the token after this value, whose own number is `at`.
     #[inline]
     pub(super) fn after(self, at: usize) -> usize {
-        match self.tag() {
-            Tag::List | Tag::Dict => self.data() as usize,
-            Tag::Bytes | Tag::Int | Tag::End => at + 1,
-        }
+        if self.is(Tag::List) || self.is(Tag::Dict) { self.data() as usize } else { at + 1 }
     }
 }
 
@@ -158,7 +170,7 @@ impl<'a> Document<'a> {
         let mut path = Path::default();
         let mut at = 0;
         while at < target {
-            let dict = self.tape[at].tag() == Tag::Dict;
+            let dict = self.tape[at].is(Tag::Dict);
             at += 1;
             let mut position = 0;
             let mut key = 0;
@@ -229,7 +241,7 @@ impl<'d> Value<'d> {
     #[inline]
     pub fn as_bytes(self) -> Option<&'d [u8]> {
         let token = self.token();
-        (token.tag() == Tag::Bytes).then(|| {
+        (token.is(Tag::Bytes)).then(|| {
             let start = token.start as usize + token.data() as usize;
             &self.document.input[start..self.document.tape[self.at + 1].start as usize]
         })
@@ -256,7 +268,7 @@ impl<'d> Value<'d> {
     #[inline]
     fn digit_bytes(self) -> Option<&'d [u8]> {
         let token = self.token();
-        (token.tag() == Tag::Int)
+        (token.is(Tag::Int))
             .then(|| &self.document.input[token.start as usize + 1..self.document.tape[self.at + 1].start as usize - 1])
     }
 
@@ -285,14 +297,14 @@ impl<'d> Value<'d> {
     #[must_use]
     #[inline]
     pub fn as_list(self) -> Option<List<'d>> {
-        (self.token().tag() == Tag::List).then_some(List { document: self.document, at: self.at + 1 })
+        (self.token().is(Tag::List)).then_some(List { document: self.document, at: self.at + 1 })
     }
 
     /// The value as a dictionary.
     #[must_use]
     #[inline]
     pub fn as_dict(self) -> Option<Dict<'d>> {
-        (self.token().tag() == Tag::Dict).then_some(Dict { value: self })
+        (self.token().is(Tag::Dict)).then_some(Dict { value: self })
     }
 
     /// In which ways the value, with all within it, departs from the canonical form. Free when the whole input is canonical.
@@ -302,7 +314,7 @@ impl<'d> Value<'d> {
         if self.document.faults {
             for token in &self.document.tape[self.at..self.token().after(self.at)] {
                 let (a, b) = (token.meta & FAULT_A != 0, token.meta & FAULT_B != 0);
-                if token.tag() == Tag::Dict {
+                if token.is(Tag::Dict) {
                     form.unsorted_keys |= a;
                     form.repeated_keys |= b;
                 } else {
@@ -327,7 +339,7 @@ impl<'d> Value<'d> {
             return None;
         }
         let document = self.document;
-        let repeats = |at: &usize| document.tape[*at].tag() == Tag::Dict && document.tape[*at].meta & FAULT_B != 0;
+        let repeats = |at: &usize| document.tape[*at].is(Tag::Dict) && document.tape[*at].meta & FAULT_B != 0;
         let at = (self.at..self.token().after(self.at)).find(repeats)?;
         let mut keys: Vec<(&[u8], usize)> = Vec::new();
         let mut key = at + 1;
@@ -368,7 +380,7 @@ impl List<'_> {
     /// Whether no element is to come.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.document.tape[self.at].tag() == Tag::End
+        self.document.tape[self.at].is(Tag::End)
     }
 }
 
@@ -378,7 +390,7 @@ impl<'d> Iterator for List<'d> {
     #[inline]
     fn next(&mut self) -> Option<Value<'d>> {
         let token = self.document.tape[self.at];
-        (token.tag() != Tag::End).then(|| {
+        (!token.is(Tag::End)).then(|| {
             let value = Value { document: self.document, at: self.at };
             self.at = token.after(self.at);
             value

@@ -49,7 +49,7 @@ impl<'d> FileList<'d> {
 
     fn v1_many(files: Value<'d>, fields: &mut Fields<'_>) -> Result<Self, MetainfoError> {
         let entries = files.as_list().ok_or_else(|| fields.kind(files, "a list"))?;
-        let mut list = Self::default();
+        let mut list = Self { files: Vec::with_capacity(entries.count()), ..Self::default() };
         let mut builder = PathBuilder::new(fields.options.names);
         for entry in entries {
             let (mut length, mut path, mut utf8, mut attr, mut target) = (None, None, None, None, None);
