@@ -1,36 +1,65 @@
-//! Reading a torrent of 100,000 files, beside another crate that reads bencode.
+//! Reading a torrent of 100,000 files, beside other crates that read bencode.
 //!
-//! `cargo bench -p riverrun-metainfo --bench metainfo`. `decode` against `bt_bencode` compares reading bencode; `parse` is
-//! everything up to a checked torrent: safe and distinct paths, the layout, the info-hash.
+//! `cargo bench -p riverrun-metainfo --bench metainfo`. `lists`, `librqbit-bencode` and `bt_bencode` make the same lists of
+//! lengths and names; `decode` is `lists` without the lists. `parse` is everything up to a checked torrent: safe and distinct
+//! paths, the layout, the info-hash.
 
 use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use riverrun_metainfo::bencode::{self, Limits};
+use librqbit_bencode::ByteBuf;
+use riverrun_metainfo::bencode::{self, Document, Limits};
 use riverrun_metainfo::{Metainfo, hash};
 use serde::Deserialize;
 
 const FILES: u32 = 100_000;
 
-/// As other crates see a torrent.
+/// A torrent as crates with serde see it; `Name` is what they borrow a string as.
 #[derive(Deserialize)]
-struct Torrent<'a> {
-    #[serde(borrow)]
-    info: Info<'a>,
+struct Torrent<Name> {
+    info: Info<Name>,
 }
 
 #[derive(Deserialize)]
-struct Info<'a> {
-    #[serde(borrow)]
-    files: Vec<File<'a>>,
+struct Info<Name> {
+    files: Vec<File<Name>>,
 }
 
 #[derive(Deserialize)]
-struct File<'a> {
+struct File<Name> {
     length: u64,
-    #[serde(borrow)]
-    path: Vec<&'a [u8]>,
+    path: Vec<Name>,
+}
+
+impl<Name> Torrent<Name> {
+    fn sum(&self) -> u64 {
+        self.info.files.iter().map(|file| file.length + file.path.len() as u64).sum()
+    }
+}
+
+/// The same from a document.
+fn lists<'d>(document: &'d Document<'d>) -> Option<Torrent<&'d [u8]>> {
+    let entries = document.root().as_dict()?.get("info")?.as_dict()?.get("files")?.as_list()?;
+    let mut files = Vec::with_capacity(entries.count());
+    for entry in entries {
+        let mut file = File { length: 0, path: Vec::new() };
+        for (key, value) in entry.as_dict()? {
+            match key {
+                b"length" => file.length = value.as_uint()?,
+                b"path" => {
+                    let names = value.as_list()?;
+                    file.path.reserve_exact(names.count());
+                    for name in names {
+                        file.path.push(name.as_bytes()?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        files.push(file);
+    }
+    Some(Torrent { info: Info { files } })
 }
 
 /// A torrent of many images in folders, the paths in order or not.
@@ -63,10 +92,22 @@ fn metainfo(criterion: &mut Criterion) {
         group.bench_function("decode", |bench| {
             bench.iter(|| black_box(bencode::decode(&torrent, Limits::METAINFO).map(|document| document.end())));
         });
+        group.bench_function("lists", |bench| {
+            bench.iter(|| {
+                let document = bencode::decode(&torrent, Limits::METAINFO).expect("bencode");
+                black_box(lists(&document).expect("a torrent").sum())
+            });
+        });
+        group.bench_function("librqbit-bencode", |bench| {
+            bench.iter(|| {
+                let read: Torrent<ByteBuf<'_>> = librqbit_bencode::from_bytes(&torrent).expect("a torrent");
+                black_box(read.sum())
+            });
+        });
         group.bench_function("bt_bencode", |bench| {
             bench.iter(|| {
-                let read: Torrent<'_> = bt_bencode::from_slice(&torrent).expect("a torrent");
-                black_box(read.info.files.iter().map(|file| file.length + file.path.len() as u64).sum::<u64>())
+                let read: Torrent<&[u8]> = bt_bencode::from_slice(&torrent).expect("a torrent");
+                black_box(read.sum())
             });
         });
         group.bench_function("parse", |bench| {
