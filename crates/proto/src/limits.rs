@@ -78,6 +78,8 @@ pub const MAX_REDUNDANT_HAVES_PER_PIECE: u64 = 10;
 pub const MAX_REJECTS_IN_A_ROW: u32 = 50;
 /// Chokes within [`CHOKE_FLAP_SPAN`] that make a peer a flapper, who is trusted with one block at a time.
 pub const MAX_CHOKE_FLAPS: u32 = 10;
+/// Chokes within [`CHOKE_FLAP_SPAN`] before the peer is dropped: each makes work among all peers.
+pub const MAX_CHOKES: u32 = 500;
 /// The time over which chokes are counted.
 pub const CHOKE_FLAP_SPAN: Duration = Duration::from_secs(60);
 /// Requests that cannot be served, one after the other, before the peer is dropped.

@@ -86,9 +86,9 @@ impl Conduct {
         self.rejects_in_a_row = 0;
     }
 
-    /// It choked us. Gives whether it flaps (P11).
-    pub(super) fn choke(&mut self, now: Instant) -> bool {
-        self.chokes.count(now, limits::CHOKE_FLAP_SPAN) >= limits::MAX_CHOKE_FLAPS
+    /// It choked us (P11).
+    pub(super) fn choke(&mut self, now: Instant) -> Result<(), Breach> {
+        over(self.chokes.count(now, limits::CHOKE_FLAP_SPAN), limits::MAX_CHOKES, "chokes without end")
     }
 
     /// Whether it flapped within the last minute (P11).

@@ -164,9 +164,7 @@ impl Swarm {
         if std::mem::replace(&mut peer.down.choked, true) {
             return peer.conduct.idle_message(now);
         }
-        if peer.conduct.choke(now) {
-            tracing::debug!(connection = connection.0, "flaps its choke");
-        }
+        peer.conduct.choke(now)?;
         self.requests.choked(peer, &self.progress, &mut self.blame, now);
         Ok(())
     }

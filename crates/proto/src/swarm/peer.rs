@@ -65,10 +65,7 @@ pub(super) struct Download {
     pub(super) progress: Instant,
     /// The shortest time from a request to its block so far.
     pub(super) delay: Duration,
-    /// Requests taken back whose blocks came all the same.
-    pub(super) futile_cancels: usize,
-    /// Requests taken back that were rejected.
-    pub(super) heeded_cancels: usize,
+    pub(super) cancels: Cancels,
     /// It let requests wait for too long: one block at a time until it delivers.
     pub(super) snubbed: bool,
     /// There was nothing to ask it for, and nothing has changed since.
@@ -81,6 +78,15 @@ pub(super) struct Download {
     pub(super) suggested: SmallVec<[PieceIndex; 4]>,
     /// Bytes had from it at the last round of the choker.
     pub(super) at_last_round: u64,
+}
+
+/// What came of requests that were taken back.
+#[derive(Debug, Default)]
+pub(super) struct Cancels {
+    /// Their blocks came all the same.
+    pub(super) futile: usize,
+    /// They were rejected.
+    pub(super) heeded: usize,
 }
 
 /// What goes to the peer.
@@ -134,8 +140,7 @@ impl Peer {
                 rate: Rate::new(now),
                 progress: now,
                 delay: Duration::ZERO,
-                futile_cancels: 0,
-                heeded_cancels: 0,
+                cancels: Cancels::default(),
                 snubbed: false,
                 starved: false,
                 current: None,
@@ -187,7 +192,7 @@ impl Peer {
     /// blocks are on the wire already and asking others for them only wastes bytes.
     pub(super) fn may_be_robbed_of(&self) -> usize {
         let unknown = self.down.pipeline.len() - self.down.pipeline.live();
-        (ROBBED_AT_FIRST + 2 * self.down.heeded_cancels).saturating_sub(self.down.futile_cancels + unknown)
+        (ROBBED_AT_FIRST + 2 * self.down.cancels.heeded).saturating_sub(self.down.cancels.futile + unknown)
     }
 
     /// A block came so long after its request.

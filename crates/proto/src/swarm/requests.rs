@@ -118,14 +118,14 @@ impl Requests {
             return Err("block outside of what may be asked for");
         }
         let Some(asked) = asked else {
-            peer.down.futile_cancels += 1;
+            peer.down.cancels.futile += 1;
             let tolerated = if peer.who.fast { 0 } else { 2 * peer.down.window.blocks() as usize };
             return peer.conduct.unasked_block(tolerated).map(|()| Use::Wasted);
         };
         let from = Contributor { connection: peer.who.connection, address: peer.who.addr.ip() };
         let receipt = self.partials.get_mut(block.piece).map_or(Receipt::Useless, |part| part.receive(number, from));
         self.answered(&asked);
-        peer.down.futile_cancels += usize::from(!asked.live);
+        peer.down.cancels.futile += usize::from(!asked.live);
         if receipt == Receipt::Useless {
             return Ok(Use::Wasted);
         }
@@ -149,7 +149,7 @@ impl Requests {
         let asked = if aligned { peer.down.pipeline.take(block.piece, block.number()) } else { None };
         let Some(asked) = asked else { return peer.conduct.unasked_reject() };
         if !asked.live {
-            peer.down.heeded_cancels += 1;
+            peer.down.cancels.heeded += 1;
             return Ok(());
         }
         self.answered(&asked);
@@ -270,6 +270,7 @@ impl Requests {
     /// A piece that was begun is not had, and begins anew. No request for it may be outstanding.
     pub(super) fn again(&mut self, piece: PieceIndex, progress: &Progress, blame: &Blame, now: Instant) {
         self.partials.end(piece);
+        self.promised.retain(|(promised, _), _| *promised != piece);
         if !progress.needed().has(piece) {
             return;
         }

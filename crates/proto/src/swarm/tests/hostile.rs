@@ -317,6 +317,18 @@ fn p11_a_choke_flapper_does_not_stall_a_download_and_gets_one_block_at_a_time() 
 }
 
 #[test]
+fn p11_chokes_without_end_drop() {
+    let mut lab = Lab::leech(&layout(20, 16));
+    let peer = lab.connect_seed(1, true, Manner::Silent);
+    for _ in 0..limits::MAX_CHOKES {
+        lab.says(peer, &[Message::Choke, Message::Unchoke]);
+    }
+    assert!(lab.is_open(peer));
+    lab.says(peer, &[Message::Choke]);
+    assert!(lab.is_breach(peer));
+}
+
+#[test]
 fn p12_one_who_rejects_everything_drops_after_50_and_stalls_nothing() {
     let layout = layout(30, 16);
     let mut lab = Lab::leech(&layout);
