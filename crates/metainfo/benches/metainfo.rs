@@ -1,8 +1,8 @@
 //! Reading a torrent of 100,000 files, beside other crates that read bencode.
 //!
-//! `cargo bench -p riverrun-metainfo --bench metainfo`. `lists`, `librqbit-bencode` and `bt_bencode` make the same lists of
-//! lengths and names; `decode` is `lists` without the lists. `parse` is everything up to a checked torrent: safe and distinct
-//! paths, the layout, the info-hash.
+//! `cargo bench -p riverrun-metainfo --bench metainfo`. Two comparisons: `decode` and `… document` read the bytes into what can
+//! be asked for any key; `lists`, `librqbit-bencode` and `bt_bencode` make the same lists of lengths and names. `parse` is
+//! everything up to a checked torrent: safe and distinct paths, the layout, the info-hash.
 
 use std::hint::black_box;
 
@@ -91,6 +91,12 @@ fn metainfo(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(torrent.len() as u64)).sample_size(50);
         group.bench_function("decode", |bench| {
             bench.iter(|| black_box(bencode::decode(&torrent, Limits::METAINFO).map(|document| document.end())));
+        });
+        group.bench_function("librqbit-bencode document", |bench| {
+            bench.iter(|| black_box(librqbit_bencode::dyn_from_bytes::<ByteBuf<'_>>(&torrent).expect("bencode")));
+        });
+        group.bench_function("bt_bencode document", |bench| {
+            bench.iter(|| black_box(bt_bencode::from_slice::<bt_bencode::Value>(&torrent).expect("bencode")));
         });
         group.bench_function("lists", |bench| {
             bench.iter(|| {
