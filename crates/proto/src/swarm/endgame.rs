@@ -14,10 +14,8 @@ use crate::swarm::pipeline::Asked;
 use crate::swarm::requests::Requests;
 use crate::wire::Message;
 
-/// The most peers that one block is asked of at once.
-const MOST_ASKED: u8 = 4;
-/// The same, when the next is a peer of which nothing is known yet.
-const MOST_ASKED_UNKNOWN: u8 = 2;
+/// The most peers that one block is asked of at once, when the next is one of which nothing is known yet.
+const MOST_ASKED: u8 = 2;
 /// What a duplicate must gain at least to be worth its bytes.
 const LEAST_GAIN: Duration = Duration::from_millis(20);
 /// How long a peer with requests must have been silent, at least, to count as stalled.
@@ -68,10 +66,9 @@ impl Requests {
             if nth as usize >= room || due <= worth + later {
                 return;
             }
-            // A peer that answers a cancel gives the block back before it wastes bytes on it; and a crowd of silent ones
-            // never keeps a block from a peer that delivers.
-            let crowded = self.partials.get(piece).is_some_and(|partial| partial.asked(number) >= MOST_ASKED);
-            if let Some(holder) = peers.get_mut(&by).filter(|holder| each.is_some() && (holder.who.fast || crowded)) {
+            // Who was asked first gives the block back before it wastes bytes on it. Only to a peer that is not known yet a
+            // block is not entrusted alone.
+            if let Some(holder) = peers.get_mut(&by).filter(|_| each.is_some()) {
                 self.give_up(holder, |asked| asked.piece == piece && asked.number == number, Some(out));
             }
             let (Some(peer), Some(partial)) = (peers.get_mut(&thief), self.partials.get_mut(piece)) else { return };
@@ -112,7 +109,7 @@ impl Requests {
                 let Some(partial) = self.partials.get(asked.piece) else { continue };
                 let shared = !matches!(partial.claim(), Claim::Parole(_)) && !partial.is_received(asked.number);
                 let others = partial.asked(asked.number);
-                if !shared || (!known && others >= MOST_ASKED_UNKNOWN) || !thief.may_ask(asked.piece) {
+                if !shared || (!known && others >= MOST_ASKED) || !thief.may_ask(asked.piece) {
                     continue;
                 }
                 let promised = self.promised.get(&(asked.piece, asked.number));

@@ -57,6 +57,15 @@ impl Pipeline {
         Some(asked)
     }
 
+    /// A block has come from a peer that does not answer what was taken back: it is the answer to the request that is wanted,
+    /// if there is one.
+    pub(super) fn take_wanted(&mut self, piece: PieceIndex, number: u32) -> Option<Asked> {
+        let wanted = |asked: &Asked| asked.live && asked.number == number && asked.piece == piece;
+        let Some(at) = self.queue.iter().position(wanted) else { return self.take(piece, number) };
+        self.live -= 1;
+        self.queue.remove(at)
+    }
+
     /// Takes a request back: its answer is awaited, its block is not.
     pub(super) fn take_back(&mut self, piece: PieceIndex, number: u32) -> bool {
         let found = self.queue.iter_mut().find(|asked| asked.live && asked.number == number && asked.piece == piece);
@@ -244,7 +253,9 @@ mod tests {
         assert!(pipeline.take(PieceIndex(7), 2).is_none());
         assert!(pipeline.take_back(PieceIndex(7), 0) && !pipeline.take_back(PieceIndex(7), 0));
         assert_eq!((pipeline.len(), pipeline.live()), (3, 2));
-        assert!(pipeline.take(PieceIndex(7), 0).is_some_and(|asked| !asked.live));
+        pipeline.push(PieceIndex(7), 0, now);
+        assert!(pipeline.take_wanted(PieceIndex(7), 0).is_some_and(|asked| asked.live));
+        assert!(pipeline.take_wanted(PieceIndex(7), 0).is_some_and(|asked| !asked.live));
         let mut dropped = Vec::new();
         pipeline.drop_where(|asked| asked.number == 3, |asked| dropped.push(asked.number));
         assert_eq!((dropped, pipeline.len(), pipeline.live()), (vec![3], 1, 1));

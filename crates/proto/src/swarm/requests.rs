@@ -106,7 +106,11 @@ impl Requests {
         let number = block.number();
         let layout = progress.layout();
         let aligned = block.begin.is_multiple_of(BLOCK_LENGTH);
-        let asked = if aligned { peer.down.pipeline.take(block.piece, number) } else { None };
+        let asked = match (aligned, peer.who.fast) {
+            (false, _) => None,
+            (true, true) => peer.down.pipeline.take(block.piece, number),
+            (true, false) => peer.down.pipeline.take_wanted(block.piece, number),
+        };
         let expected = match self.partials.get(block.piece) {
             Some(partial) if asked.is_some() => Some(partial.block(number)),
             _ => layout.block(block.piece, number),
@@ -195,13 +199,8 @@ impl Requests {
             if let (Some(out), Some(partial)) = (out.as_deref_mut(), self.partials.get(asked.piece)) {
                 out.send(peer.who.connection, Message::Cancel(partial.block(asked.number)));
             }
-            if peer.who.fast {
-                peer.down.pipeline.take_back(asked.piece, asked.number);
-            } else {
-                // The block may be on its way already.
-                peer.down.pipeline.take(asked.piece, asked.number);
-                peer.conduct.grace += 1;
-            }
+            // Its answer is waited for: a reject (BEP 6), or the block, which may be on its way already.
+            peer.down.pipeline.take_back(asked.piece, asked.number);
             self.answered(&asked);
         }
     }
