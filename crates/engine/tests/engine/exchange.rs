@@ -1,5 +1,6 @@
 //! Content travels from session to session.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use riverrun::testing::{Content, Format, LocalSwarm, loopback};
@@ -52,6 +53,24 @@ async fn seeders_that_only_together_have_all() {
     let status = torrent.status();
     assert_eq!(status.have_bytes, status.total_bytes);
     assert_eq!((status.wasted_bytes, status.corrupt_bytes), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_over_ipv6() {
+    let swarm = LocalSwarm::of(Content::file("six.bin", 6, 700_000)).start().await.unwrap();
+    let (here, there) = (swarm.dir().join("here"), swarm.dir().join("there"));
+    std::fs::create_dir_all(&here).unwrap();
+    swarm.content().write_into(&here).unwrap();
+    let builder = || Session::builder().listen([SocketAddr::from((Ipv6Addr::LOCALHOST, 0))]);
+    let alone = || AddTorrent::new(swarm.torrent()).trackers(Vec::new());
+
+    let seeder = builder().start().await.unwrap();
+    complete(&seeder.add(alone().into_dir(&here).read_only(true)).await.unwrap()).await;
+    let downloader = builder().start().await.unwrap();
+    let torrent = downloader.add(alone().into_dir(&there).peers(seeder.listen_addrs())).await.unwrap();
+    complete(&torrent).await;
+    same(&swarm, &there);
+    assert!(torrent.peers().iter().all(|peer| peer.addr.ip() == Ipv6Addr::LOCALHOST));
 }
 
 #[tokio::test(flavor = "multi_thread")]
