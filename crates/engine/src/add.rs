@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use riverrun_metainfo::Bitfield;
 use riverrun_metainfo::metainfo::Metainfo;
-use riverrun_storage::Storage;
+use riverrun_storage::{PartSuffix, Storage};
 
 /// Where the description of a torrent comes from.
 #[derive(Clone, Debug)]
@@ -82,6 +82,7 @@ pub struct AddTorrent {
     pub(crate) forget_resume_when_complete: bool,
     pub(crate) fail_on_storage_error: bool,
     pub(crate) preallocate: Preallocate,
+    pub(crate) part_suffix: Option<PartSuffix>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) wanted_files: Option<Vec<usize>>,
     pub(crate) wanted_pieces: Option<Bitfield>,
@@ -106,6 +107,7 @@ impl AddTorrent {
             forget_resume_when_complete: false,
             fail_on_storage_error: false,
             preallocate: Preallocate::default(),
+            part_suffix: None,
             max_connections: None,
             wanted_files: None,
             wanted_pieces: None,
@@ -210,6 +212,14 @@ impl AddTorrent {
     #[must_use]
     pub fn preallocate(mut self, preallocate: Preallocate) -> Self {
         self.preallocate = preallocate;
+        self
+    }
+
+    /// Gives files this suffix until all their pieces are verified and synced. Files that stand under either name are found; those of
+    /// which only some pieces are wanted keep it. Give the same suffix when the torrent is added again.
+    #[must_use]
+    pub fn part_suffix(mut self, suffix: PartSuffix) -> Self {
+        self.part_suffix = Some(suffix);
         self
     }
 

@@ -50,6 +50,12 @@ pub enum StorageError {
         /// What belongs there, with its article.
         expected: &'static str,
     },
+    /// A file is complete, but something else has its name.
+    #[error("{} exists and is something else: the complete file cannot have its name", path.display())]
+    NameTaken {
+        /// The name of the file.
+        path: PathBuf,
+    },
     /// A file that was open before is now another file under the same path: what it holds has to be checked again.
     #[error("{} was replaced by another file", path.display())]
     Replaced {
@@ -142,6 +148,7 @@ impl StorageError {
             | Self::Short { path, .. }
             | Self::Symlink { path }
             | Self::InTheWay { path, .. }
+            | Self::NameTaken { path }
             | Self::Replaced { path }
             | Self::RootGone { path }
             | Self::InUse { path }

@@ -6,6 +6,7 @@
 mod beneath;
 mod lock;
 mod open_files;
+mod part;
 mod place;
 mod prepare;
 mod presence;
@@ -18,7 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use riverrun_metainfo::path::SafePath;
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
@@ -30,6 +31,8 @@ use beneath::Beneath;
 use lock::Lock;
 pub use open_files::OpenFiles;
 pub(crate) use open_files::{Key, OpenFile};
+pub use part::{BadSuffix, PartSuffix};
+use part::{Named, PartNames};
 pub use place::{FilePlace, Place};
 pub use space::Space;
 
@@ -64,11 +67,18 @@ pub struct FileOptions {
     pub preallocation: Preallocation,
     /// Where files are held open.
     pub open_files: OpenFiles,
+    /// What stands behind the names of files that are not complete; [`FileStorage::give_names`] takes it away.
+    pub part_suffix: Option<PartSuffix>,
 }
 
 impl Default for FileOptions {
     fn default() -> Self {
-        Self { access: Access::default(), preallocation: Preallocation::default(), open_files: OpenFiles::of_process() }
+        Self {
+            access: Access::default(),
+            preallocation: Preallocation::default(),
+            open_files: OpenFiles::of_process(),
+            part_suffix: None,
+        }
     }
 }
 
@@ -82,6 +92,9 @@ pub struct FileStorage {
     options: FileOptions,
     state: Mutex<State>,
     lock: Lock,
+    parts: PartNames,
+    /// Held to write while a file gets another name, to read while one is opened or looked at by its name.
+    naming: RwLock<()>,
 }
 
 /// What changes while it is open.
@@ -93,6 +106,8 @@ struct State {
     made_root: bool,
     /// Device and inode of every file when it was first opened.
     seen: HashMap<u32, (u64, u64)>,
+    /// Which of its names a file has, as far as that is known. Only in a storage with a suffix for parts.
+    named: HashMap<u32, Named>,
     /// Files written since the last sync.
     unsynced: BTreeSet<u32>,
     /// Files created since the last sync.
@@ -119,7 +134,9 @@ impl FileStorage {
         let place = place.fitted(&layout)?;
         let number = next_number();
         let lock = Lock::new(&place, options.open_files.clone());
-        let storage = Self { number, place, layout, options, state: Mutex::default(), lock };
+        let parts = PartNames::new(options.part_suffix.clone(), &place, &layout);
+        let state = Mutex::default();
+        let storage = Self { number, place, layout, options, state, lock, parts, naming: RwLock::default() };
         match storage.beneath() {
             Ok(_) => {}
             Err(StorageError::Missing { .. }) if storage.writes() => return Ok(storage),
@@ -141,11 +158,11 @@ impl FileStorage {
         &self.place.root
     }
 
-    /// Where a file is; `None` for padding.
+    /// Where a file is now; `None` for padding.
     #[must_use]
     pub fn path_of(&self, file: FileIndex) -> Option<PathBuf> {
         let path = self.place.files.get(file.0 as usize)?.path()?;
-        Some(self.place.root.join(path.as_str()))
+        Some(self.place.root.join(&*self.path_now(file, path)))
     }
 
     /// Lets go of the file that was held open under this path: whatever stands there from now on, nothing included, is the
@@ -154,6 +171,7 @@ impl FileStorage {
         self.options.open_files.close(Key { storage: self.number, file: file.0 });
         let mut state = self.state();
         state.seen.remove(&file.0);
+        state.named.remove(&file.0);
         state.unsynced.remove(&file.0);
         state.created.remove(&file.0);
     }
@@ -214,9 +232,12 @@ impl FileStorage {
         {
             return Ok(open);
         }
-        let (path, executable) = self.place_of(file)?;
+        let (own, executable) = self.place_of(file)?;
+        // A panic of another thread has left nothing half done.
+        let _naming = self.naming.read();
+        let path = &*self.path_now(file, own);
         if need == Need::Write && !self.writes() {
-            return Err(StorageError::ReadOnly { path: self.place.root.join(path.as_str()) });
+            return Err(StorageError::ReadOnly { path: self.place.root.join(path) });
         }
         let opened = match self.open_once(path, need) {
             Err(error) if error.ran_out_of_descriptors() => {
@@ -230,34 +251,37 @@ impl FileStorage {
             result => result,
         }?;
         self.recognise(file, path, &opened)?;
+        if path.len() > own.as_str().len() {
+            self.remember_name(file, Named::Part);
+        }
         Ok(self.options.open_files.keep(key, opened))
     }
 
-    fn open_once(&self, path: &SafePath, need: Need) -> Result<OpenFile, StorageError> {
+    fn open_once(&self, path: &str, need: Need) -> Result<OpenFile, StorageError> {
         // A FIFO or a device must not make us wait.
         let flags = OFlags::NONBLOCK;
         let beneath = self.beneath()?;
-        let open = |flags| beneath.open_at(path.as_str(), flags, Mode::empty());
+        let open = |flags| beneath.open_at(path, flags, Mode::empty());
         let (fd, writable) = match open(flags | if self.writes() { OFlags::RDWR } else { OFlags::RDONLY }) {
             Err(StorageError::Io { source, .. }) if need == Need::Read && denies_writing(&source) => {
                 (open(flags | OFlags::RDONLY)?, false)
             }
             result => (result?, self.writes()),
         };
-        OpenFile::regular(fd, writable, &self.place.root.join(path.as_str()))
+        OpenFile::regular(fd, writable, &self.place.root.join(path))
     }
 
-    fn create(&self, file: FileIndex, path: &SafePath, executable: bool) -> Result<OpenFile, StorageError> {
-        let full = || self.place.root.join(path.as_str());
+    fn create(&self, file: FileIndex, path: &str, executable: bool) -> Result<OpenFile, StorageError> {
+        let full = || self.place.root.join(path);
         if self.state().seen.contains_key(&file.0) {
             return Err(StorageError::Missing { path: full() });
         }
         let beneath = self.beneath_to_write()?;
-        beneath.make_parent(path.as_str())?;
+        beneath.make_parent(path)?;
         // BEP 47: the flag is for the user only. Never more, whatever the umask lets through.
         let mode = Mode::from_bits_truncate(if executable { 0o766 } else { 0o666 });
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CREATE | OFlags::EXCL;
-        match beneath.open_at(path.as_str(), flags, mode) {
+        match beneath.open_at(path, flags, mode) {
             Ok(fd) => {
                 self.state().created.insert(file.0);
                 OpenFile::regular(fd, true, &full())
@@ -272,11 +296,11 @@ impl FileStorage {
     }
 
     /// Remembers which file it is; another one than the first time is an error (THREATS L4).
-    fn recognise(&self, file: FileIndex, path: &SafePath, open: &OpenFile) -> Result<(), StorageError> {
+    fn recognise(&self, file: FileIndex, path: &str, open: &OpenFile) -> Result<(), StorageError> {
         if *self.state().seen.entry(file.0).or_insert(open.identity) == open.identity {
             return Ok(());
         }
-        Err(StorageError::Replaced { path: self.place.root.join(path.as_str()) })
+        Err(StorageError::Replaced { path: self.place.root.join(path) })
     }
 
     fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {

@@ -19,7 +19,7 @@ pub mod source;
 pub use check::{CheckError, Checked, FileState, Progress};
 pub use disk::{Disk, DiskConfig, DiskTorrent, Done, DoneSink, VerifyOutcome};
 pub use error::StorageError;
-pub use file::{Access, FileOptions, FilePlace, FileStorage, OpenFiles, Place, Preallocation};
+pub use file::{Access, BadSuffix, FileOptions, FilePlace, FileStorage, OpenFiles, PartSuffix, Place, Preallocation};
 pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
 pub use resume::{Judged, Record, ResumeError};

@@ -44,6 +44,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("limits", "upload_limit", Value("up-limit")),
     ("storage", "dir", Value("dir")),
     ("storage", "preallocate", Value("preallocate")),
+    ("storage", "part_suffix", Value("part-suffix")),
     ("ui", "color", Value("color")),
     ("ui", "progress", Value("progress")),
     ("ui", "progress_interval", Value("progress-interval")),

@@ -45,6 +45,30 @@ fn the_form_of_the_tutorial() {
 }
 
 #[test]
+fn a_suffix_is_there_until_a_file_is_complete_and_a_second_run_goes_on() {
+    let room = room();
+    let args = |time: &[&'static str]| [&["-d", "out", "--part-suffix", ".part", "album.torrent"][..], time].concat();
+    let nobody = room.run(&[&["download", "--max-time", "1s"][..], &args(&[])].concat());
+    assert_eq!(nobody.code, 7, "{nobody:#?}");
+    let parts = ["out/album/01.flac.part", "out/album/art/front.png.part", "out/album/empty"];
+    let of_out = |room: &Room| room.entries().into_iter().filter(|name| name.starts_with("out")).collect::<Vec<_>>();
+    assert_eq!(of_out(&room), parts);
+    let mut half = room.read("data/album/01.flac");
+    half[100_000..].fill(0);
+    room.write("out/album/01.flac.part", half);
+    let seeder = seeder(&room, "album.torrent");
+    let ran = download(&room, &seeder, &args(&[])).ok();
+    assert_eq!(ran.out, "Downloaded album to out/album.\n");
+    assert!(!ran.err.contains(": 0 of "), "what was there is used: {}", ran.err);
+    assert_eq!(of_out(&room), ["out/album/01.flac", "out/album/art/front.png", "out/album/empty"]);
+    assert_eq!(room.read("out/album/01.flac"), room.read("data/album/01.flac"));
+    let again = download(&room, &seeder, &args(&[])).ok();
+    assert_eq!(again.out, "album is already complete at out/album.\n");
+    room.run(&["download", "--part-suffix", "a/b", "album.torrent"])
+        .fails(2, &["error: --part-suffix: \"a/b\" cannot be the end of a file's name: write it like .part"]);
+}
+
+#[test]
 fn a_complete_download_needs_nobody() {
     let room = room();
     let ran = room.run(&["download", "-d", "data", "single.torrent", "album.torrent"]).ok();

@@ -141,7 +141,6 @@ fn what_only_a_later_version_brings_says_so() {
         &["download", "--ip-filter", "list", "x.torrent"],
         &["download", "--anonymous", "x.torrent"],
         &["download", "--offline", "x.torrent"],
-        &["download", "--part-suffix", ".part", "x.torrent"],
         &["download", &magnet],
         &["download", &hash],
         &["seed", "--embed-tracker", "x"],

@@ -81,6 +81,7 @@ async fn open_store(engine: &Engine, info: &Arc<Info>, wish: &AddTorrent) -> Res
             Preallocate::Sparse => Preallocation::Sparse,
             Preallocate::Full => Preallocation::Full,
         },
+        part_suffix: wish.part_suffix.clone().filter(|_| !wish.read_only),
         ..FileOptions::default()
     };
     let opened = engine.blocking(move || FileStorage::open(place, layout, options)).await;

@@ -170,6 +170,9 @@ fn start(core: &Arc<Core>, have: Bitfield) {
 pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presence) {
     match look_at(&core, &presence).await {
         Ok(0) => {
+            if let Err(error) = give_names(&core, have.clone()).await {
+                return fail(&core, error);
+            }
             if core.options.forget_resume_when_complete {
                 records::remove(&core).await;
             } else {
@@ -296,6 +299,12 @@ async fn check(core: &Arc<Core>, pieces: Bitfield, phase: bool) -> Result<Checke
     records::check(core, pieces, progress).await
 }
 
+/// Gives files whose pieces are all synced their own names, in a torrent with a suffix for parts.
+async fn give_names(core: &Arc<Core>, have: Bitfield) -> Result<(), TorrentError> {
+    let Some(files) = core.store()?.files().filter(|files| files.has_part_suffix()).cloned() else { return Ok(()) };
+    blocking(core, move || files.give_names(&have)).await
+}
+
 async fn presence(core: &Arc<Core>) -> Result<Presence, TorrentError> {
     let storage = core.store()?.storage();
     blocking(core, move || storage.presence()).await
@@ -321,6 +330,10 @@ pub(crate) async fn save_resume(
     told: Option<oneshot::Sender<()>>,
 ) {
     if !core.options.read_only {
+        if let Err(error) = give_names(&core, have.clone()).await {
+            // The last look comes to this again, if it has not passed by then.
+            tracing::warn!(%error, "a complete file keeps its suffix");
+        }
         records::write(&core, have, presence).await;
     }
     if let Some(told) = told {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use riverrun::storage::StorageError;
+use riverrun::storage::{PartSuffix, StorageError};
 use riverrun::testing::{Content, LocalSwarm, loopback};
 use riverrun::{AddError, AddTorrent, Phase, Session, Settings, TorrentError};
 use tokio::time::timeout;
@@ -194,4 +194,44 @@ async fn a_check_finds_what_was_damaged() {
     assert_eq!(torrent.check().await.unwrap(), 1);
     complete(&torrent).await;
     same(&swarm, &swarm.dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l7_parts_are_found_after_a_crash_and_named_when_complete() {
+    let swarm = swarm().await;
+    let part = || wish(&swarm).part_suffix(PartSuffix::new(".part").unwrap());
+    let (own, unfinished) = (swarm.dir().join("resume.bin"), swarm.dir().join("resume.bin.part"));
+    let session = stateful(&swarm).await;
+    let torrent = session.add(part()).await.unwrap();
+    until("half of it", || torrent.status().have_bytes > LENGTH / 2).await;
+    let had = torrent.status().have_bytes;
+    assert!(unfinished.exists() && !own.exists());
+    drop((session, torrent));
+    let session = stateful(&swarm).await;
+    let torrent = add_again(&session, part()).await;
+    complete(&torrent).await;
+    assert!(own.exists() && !unfinished.exists());
+    same(&swarm, &swarm.dir());
+    assert!(torrent.status().down_bytes <= LENGTH - had, "what was there was fetched again");
+    session.shutdown(PATIENCE).await;
+    let session = stateful(&swarm).await;
+    let torrent = add_again(&session, part()).await;
+    complete(&torrent).await;
+    assert_eq!(torrent.status().down_bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l6_a_part_never_takes_the_name_of_something_else() {
+    let swarm = swarm().await;
+    let session = stateful(&swarm).await;
+    let torrent = session.add(wish(&swarm).part_suffix(PartSuffix::new(".part").unwrap())).await.unwrap();
+    until("some of it", || torrent.status().have_bytes > 0).await;
+    let own = swarm.dir().join("resume.bin");
+    std::fs::write(&own, "of somebody else").unwrap();
+    let error = timeout(PATIENCE, torrent.completed()).await.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, TorrentError::Storage(error) if matches!(**error, StorageError::NameTaken { .. })),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(own).unwrap(), b"of somebody else");
 }

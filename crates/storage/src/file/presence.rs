@@ -9,7 +9,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::beneath::{self, Beneath};
 use super::place::link_text;
-use super::{FilePlace, FileStorage, Need, identity};
+use super::{FilePlace, FileStorage, Named, Need, identity};
 use crate::{FilePresence, Presence, StorageError};
 
 /// What stands at the path of a file.
@@ -53,8 +53,9 @@ impl FileStorage {
             result => result?,
         };
         let mut last = LastFolder { folder: None, opened: Ok(None) };
+        let _naming = self.naming.read();
         for (path, file) in real() {
-            each(file, self.find(&beneath, &mut last, path)?);
+            each(file, self.find(&beneath, &mut last, file, path)?);
         }
         Ok(())
     }
@@ -63,6 +64,7 @@ impl FileStorage {
         &self,
         beneath: &Beneath<'_>,
         last: &mut LastFolder<'a>,
+        file: FileIndex,
         path: &'a SafePath,
     ) -> Result<Found, StorageError> {
         if last.folder != path.parent() {
@@ -79,12 +81,35 @@ impl FileStorage {
             }
             Err(_) => return Ok(Found::Unreachable),
         };
-        let name = path.as_str().rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
-        match beneath.stat(parent.as_ref().map(AsFd::as_fd), name) {
-            Ok(Some(stat)) => Ok(Found::Something(Box::new(stat))),
-            Ok(None) => Ok(Found::Nothing),
-            Err(errno) => Err(StorageError::io("look at", beneath.path(path.as_str()), errno)),
+        let stat = |name: &str| {
+            let found = beneath.stat(parent.as_ref().map(AsFd::as_fd), name);
+            found.map_err(|errno| StorageError::io("look at", beneath.path(path.as_str()), errno))
+        };
+        let found = match self.parts.suffix_of(file) {
+            None => stat(path.file_name())?,
+            Some(suffix) => self.find_named(file, path.file_name(), suffix, stat)?,
+        };
+        Ok(found.map_or(Found::Nothing, |stat| Found::Something(Box::new(stat))))
+    }
+
+    /// Looks under the name that the file has, or under both if that is not known yet.
+    fn find_named(
+        &self,
+        file: FileIndex,
+        own: &str,
+        suffix: &str,
+        stat: impl Fn(&str) -> Result<Option<Stat>, StorageError>,
+    ) -> Result<Option<Stat>, StorageError> {
+        let named = self.state().named.get(&file.0).copied();
+        for (name, text) in [(Named::Own, own.into()), (Named::Part, format!("{own}{suffix}"))] {
+            if named.is_none_or(|named| named == name)
+                && let Some(found) = stat(&text)?
+            {
+                self.remember_name(file, name);
+                return Ok(Some(found));
+            }
         }
+        Ok(None)
     }
 
     fn judge(&self, file: FileIndex, stat: &Stat) -> FilePresence {

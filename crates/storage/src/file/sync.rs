@@ -66,7 +66,7 @@ impl FileStorage {
     }
 
     /// The names of new files are in their folders, which have to be synced too.
-    fn flush_folders(&self, created: &BTreeSet<u32>, made_root: bool) -> Result<(), StorageError> {
+    pub(super) fn flush_folders(&self, created: &BTreeSet<u32>, made_root: bool) -> Result<(), StorageError> {
         if made_root && let Some(above) = self.place.root.parent() {
             let above = beneath::or_here(above);
             std::fs::File::open(above)

@@ -541,6 +541,7 @@ proptest! {
             access: Access::ReadWrite,
             preallocation: Preallocation::None,
             open_files: open_files.clone(),
+            part_suffix: None,
         };
         let on_disk = FileStorage::open(place, Arc::clone(&layout), options).unwrap();
         let in_memory = MemoryStorage::new(layout);

@@ -10,6 +10,8 @@ mod stream_out;
 
 use std::path::{Path, PathBuf};
 
+use riverrun::storage::PartSuffix;
+
 pub(crate) use options::Download;
 
 use self::place::{Place, Shape, Wish};
@@ -124,7 +126,8 @@ impl Preparation<'_> {
         let wanted = self.choice.of(&loaded).map_err(named)?;
         let path = self.path(&loaded).map_err(named)?;
         let files = run::files_on_disk(&loaded, &path, wanted.as_deref());
-        self.preflight.check(&path, &files, general.scale()).map_err(named)?;
+        let suffix = self.options.part_suffix.as_ref().map(PartSuffix::as_str);
+        self.preflight.check(&path, &files, suffix, general.scale()).map_err(named)?;
         Ok(Some(Job { input, loaded, path, wanted }))
     }
 
@@ -133,6 +136,7 @@ impl Preparation<'_> {
             output: self.options.output.clone(),
             dir: self.options.dir.clone(),
             torrents: self.options.torrents.len(),
+            part_suffix: self.options.part_suffix.as_ref().map(|suffix| suffix.as_str().to_owned()),
         };
         let files = loaded.files.iter().filter(|file| !file.pad);
         let files = match loaded.single {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use riverrun::storage::PartSuffix;
 
 use super::hook::Hook;
 use crate::args::Network;
@@ -43,9 +44,9 @@ pub(crate) struct Download {
     #[arg(long, value_name = "HOW", help_heading = "Place", hide_short_help = true, hide_possible_values = true)]
     pub(crate) preallocate: Option<Preallocate>,
 
-    /// Put a suffix on files that are not complete (not there yet)
-    #[arg(long, value_name = "SUFFIX", hide = true)]
-    pub(crate) part_suffix: Option<String>,
+    /// Put this behind the names of files that are not complete, such as .part
+    #[arg(long, value_name = "SUFFIX", value_parser = part_suffix, help_heading = "Place", hide_short_help = true)]
+    pub(crate) part_suffix: Option<PartSuffix>,
 
     /// Only these files: 1,3-5 or '*.flac'
     #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content")]
@@ -141,9 +142,6 @@ impl Download {
     /// Refuses what only a later version can do, and what does not go together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         self.network.refuse_what_is_not_there()?;
-        if self.part_suffix.is_some() {
-            return Err(Failure::not_yet("a suffix for files that are not complete (--part-suffix)"));
-        }
         if self.output.as_deref() == Some(std::path::Path::new("-")) && self.keeps_seeding() {
             return Err(Failure::usage("\"-o -\" and sharing afterwards do not go together"));
         }
@@ -169,6 +167,10 @@ impl Download {
             None => Some(Duration::from_secs(600)),
         }
     }
+}
+
+fn part_suffix(text: &str) -> Result<PartSuffix, String> {
+    PartSuffix::new(text).map_err(|error| format!("{error}: write it like .part"))
 }
 
 fn ratio(text: &str) -> Result<f64, String> {

@@ -15,6 +15,8 @@ pub(crate) struct Wish {
     pub(crate) dir: Option<PathBuf>,
     /// How many torrents there are.
     pub(crate) torrents: usize,
+    /// What may stand behind the names of files that are not complete.
+    pub(crate) part_suffix: Option<String>,
 }
 
 /// The content, as far as the rules ask.
@@ -64,7 +66,7 @@ impl Place {
             ))
             .help(format!("-o {}/ puts them all into a folder", shown(&output.to_string_lossy()))));
         }
-        if !is_folder || is_content_root(&output, shape, earlier) {
+        if !is_folder || is_content_root(&output, shape, wish.part_suffix.as_deref(), earlier) {
             return Ok(Self::At(output));
         }
         Ok(Self::At(output.join(&shape.name)))
@@ -78,7 +80,7 @@ fn ends_as_folder(path: &OsStr) -> bool {
 }
 
 /// Whether an existing folder is where an earlier run put this torrent: then it is the content, not the folder around it.
-fn is_content_root(folder: &Path, shape: &Shape, earlier: impl Fn(&Path) -> bool) -> bool {
+fn is_content_root(folder: &Path, shape: &Shape, suffix: Option<&str>, earlier: impl Fn(&Path) -> bool) -> bool {
     if shape.files.is_empty() || !folder.is_dir() {
         return false;
     }
@@ -88,19 +90,33 @@ fn is_content_root(folder: &Path, shape: &Shape, earlier: impl Fn(&Path) -> bool
     if folder.join(&shape.name).is_dir() && !shape.files.iter().any(|(path, _)| path.starts_with(&shape.name)) {
         return false;
     }
-    let fits = |path: &Path, length: u64| {
-        folder.join(path).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= length)
+    let fits = |path: PathBuf, length: u64| {
+        path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= length)
     };
-    let found = shape.files.iter().filter(|(path, length)| fits(path, *length)).count();
-    found > 0 && (found == shape.files.len() || nothing_else_in(folder, shape))
+    let found = shape.files.iter().filter(|(path, length)| {
+        let path = folder.join(path);
+        suffix.is_some_and(|suffix| fits(with_suffix(&path, suffix), *length)) || fits(path, *length)
+    });
+    let found = found.count();
+    found > 0 && (found == shape.files.len() || nothing_else_in(folder, shape, suffix))
 }
 
 /// Whether every entry of the folder belongs to the torrent.
-fn nothing_else_in(folder: &Path, shape: &Shape) -> bool {
+fn nothing_else_in(folder: &Path, shape: &Shape, suffix: Option<&str>) -> bool {
     let Ok(entries) = folder.read_dir() else { return false };
     let tops: std::collections::HashSet<&OsStr> =
         shape.files.iter().filter_map(|(path, _)| path.iter().next()).collect();
-    entries.flatten().all(|entry| tops.contains(entry.file_name().as_os_str()))
+    entries.flatten().map(|entry| entry.file_name()).all(|name| {
+        let own = suffix.and_then(|suffix| name.to_str()?.strip_suffix(suffix));
+        tops.contains(name.as_os_str()) || own.is_some_and(|own| tops.contains(OsStr::new(own)))
+    })
+}
+
+/// The path that a file has as long as it is not complete.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 /// A path as the user would write it: without a leading `./`.
@@ -124,7 +140,8 @@ mod tests {
     }
 
     fn at(output: Option<&str>, dir: Option<&str>, shape: &Shape) -> PathBuf {
-        let wish = Wish { output: output.map(PathBuf::from), dir: dir.map(PathBuf::from), torrents: 1 };
+        let wish =
+            Wish { output: output.map(PathBuf::from), dir: dir.map(PathBuf::from), torrents: 1, part_suffix: None };
         match Place::find(&wish, shape, |_| false).unwrap() {
             Place::At(path) => path,
             Place::Stdout => PathBuf::from("(stdout)"),
@@ -171,17 +188,17 @@ mod tests {
     #[test]
     fn the_resume_record_names_the_folder() {
         let root = tempfile::tempdir().unwrap();
-        let wish = Wish { output: Some(root.path().to_owned()), dir: None, torrents: 1 };
+        let wish = Wish { output: Some(root.path().to_owned()), dir: None, torrents: 1, part_suffix: None };
         assert_eq!(Place::find(&wish, &album(), |path| path == root.path()), Ok(Place::At(root.path().to_owned())));
     }
 
     #[test]
     fn several_torrents_need_a_folder() {
-        let wish = Wish { output: Some("file".into()), dir: None, torrents: 2 };
+        let wish = Wish { output: Some("file".into()), dir: None, torrents: 2, part_suffix: None };
         assert!(Place::find(&wish, &single(), |_| false).is_err());
         let wish = Wish { output: Some("folder/".into()), ..wish };
         assert_eq!(Place::find(&wish, &single(), |_| false), Ok(Place::At("folder/single.bin".into())));
-        let wish = Wish { output: Some("-".into()), dir: None, torrents: 1 };
+        let wish = Wish { output: Some("-".into()), dir: None, torrents: 1, part_suffix: None };
         assert!(Place::find(&wish, &album(), |_| false).is_err());
     }
 }

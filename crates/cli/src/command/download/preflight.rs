@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access, statvfs};
 use rustix::io::Errno;
 
-use crate::command::download::place::as_written;
+use crate::command::download::place::{as_written, with_suffix};
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
 use crate::units::Scale;
@@ -20,16 +20,24 @@ pub(crate) struct Preflight {
 }
 
 impl Preflight {
-    /// Looks at the place of one torrent. `files` are its paths (absolute or from here) and lengths.
-    pub(crate) fn check(&mut self, root: &Path, files: &[(PathBuf, u64)], scale: Scale) -> Result<(), Failure> {
+    /// Looks at the place of one torrent. `files` are its paths (absolute or from here) and lengths; what is not complete may have
+    /// `suffix` behind its name.
+    pub(crate) fn check(
+        &mut self,
+        root: &Path,
+        files: &[(PathBuf, u64)],
+        suffix: Option<&str>,
+        scale: Scale,
+    ) -> Result<(), Failure> {
         let folder = nearest_folder(root);
         may_write(&folder)?;
-        for (path, _) in files {
+        let files: Vec<_> = files.iter().map(|(path, length)| (standing_at(path, suffix), *length)).collect();
+        for (path, _) in &files {
             if path.is_file() {
                 may_write(path)?;
             }
         }
-        self.room(&folder, files, scale)
+        self.room(&folder, &files, scale)
     }
 
     fn room(&mut self, folder: &Path, files: &[(PathBuf, u64)], scale: Scale) -> Result<(), Failure> {
@@ -54,6 +62,12 @@ impl Preflight {
         *needed -= missing;
         Err(Failure::new(Exit::Storage, message).help("-d puts it into another folder; --files takes a part"))
     }
+}
+
+/// The path that a file has now.
+fn standing_at(path: &Path, suffix: Option<&str>) -> PathBuf {
+    let part = suffix.filter(|_| path.symlink_metadata().is_err()).map(|suffix| with_suffix(path, suffix));
+    part.filter(|part| part.is_file()).unwrap_or_else(|| path.to_owned())
 }
 
 /// The bytes of a file that are on disk already.
@@ -115,7 +129,7 @@ mod tests {
     fn more_than_the_disk_has_is_refused_before_the_first_byte() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a/b/huge.bin");
-        let failure = Preflight::default().check(&path, &[(path.clone(), 1 << 55)], Scale::Binary).unwrap_err();
+        let failure = Preflight::default().check(&path, &[(path.clone(), 1 << 55)], None, Scale::Binary).unwrap_err();
         assert_eq!(failure.exit, Exit::Storage);
         let start = format!("not enough space in {}/: need 32.0 PiB, ", root.path().display());
         assert!(failure.message.starts_with(&start), "{}", failure.message);
@@ -129,8 +143,8 @@ mod tests {
         let system = statvfs(root.path()).unwrap();
         let most = system.f_bavail * system.f_frsize / 3 * 2;
         let mut preflight = Preflight::default();
-        preflight.check(&path, &[(path.clone(), most)], Scale::Binary).unwrap();
-        preflight.check(&path, &[(path.clone(), most)], Scale::Binary).unwrap_err();
+        preflight.check(&path, &[(path.clone(), most)], None, Scale::Binary).unwrap();
+        preflight.check(&path, &[(path.clone(), most)], None, Scale::Binary).unwrap_err();
     }
 
     #[test]

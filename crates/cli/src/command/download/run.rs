@@ -127,6 +127,9 @@ impl<'a> Run<'a> {
         if let Some(how) = options.preallocate {
             add = add.preallocate(how.into());
         }
+        if let Some(suffix) = options.part_suffix.clone().filter(|_| self.stream.is_none()) {
+            add = add.part_suffix(suffix);
+        }
         if let Some(wanted) = &job.wanted {
             add = add.wanted_files(wanted.iter().copied());
         }
