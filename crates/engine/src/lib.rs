@@ -107,4 +107,4 @@ pub use settings::Settings;
 pub use status::{Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
 pub use torrent::{Torrent, TorrentId};
 
-pub use riverrun_proto::swarm::PeerStatus;
+pub use riverrun_proto::swarm::{PeerStatus, Sources};

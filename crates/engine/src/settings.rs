@@ -22,6 +22,8 @@ pub struct Settings {
     pub loopback_exempt: bool,
     /// The most connections being opened at once. Default 64.
     pub max_dials: usize,
+    /// Exchange peers with peers (BEP 11), but in private torrents. Default true.
+    pub pex: bool,
     /// The most bytes a second from peers, protocol included; `None` is no limit.
     pub down_limit: Option<u64>,
     /// The most bytes a second to peers, protocol included; `None` is no limit.
@@ -59,6 +61,7 @@ impl Default for Settings {
             max_handshakes_per_address: 3,
             loopback_exempt: true,
             max_dials: 64,
+            pex: true,
             down_limit: None,
             up_limit: None,
             upload_slots: None,

@@ -167,6 +167,8 @@ pub struct TorrentStatus {
     pub seeds: usize,
     /// Peers known.
     pub candidates: usize,
+    /// Peers known, by who named them.
+    pub sources: swarm::Sources,
     /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
     pub waiting: Option<Waiting>,
     /// Its trackers.
@@ -272,6 +274,7 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         connections: swarm.connections,
         seeds: swarm.seeds,
         candidates: swarm.candidates,
+        sources: swarm.sources,
         waiting,
         trackers,
     }

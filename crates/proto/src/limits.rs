@@ -12,6 +12,27 @@ pub const MAX_EXTENDED_HANDSHAKE_LENGTH: u32 = 64 * 1024;
 pub const MAX_METADATA_LENGTH: u32 = 32 << 20;
 /// Contacts kept of one message of peer exchange: BEP 11 allows 50, more only in the first.
 pub const MAX_PEX_CONTACTS: usize = 200;
+/// Contacts taken of a message of peer exchange after a peer's first (BEP 11).
+pub const MAX_PEX_TAKEN: usize = 50;
+/// Peer exchange that comes sooner after the last than this is not taken (BEP 11: one a minute; clocks and networks differ).
+pub const MIN_PEX_INTERVAL: Duration = Duration::from_secs(30);
+/// Messages of peer exchange too early or with more than [`MAX_PEX_CONTACTS`] before the peer is dropped. Over 50 is none: widely
+/// used clients send 100.
+pub const MAX_PEX_BREACHES: u32 = 2;
+/// How often a peer is told of others (BEP 11).
+pub const PEX_INTERVAL: Duration = Duration::from_secs(60);
+/// Contacts added, and as many dropped, in one message to a peer (BEP 11).
+pub const MAX_PEX_SENT: usize = 50;
+/// The same in the first message: more is what widely used clients do not read.
+pub const MAX_PEX_FIRST: usize = 100;
+/// Contacts that one peer is told of at once: more than it can use, and a bound on what is kept for each peer.
+pub const MAX_PEX_TOLD: usize = 200;
+/// How long the address of a peer that left is kept to tell others so: [`MAX_PEX_TOLD`] in messages of [`MAX_PEX_SENT`], and some.
+pub const PEX_MEMORY: Duration = Duration::from_secs(6 * 60);
+/// Peers that left, kept to tell others so.
+pub const MAX_PEX_GONE: usize = 2000;
+/// Candidates of one torrent that one teller (an IPv4 address, or a /64 of IPv6) named by peer exchange (P22): a tenth of the list.
+pub const MAX_CANDIDATES_PER_TELLER: usize = MAX_CANDIDATES / 10;
 /// How long the whole handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many requests we let a peer have waiting here, as advertised (`reqq`, BEP 10).

@@ -22,6 +22,7 @@ fn swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
             layout: Arc::clone(layout),
             have,
             private: false,
+            pex: false,
             peer_id: PeerId([9; 20]),
             listen_port: None,
             max_connections: 500,

@@ -124,6 +124,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         layout: torrent.layout().clone(),
         have,
         private: false,
+        pex: true,
         peer_id,
         listen_port: Some(6881),
         max_connections: 50,

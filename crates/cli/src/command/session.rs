@@ -58,6 +58,7 @@ pub(crate) fn settings(network: &Network, state: Option<PathBuf>) -> Result<Sett
         settings.max_connections_per_torrent = max as usize;
         settings.max_connections = settings.max_connections.max(max as usize);
     }
+    settings.pex = !network.no_pex;
     settings.down_limit = network.down_limit.and_then(|rate| rate.0);
     settings.up_limit = network.up_limit.and_then(|rate| rate.0);
     Ok(settings)

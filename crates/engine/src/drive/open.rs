@@ -121,6 +121,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
             layout: core.layout().clone(),
             have,
             private: info.is_private(),
+            pex: engine.settings.pex,
             peer_id: engine.peer_id,
             listen_port: engine.listen_port(),
             max_connections: core.options.max_connections,

@@ -8,7 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::limits;
-use crate::swarm::{ConnectionId, Source};
+use crate::swarm::reach::party;
+use crate::swarm::{ConnectionId, Source, Sources};
+use crate::wire::extended::{PexContact, PexFlags};
 
 /// All candidates of one torrent, those connected among them.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ pub(super) struct Candidates {
     private: bool,
     dialling: usize,
     connected: usize,
+    sources: Sources,
+    /// How many each party named by peer exchange (P22).
+    told: BTreeMap<IpAddr, usize>,
     allowance: Allowance,
     /// When addresses were dialled within the last minute.
     recent: BTreeMap<IpAddr, (Instant, u32)>,
@@ -35,6 +40,8 @@ enum State {
 #[derive(Debug)]
 struct Candidate {
     source: Source,
+    /// The party that named it by peer exchange, as long as nobody else did.
+    teller: Option<IpAddr>,
     state: State,
     failures: u32,
     /// Not before this moment.
@@ -43,6 +50,8 @@ struct Candidate {
     ended: Option<Instant>,
     /// It has everything.
     seed: bool,
+    /// Somebody says that it could be dialled.
+    reachable: bool,
     /// Breaks ties, so that not everyone dials the lowest address first.
     order: u32,
 }
@@ -73,6 +82,8 @@ impl Candidates {
             private,
             dialling: 0,
             connected: 0,
+            sources: Sources::default(),
+            told: BTreeMap::new(),
             allowance: Allowance { dials: 2 * limits::DIALS_PER_SECOND, counted: now },
             recent: BTreeMap::new(),
             rng,
@@ -82,6 +93,11 @@ impl Candidates {
     /// How many are known.
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// How many are known, by source.
+    pub(super) fn sources(&self) -> Sources {
+        self.sources
     }
 
     /// How many dials are under way.
@@ -97,27 +113,79 @@ impl Candidates {
     /// Adds addresses that somebody named. Those that cannot be a peer's are left out, and in a private torrent those that did
     /// not come from a tracker or the user (BEP 27).
     pub(super) fn add<'a>(&mut self, source: Source, addrs: impl IntoIterator<Item = &'a SocketAddr>) {
-        if self.private && matches!(source, Source::Dht | Source::Pex | Source::Lsd) {
-            return;
-        }
-        for addr in addrs.into_iter().map(canonical).filter(is_dialable) {
-            if self.ourselves.contains(&addr) {
-                continue;
-            }
-            if let Some(known) = self.known.get_mut(&addr) {
-                if source == Source::User {
-                    (known.source, known.failures, known.rests_until) = (Source::User, 0, None);
-                }
-                continue;
-            }
-            if self.known.len() >= limits::MAX_CANDIDATES && !self.make_room(source) {
+        for addr in addrs {
+            if !self.insert(source, addr, None, PexFlags(0)) {
                 return;
             }
-            let order = self.rng.u32(..);
-            let state = State::Idle;
-            let new = Candidate { source, state, failures: 0, rests_until: None, ended: None, seed: false, order };
-            self.known.insert(addr, new);
         }
+    }
+
+    /// Adds what a peer at `teller` told by peer exchange: no more from one party than its share of the list (P22).
+    pub(super) fn add_told<'a>(&mut self, teller: IpAddr, contacts: impl IntoIterator<Item = &'a PexContact>) {
+        let teller = party(teller);
+        for contact in contacts {
+            if self.told.get(&teller).is_some_and(|told| *told >= limits::MAX_CANDIDATES_PER_TELLER) {
+                return;
+            }
+            if !self.insert(Source::Pex, &contact.addr, Some(teller), contact.flags) {
+                return;
+            }
+        }
+    }
+
+    /// Adds one, if it can be a peer; false if there is no room for any more of this source.
+    fn insert(&mut self, source: Source, addr: &SocketAddr, teller: Option<IpAddr>, flags: PexFlags) -> bool {
+        let addr = canonical(addr);
+        let from_elsewhere = matches!(source, Source::Dht | Source::Pex | Source::Lsd | Source::Resume);
+        if (self.private && from_elsewhere) || !is_dialable(&addr) || self.ourselves.contains(&addr) {
+            return true;
+        }
+        if let Some(known) = self.known.get_mut(&addr) {
+            if source == Source::User {
+                (known.failures, known.rests_until) = (0, None);
+            }
+            if rank(source) < rank(known.source) {
+                *self.sources.count(known.source) -= 1;
+                *self.sources.count(source) += 1;
+                known.source = source;
+                let teller = known.teller.take();
+                self.untold(teller);
+            }
+            return true;
+        }
+        if self.known.len() >= limits::MAX_CANDIDATES && !self.make_room(source) {
+            return false;
+        }
+        if let Some(teller) = teller {
+            *self.told.entry(teller).or_default() += 1;
+        }
+        *self.sources.count(source) += 1;
+        let (seed, reachable) = (flags.contains(PexFlags::SEED), flags.contains(PexFlags::REACHABLE));
+        let order = self.rng.u32(..);
+        let state = State::Idle;
+        let new =
+            Candidate { source, teller, state, failures: 0, rests_until: None, ended: None, seed, reachable, order };
+        self.known.insert(addr, new);
+        true
+    }
+
+    /// A candidate does not count any more for the party that named it.
+    fn untold(&mut self, teller: Option<IpAddr>) {
+        if let Some(teller) = teller
+            && let Some(told) = self.told.get_mut(&teller)
+        {
+            *told -= 1;
+            if *told == 0 {
+                self.told.remove(&teller);
+            }
+        }
+    }
+
+    fn take(&mut self, addr: SocketAddr) -> Option<Candidate> {
+        let known = self.known.remove(&addr)?;
+        *self.sources.count(known.source) -= 1;
+        self.untold(known.teller);
+        Some(known)
     }
 
     /// Forgets the idle candidate that is worth least, if it is worth less than a new one from this source.
@@ -129,7 +197,7 @@ impl Candidates {
             return false;
         }
         let addr = *addr;
-        self.known.remove(&addr).is_some()
+        self.take(addr).is_some()
     }
 
     /// The next address to dial now; it counts as being dialled until one of the ends below is told.
@@ -140,7 +208,7 @@ impl Candidates {
         self.recent.retain(|_, (since, _)| now.saturating_duration_since(*since) < Duration::from_secs(60));
         let ready = self.known.iter().filter(|(addr, known)| self.is_ready(addr, known, now, terms));
         let best = ready.min_by_key(|(addr, known)| {
-            (known.failures, rank(known.source), addr.port() < 1024, known.ended, known.order)
+            (known.failures, rank(known.source), addr.port() < 1024, known.ended, !known.reachable, known.order)
         });
         let addr = *best?.0;
         let known = self.known.get_mut(&addr)?;
@@ -260,7 +328,7 @@ impl Candidates {
         known.rests_until = Some(now + doubled.min(limits::MAX_DIAL_BACKOFF));
         known.ended = Some(now);
         if forgotten && self.known.len() > limits::FEW_CANDIDATES {
-            self.known.remove(&addr);
+            self.take(addr);
         }
     }
 
@@ -272,7 +340,7 @@ impl Candidates {
 
     /// Never to be dialled again: the address is banned.
     pub(super) fn remove(&mut self, addr: SocketAddr) {
-        let Some(known) = self.known.remove(&canonical(&addr)) else { return };
+        let Some(known) = self.take(canonical(&addr)) else { return };
         match known.state {
             State::Dialling => self.dialling -= 1,
             State::Connected(_) => self.connected -= 1,
@@ -313,15 +381,15 @@ impl Allowance {
 }
 
 /// An IPv4 address mapped into IPv6 is the same peer as the IPv4 address.
-fn canonical(addr: &SocketAddr) -> SocketAddr {
+pub(super) fn canonical(addr: &SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// Whether a peer can listen there at all.
-fn is_dialable(addr: &SocketAddr) -> bool {
+pub(super) fn is_dialable(addr: &SocketAddr) -> bool {
     let ip = addr.ip();
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || ip.octets()[0] == 0);
-    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+    let reserved = matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0 || ip.octets()[0] >= 240);
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !reserved
 }
 
 /// Which source is believed first.

@@ -65,9 +65,10 @@ impl Swarm {
 
     /// Tells peers of the extension protocol whether we download (BEP 21).
     pub(super) fn tell_upload_only(&mut self, now: Instant, upload_only: bool) {
+        let pex = self.contacts.is_on();
         for (connection, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.extensions.spoken) {
             peer.spoke = now;
-            let hello = extensions::hello(self.identity.listen_port, upload_only, peer.who.addr.ip());
+            let hello = extensions::hello(self.identity.listen_port, upload_only, peer.who.addr.ip(), pex);
             self.out.send(*connection, hello);
         }
     }

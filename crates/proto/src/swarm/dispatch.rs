@@ -11,7 +11,7 @@ use crate::swarm::pieces::PeerPieces;
 use crate::swarm::requests::Use;
 use crate::swarm::{CloseReason, ConnectionId, Event, Swarm};
 use crate::wire::Message;
-use crate::wire::extended::ExtendedMessage;
+use crate::wire::extended::{ExtendedMessage, Extension};
 
 impl Swarm {
     /// The messages of one read, in order. A breach ends the connection and the batch.
@@ -300,11 +300,17 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
         match ExtendedMessage::parse(id, payload) {
             Ok(Some(ExtendedMessage::Handshake(handshake))) => {
+                let before = peer.extensions.speaks(Extension::Pex);
                 peer.extensions.update(&handshake);
+                let began = !before && peer.extensions.speaks(Extension::Pex);
                 if let Some(port) = handshake.listen_port.filter(|_| peer.who.listens.is_none()) {
                     self.learned_port(connection, port);
                 }
+                if began {
+                    self.pex_begin();
+                }
             }
+            Ok(Some(ExtendedMessage::Pex(message))) => return self.pex_received(now, connection, &message),
             Ok(Some(ExtendedMessage::DontHave(piece))) => return self.dont_have(now, connection, piece),
             Ok(Some(ExtendedMessage::UploadOnly(upload_only))) => peer.extensions.upload_only = upload_only,
             Ok(_) => {}
@@ -320,6 +326,7 @@ impl Swarm {
         addr.set_port(port);
         peer.who.listens = Some(addr);
         peer.who.source = self.candidates.connected(addr, connection, peer.who.source);
+        self.pex_list(connection);
     }
 
     /// A peer lost a piece (BEP 54).

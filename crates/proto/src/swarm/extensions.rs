@@ -8,7 +8,8 @@ use crate::limits;
 use crate::wire::Message;
 use crate::wire::extended::{ExtendedHandshake, ExtendedMessage, Extension, ExtensionIds};
 
-/// The extensions that we take messages of; those whose messages nobody here would answer are not named to peers.
+/// The extensions that we take messages of; those whose messages nobody here would answer are not named to peers. Peer exchange
+/// is named besides where peers are exchanged.
 const SPOKEN: [Extension; 2] = [Extension::DontHave, Extension::UploadOnly];
 
 /// What a peer said of itself. The values before it said anything are the protocol's defaults.
@@ -22,13 +23,15 @@ pub(super) struct Extensions {
     pub(super) upload_only: bool,
     /// What it calls itself.
     pub(super) client: Option<String>,
+    /// It prefers encrypted connections (BEP 11).
+    pub(super) prefers_encryption: bool,
     ids: ExtensionIds,
 }
 
 impl Extensions {
     pub(super) fn new(spoken: bool) -> Self {
         let ids = ExtensionIds::default();
-        Self { spoken, reqq: limits::DEFAULT_REQQ, upload_only: false, client: None, ids }
+        Self { spoken, reqq: limits::DEFAULT_REQQ, upload_only: false, client: None, prefers_encryption: false, ids }
     }
 
     /// Takes in a peer's extended handshake; a later one changes only what it names.
@@ -36,9 +39,20 @@ impl Extensions {
         self.ids.update(handshake);
         self.reqq = handshake.reqq.unwrap_or(self.reqq);
         self.upload_only = handshake.upload_only.unwrap_or(self.upload_only);
+        self.prefers_encryption = handshake.prefers_encryption.unwrap_or(self.prefers_encryption);
         if handshake.client.is_some() {
             self.client.clone_from(&handshake.client);
         }
+    }
+
+    /// Whether the peer takes messages of this extension now.
+    pub(super) fn speaks(&self, extension: Extension) -> bool {
+        self.ids.get(extension).is_some()
+    }
+
+    /// A message by the peer's number for it, if it has one.
+    pub(super) fn message(&self, message: &ExtendedMessage) -> Option<Message> {
+        message.to_message(&self.ids)
     }
 
     /// The message that we lost a piece, if the peer can read it (BEP 54).
@@ -47,10 +61,11 @@ impl Extensions {
     }
 }
 
-/// Our extended handshake for a peer at this address. `upload_only`: we want nothing more (BEP 21).
-pub(super) fn hello(port: Option<u16>, upload_only: bool, peer: IpAddr) -> Message {
+/// Our extended handshake for a peer at this address. `upload_only`: we want nothing more (BEP 21). `pex`: peers are exchanged.
+pub(super) fn hello(port: Option<u16>, upload_only: bool, peer: IpAddr, pex: bool) -> Message {
+    let spoken = SPOKEN.into_iter().chain(pex.then_some(Extension::Pex));
     let handshake = ExtendedHandshake {
-        extensions: SPOKEN.map(|extension| (extension, extension.number())).to_vec(),
+        extensions: spoken.map(|extension| (extension, extension.number())).collect(),
         listen_port: port,
         client: Some(concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
         your_ip: Some(peer.to_canonical()),

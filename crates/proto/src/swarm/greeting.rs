@@ -29,6 +29,7 @@ impl Swarm {
         let peer = Peer::new(now, connected, source, fast, self.progress.layout().piece_count());
         self.greet(&peer);
         self.peers.insert(connected.connection, peer);
+        self.pex_list(connected.connection);
         self.requests.awake(&self.progress, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
         self.timers.tick_by(now + Self::TICK);
         self.timers.dial_changed = true;
@@ -93,7 +94,9 @@ impl Swarm {
                     let twin = self.peers.values_mut().find(|peer| peer.who.peer_id == id);
                     if let Some(twin) = twin {
                         twin.who.listens = Some(addr);
-                        self.candidates.connected(addr, twin.who.connection, Source::Tracker);
+                        let twin = twin.who.connection;
+                        self.candidates.connected(addr, twin, Source::Tracker);
+                        self.pex_list(twin);
                     } else {
                         self.candidates.closed(now, addr, connection, false, false);
                     }
@@ -119,7 +122,7 @@ impl Swarm {
         first.into_iter().for_each(|message| self.out.send(connection, message));
         if peer.extensions.spoken {
             let (port, finished) = (self.identity.listen_port, self.progress.is_finished());
-            self.out.send(connection, extensions::hello(port, finished, peer.who.addr.ip()));
+            self.out.send(connection, extensions::hello(port, finished, peer.who.addr.ip(), self.contacts.is_on()));
         }
     }
 
@@ -149,6 +152,7 @@ impl Swarm {
     pub(super) fn closed(&mut self, now: Instant, connection: ConnectionId, reason: &CloseReason) {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
+        self.pex_unlist(now, &peer);
         self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().remove_peer(&peer.pieces);

@@ -24,11 +24,13 @@ mod input;
 mod outbox;
 mod partial;
 mod peer;
+mod pex;
 mod picker;
 mod pieces;
 mod pipeline;
 mod progress;
 mod rate;
+mod reach;
 mod refill;
 mod requests;
 mod slots;
@@ -47,7 +49,7 @@ use riverrun_metainfo::{Bitfield, InfoHashes, Layout, WireHash};
 
 pub use self::action::{Action, Blame, CloseReason, Event};
 pub use self::input::{Command, Connected, ConnectionId, DialError, DiskDone, Input, Pressure, Source};
-pub use self::status::{PeerStatus, SwarmStatus, Waiting};
+pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
 use crate::wire::PeerId;
 
 /// What a swarm needs to know at birth.
@@ -61,6 +63,8 @@ pub struct SwarmConfig {
     pub have: Bitfield,
     /// Peers come from trackers and the user alone (BEP 27).
     pub private: bool,
+    /// Exchange peers with peers (BEP 11); never done in private torrents.
+    pub pex: bool,
     /// Our own id, to know ourselves when we meet.
     pub peer_id: PeerId,
     /// The port we listen on, told to peers; `None` if we do not.
@@ -91,6 +95,7 @@ pub struct Swarm {
     peers: BTreeMap<ConnectionId, peer::Peer>,
     requests: requests::Requests,
     candidates: candidates::Candidates,
+    contacts: pex::Contacts,
     choker: choker::Choker,
     blame: blame::Blame,
     stats: stats::Stats,
@@ -117,6 +122,7 @@ impl Swarm {
             peers: BTreeMap::new(),
             requests: requests::Requests::new(),
             candidates: candidates::Candidates::new(now, config.private, rng.fork()),
+            contacts: pex::Contacts::new(config.pex && !config.private),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
             blame: blame::Blame::default(),
             stats: stats::Stats::new(now),

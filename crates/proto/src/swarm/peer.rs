@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::limits;
 use crate::swarm::conduct::Conduct;
 use crate::swarm::extensions::Extensions;
+use crate::swarm::pex::Exchange;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::{Pipeline, Window};
 use crate::swarm::rate::Rate;
@@ -28,6 +29,7 @@ pub(super) struct Peer {
     pub(super) down: Download,
     pub(super) up: Upload,
     pub(super) conduct: Conduct,
+    pub(super) exchange: Exchange,
     /// When the last message came.
     pub(super) heard: Instant,
     /// When the last message went.
@@ -162,6 +164,7 @@ impl Peer {
                 at_last_round: 0,
             },
             conduct: Conduct::new(now),
+            exchange: Exchange::default(),
             heard: now,
             spoke: now,
         }

@@ -47,6 +47,7 @@ impl Swarm {
             connections: self.peers.len(),
             seeds: self.peers.values().filter(|peer| peer.pieces.is_all()).count(),
             candidates: self.candidates.len(),
+            sources: self.candidates.sources(),
             waiting: self.waiting(now),
         }
     }

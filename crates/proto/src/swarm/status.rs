@@ -38,6 +38,40 @@ pub enum Waiting {
     Disk,
 }
 
+/// How many of the peers known each source named; one that several named counts for the one believed most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Sources {
+    /// The user.
+    pub user: usize,
+    /// Trackers.
+    pub tracker: usize,
+    /// They connected to us.
+    pub incoming: usize,
+    /// The DHT (BEP 5).
+    pub dht: usize,
+    /// Peer exchange (BEP 11).
+    pub pex: usize,
+    /// Local service discovery (BEP 14).
+    pub lsd: usize,
+    /// Resume data of an earlier run.
+    pub resume: usize,
+}
+
+impl Sources {
+    pub(super) fn count(&mut self, source: Source) -> &mut usize {
+        match source {
+            Source::User => &mut self.user,
+            Source::Tracker => &mut self.tracker,
+            Source::Incoming => &mut self.incoming,
+            Source::Dht => &mut self.dht,
+            Source::Pex => &mut self.pex,
+            Source::Lsd => &mut self.lsd,
+            Source::Resume => &mut self.resume,
+        }
+    }
+}
+
 /// A snapshot of a swarm.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SwarmStatus {
@@ -69,6 +103,8 @@ pub struct SwarmStatus {
     pub seeds: usize,
     /// Peers known.
     pub candidates: usize,
+    /// Peers known, by who named them.
+    pub sources: Sources,
     /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
     pub waiting: Option<Waiting>,
 }

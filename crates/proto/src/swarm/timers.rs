@@ -31,6 +31,8 @@ pub(super) struct Timers {
     steal_pause: Duration,
     need_peers: Option<Instant>,
     needed_peers: Option<Instant>,
+    /// The next messages of peer exchange.
+    pub(super) pex: Option<Instant>,
     /// What `dial` was computed from changed.
     pub(super) dial_changed: bool,
 }
@@ -45,13 +47,14 @@ impl Timers {
             steal_pause: STEAL_PAUSE,
             need_peers: None,
             needed_peers: None,
+            pex: None,
             dial_changed: true,
         }
     }
 
     /// The earliest of all.
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.tick, self.choke, self.dial, self.steal, self.need_peers].into_iter().flatten().min()
+        [self.tick, self.choke, self.dial, self.steal, self.need_peers, self.pex].into_iter().flatten().min()
     }
 
     /// A tick is due at the latest at this moment.
@@ -83,6 +86,9 @@ impl Swarm {
             self.timers.steal_pause = (self.timers.steal_pause * 2).min(MOST_STEAL_PAUSE);
             self.steal_all(now);
         }
+        if due(self.timers.pex) {
+            self.pex_round(now);
+        }
         if due(self.timers.dial) || due(self.timers.need_peers) {
             self.timers.dial_changed = true;
         }
@@ -97,6 +103,7 @@ impl Swarm {
         if std::mem::take(&mut self.timers.dial_changed) {
             self.dial(now);
         }
+        self.pex_settle(now);
     }
 
     fn tick(&mut self, now: Instant) {

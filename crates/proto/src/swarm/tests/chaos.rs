@@ -11,7 +11,7 @@ use super::birth;
 use super::lab::{handshake, peer_addr};
 use super::net::{config, layout};
 use crate::swarm::{
-    Action, CloseReason, Command, Connected, ConnectionId, DiskDone, Event, Input, Pressure, Source, Swarm,
+    Action, CloseReason, Command, Connected, ConnectionId, DiskDone, Event, Input, Pressure, Source, Swarm, SwarmConfig,
 };
 use crate::wire::Message;
 
@@ -135,7 +135,7 @@ struct Chaos {
 impl Chaos {
     fn new(have: u16) -> Self {
         let layout = layout(PIECES, BLOCKS);
-        let swarm = Swarm::new(birth(), config(&layout, bits(have), 100));
+        let swarm = Swarm::new(birth(), SwarmConfig { pex: true, ..config(&layout, bits(have), 100) });
         Self {
             swarm,
             layout,

@@ -6,6 +6,7 @@ mod exchange;
 mod hostile;
 mod lab;
 mod net;
+mod pex;
 
 use std::sync::OnceLock;
 use std::time::Instant;

@@ -30,6 +30,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
         layout: Arc::clone(layout),
         have,
         private: false,
+        pex: false,
         peer_id: PeerId([number; 20]),
         listen_port: Some(6881),
         max_connections: 50,
