@@ -19,6 +19,7 @@
 
 mod compact;
 pub mod limits;
+pub mod mse;
 pub mod swarm;
 pub mod tracker;
 pub mod wire;

@@ -35,6 +35,11 @@ pub const MAX_PEX_GONE: usize = 2000;
 pub const MAX_CANDIDATES_PER_TELLER: usize = MAX_CANDIDATES / 10;
 /// How long the whole handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest pad of an MSE handshake, in bytes, as its text says: whoever searches behind a pad gives up there (P26).
+pub const MAX_MSE_PAD: usize = 512;
+/// The most bytes of the stream that may come inside an MSE handshake: BitTorrent's handshake, which is all that a peer can have to
+/// say before it has heard of us.
+pub const MAX_MSE_FIRST: usize = 68;
 /// How many requests we let a peer have waiting here, as advertised (`reqq`, BEP 10).
 pub const ADVERTISED_REQQ: u32 = 500;
 /// The requests that a peer may have waiting here before it is dropped.

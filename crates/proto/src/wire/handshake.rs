@@ -8,7 +8,7 @@ use super::PeerId;
 pub const HANDSHAKE_LENGTH: usize = 68;
 
 /// How a handshake begins: the length of the protocol's name, and the name.
-const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+pub(crate) const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// The eight reserved bytes: which extensions the sender speaks (BEP 4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -11,6 +11,7 @@ mod tests;
 
 pub use decoder::{Decoder, DecoderConfig, Frame};
 pub use encoder::{PIECE_HEADER_LENGTH, piece_header};
+pub(crate) use handshake::PROTOCOL;
 pub use handshake::{HANDSHAKE_LENGTH, Handshake, HandshakeDecoder, HandshakeError, Reserved};
 pub use message::{HashRange, Hashes, Message, WireError};
 pub use peer_id::{MAX_CLIENT_NAME, PEER_ID_PREFIX, PeerId, remote_text};
