@@ -10,6 +10,7 @@ mod layout;
 mod magnet;
 mod merkle;
 mod metainfo;
+mod mse;
 mod path;
 mod tracker;
 mod wire;
@@ -20,6 +21,7 @@ pub use layout::layout;
 pub use magnet::magnet;
 pub use merkle::merkle;
 pub use metainfo::metainfo;
+pub use mse::mse;
 pub use path::safe_path;
 pub use tracker::{tracker_http, tracker_udp};
 pub use wire::{extended, wire};
@@ -36,6 +38,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("magnet", magnet),
     ("merkle", merkle),
     ("metainfo", metainfo),
+    ("mse", mse),
     ("safe_path", safe_path),
     ("tracker_http", tracker_http),
     ("tracker_udp", tracker_udp),

@@ -137,7 +137,7 @@ impl Opening {
         let known = &bytes[..bytes.len().min(PROTOCOL.len())];
         match PROTOCOL.strip_prefix(known) {
             None => Self::Noise,
-            Some(rest) if rest.is_empty() => Self::Plain,
+            Some([]) => Self::Plain,
             Some(_) => Self::Undecided,
         }
     }
