@@ -9,7 +9,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use librqbit_bencode::ByteBuf;
-use riverrun_metainfo::bencode::{self, Document, Limits};
+use riverrun_metainfo::bencode::{self, Document, Limits, Value};
 use riverrun_metainfo::{Metainfo, hash};
 use serde::Deserialize;
 
@@ -41,23 +41,17 @@ impl<Name> Torrent<Name> {
 /// The same from a document.
 fn lists<'d>(document: &'d Document<'d>) -> Option<Torrent<&'d [u8]>> {
     let entries = document.root().as_dict()?.get("info")?.as_dict()?.get("files")?.as_list()?;
-    let mut files = Vec::with_capacity(entries.count());
+    let mut files = Vec::new();
     for entry in entries {
-        let mut file = File { length: 0, path: Vec::new() };
+        let (mut length, mut path) = (None, None);
         for (key, value) in entry.as_dict()? {
             match key {
-                b"length" => file.length = value.as_uint()?,
-                b"path" => {
-                    let names = value.as_list()?;
-                    file.path.reserve_exact(names.count());
-                    for name in names {
-                        file.path.push(name.as_bytes()?);
-                    }
-                }
+                b"length" => length = value.as_uint(),
+                b"path" => path = value.as_list()?.map(Value::as_bytes).collect(),
                 _ => {}
             }
         }
-        files.push(file);
+        files.push(File { length: length?, path: path? });
     }
     Some(Torrent { info: Info { files } })
 }

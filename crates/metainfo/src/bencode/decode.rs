@@ -1,13 +1,14 @@
 //! From bytes to a tape of tokens, in one pass with constant stack.
 
-use super::document::{Document, Tag, Token, quoted};
+use super::document::{Document, Path, quoted};
+use super::tape::{self, Flaw, Token, short};
 
 /// How much a document may hold. What a stranger sends is cut off here, before it costs memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// The deepest nesting of lists and dictionaries.
     pub depth: usize,
-    /// The most values; each costs at most 16 bytes of memory, and 8 more if it has a key.
+    /// The most values; a list or dictionary costs 8 bytes of memory, the others none.
     pub tokens: usize,
 }
 
@@ -21,7 +22,7 @@ impl Limits {
 /// The most tokens that a tape can address, whatever the limits say.
 const MOST_TOKENS: usize = 1 << 25;
 /// The most tokens that room is made for before they are seen.
-const MOST_ROOM: usize = 1 << 20;
+const MOST_ROOM: usize = 1 << 18;
 /// The longest input that a tape can address, in bytes.
 const MOST_BYTES: usize = u32::MAX as usize;
 /// More digits than any honest length has, leading zeros included.
@@ -114,15 +115,14 @@ pub fn decode_prefix(input: &[u8], limits: Limits) -> Result<Document<'_>, Decod
     let mut scanner = Scanner {
         input,
         limits,
-        most_tokens: limits.tokens,
-        // Room for one token per 6 bytes; torrent files have fewer. What is never written to costs no memory.
-        tape: Vec::with_capacity((input.len() / 6).clamp(8, MOST_ROOM)),
-        outer: Vec::new(),
-        frame: Frame::new(Place::Root, 0),
-        faults: false,
+        left: limits.tokens,
+        // Room for one token per 32 bytes; lists of files have about as many. What is never written to costs no memory.
+        tape: Vec::with_capacity((input.len() / 32).clamp(8, MOST_ROOM)),
+        frames: vec![Frame::new(Place::Root, 0, 0)],
+        flawed: false,
     };
     match scanner.run() {
-        Ok(end) => Ok(Document::new(input, scanner.tape, end, scanner.faults)),
+        Ok(end) => Ok(Document::new(input, scanner.tape, end, scanner.flawed)),
         Err((kind, offset)) => Err(scanner.error(kind, offset)),
     }
 }
@@ -142,13 +142,17 @@ struct Frame {
     place: Place,
     /// Its token.
     token: u32,
+    /// Where it starts.
+    start: u32,
+    /// How many elements of a list were read.
+    elements: u32,
     /// The last key, as a range of the input; empty before the first (a key never starts at byte 0).
     key: (u32, u32),
 }
 
 impl Frame {
-    fn new(place: Place, token: u32) -> Self {
-        Self { place, token, key: (0, 0) }
+    fn new(place: Place, token: u32, start: u32) -> Self {
+        Self { place, token, start, elements: 0, key: (0, 0) }
     }
 }
 
@@ -158,19 +162,13 @@ type Fault = (DecodeErrorKind, usize);
 struct Scanner<'a> {
     input: &'a [u8],
     limits: Limits,
-    /// How long the tape may get: the limit, which is one of values, and one more for each key and each end so far.
-    most_tokens: usize,
+    /// How many more values there may be.
+    left: usize,
     tape: Vec<Token>,
-    /// The frames around `frame`, the outermost first.
-    outer: Vec<Frame>,
-    frame: Frame,
-    faults: bool,
-}
-
-/// Offsets and counts were checked against `MOST_BYTES` and `MOST_TOKENS` before any token was made.
-#[expect(clippy::cast_possible_truncation, reason = "bounded by MOST_BYTES and MOST_TOKENS, both under 2^32")]
-fn short(n: usize) -> u32 {
-    n as u32
+    /// What is open, the outermost first, which is around the whole value. A frame stays where it is: to copy one each time that
+    /// something opens or closes is a third of the whole cost.
+    frames: Vec<Frame>,
+    flawed: bool,
 }
 
 impl Scanner<'_> {
@@ -188,7 +186,7 @@ impl Scanner<'_> {
             byte => self.open(byte, 0)?,
         };
         loop {
-            pos = match self.frame.place {
+            pos = match self.frame().place {
                 Place::Root => return Ok(pos),
                 Place::Element => self.elements(pos)?,
                 Place::Key | Place::Value => self.entries(pos)?,
@@ -206,6 +204,7 @@ impl Scanner<'_> {
                 b'e' => return self.close(pos),
                 byte => return self.open(byte, pos),
             };
+            self.frame().elements += 1;
         }
     }
 
@@ -213,13 +212,13 @@ impl Scanner<'_> {
     #[inline(always)]
     fn entries(&mut self, mut pos: usize) -> Result<usize, Fault> {
         loop {
-            self.frame.place = Place::Key;
+            self.frame().place = Place::Key;
             pos = match self.byte(pos)? {
                 b'0'..=b'9' => self.key(pos)?,
                 b'e' => return self.close(pos),
                 byte => return Err((DecodeErrorKind::NotAKey(byte), pos)),
             };
-            self.frame.place = Place::Value;
+            self.frame().place = Place::Value;
             pos = match self.byte(pos)? {
                 b'0'..=b'9' => self.string(pos)?,
                 b'i' => self.integer(pos)?,
@@ -228,61 +227,60 @@ impl Scanner<'_> {
         }
     }
 
+    /// The innermost frame.
+    #[inline(always)]
+    fn frame(&mut self) -> &mut Frame {
+        let top = self.frames.len() - 1;
+        &mut self.frames[top]
+    }
+
     #[inline(always)]
     fn byte(&self, pos: usize) -> Result<u8, Fault> {
         self.input.get(pos).copied().ok_or((DecodeErrorKind::Ended, self.input.len()))
     }
 
-    /// Puts a value on the tape.
+    /// Counts a value, which starts at `pos`.
     #[inline(always)]
-    fn push(&mut self, token: Token, pos: usize) -> Result<(), Fault> {
-        if self.tape.len() >= self.most_tokens {
-            return Err((DecodeErrorKind::Tokens(self.limits.tokens), pos));
-        }
-        self.tape.push(token);
+    fn count(&mut self, pos: usize) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(1).ok_or((DecodeErrorKind::Tokens(self.limits.tokens), pos))?;
         Ok(())
     }
 
-    /// Puts on the tape what is no value and does not count.
-    #[inline(always)]
-    fn push_uncounted(&mut self, token: Token) {
-        self.most_tokens += 1;
-        self.tape.push(token);
+    /// Notes a flaw of what is open. A string or integer that has none around it is looked at again when asked.
+    #[cold]
+    fn note(&mut self, flaw: Flaw) {
+        self.flawed = true;
+        let open = self.frame().token as usize;
+        if let Some(token) = self.tape.get_mut(open) {
+            token.add(flaw);
+        }
     }
 
     #[inline(always)]
     fn string(&mut self, pos: usize) -> Result<usize, Fault> {
-        let (token, _, end) = self.string_at(pos)?;
-        self.push(token, pos)?;
+        let (_, end) = self.string_at(pos)?;
+        self.count(pos)?;
         Ok(end)
     }
 
     /// Reads a key and compares it with the one before it. It is not counted: its value is.
     #[inline(always)]
     fn key(&mut self, pos: usize) -> Result<usize, Fault> {
-        let (token, start, end) = self.string_at(pos)?;
-        self.push_uncounted(token);
-        let (from, to) = std::mem::replace(&mut self.frame.key, (short(start), short(end)));
+        let (start, end) = self.string_at(pos)?;
+        let (from, to) = std::mem::replace(&mut self.frame().key, (short(start), short(end)));
         if to > 0 {
             let (last, key) = (&self.input[from as usize..to as usize], &self.input[start..end]);
             // Mostly the first bytes differ already.
             if key.first() <= last.first() && key <= last {
-                self.misplaced(key == last);
+                self.note(if key == last { Flaw::Repeated } else { Flaw::Unsorted });
             }
         }
         Ok(end)
     }
 
-    /// Notes a key that does not come after the last one.
-    #[cold]
-    fn misplaced(&mut self, repeated: bool) {
-        self.faults = true;
-        self.tape[self.frame.token as usize].add_faults(!repeated, repeated);
-    }
-
-    /// The token of the string whose length starts at `pos`, and where its content starts and ends.
+    /// Where the content of the string whose length starts at `pos` starts and ends.
     #[inline(always)]
-    fn string_at(&mut self, pos: usize) -> Result<(Token, usize, usize), Fault> {
+    fn string_at(&mut self, pos: usize) -> Result<(usize, usize), Fault> {
         let digit = |byte: u8| usize::from(byte & 0xf);
         // Most lengths have one or two digits.
         let (head, length) = match self.input[pos..] {
@@ -292,22 +290,19 @@ impl Scanner<'_> {
             }
             _ => return self.long_string_at(pos),
         };
-        let start = pos + head;
-        Ok((Token::new(Tag::Bytes, short(pos), false, false, short(head)), start, start + length))
+        Ok((pos + head, pos + head + length))
     }
 
     /// The same for a length of any number of digits, with leading zeros or without, or past the end.
     #[cold]
-    fn long_string_at(&mut self, pos: usize) -> Result<(Token, usize, usize), Fault> {
+    fn long_string_at(&mut self, pos: usize) -> Result<(usize, usize), Fault> {
         let (promised, start) = length_at(self.input, pos)?;
-        let zeros = self.input[pos] == b'0' && start - pos > 2;
-        self.faults |= zeros;
+        if self.input[pos] == b'0' && start - pos > 2 {
+            self.note(Flaw::LeadingZeros);
+        }
         let available = self.input.len() - start;
         match usize::try_from(promised) {
-            Ok(length) if length <= available => {
-                let token = Token::new(Tag::Bytes, short(pos), zeros, false, short(start - pos));
-                Ok((token, start, start + length))
-            }
+            Ok(length) if length <= available => Ok((start, start + length)),
             _ => Err((DecodeErrorKind::StringPastEnd { promised, available }, start)),
         }
     }
@@ -323,57 +318,59 @@ impl Scanner<'_> {
             Some(&other) => return Err((DecodeErrorKind::Integer(other), first + count)),
             None => return Err((DecodeErrorKind::Ended, self.input.len())),
         }
-        let zero = digits[0] == b'0';
-        let zeros = zero && count > 1;
-        let minus_zero = zero && minus && digits[..count].iter().all(|&digit| digit == b'0');
-        self.faults |= zeros | minus_zero;
-        self.push(Token::new(Tag::Int, short(pos), zeros, minus_zero, 0), pos)?;
+        if digits[0] == b'0' && count > 1 {
+            self.note(Flaw::LeadingZeros);
+        }
+        if digits[0] == b'0' && minus && digits[..count].iter().all(|&digit| digit == b'0') {
+            self.note(Flaw::MinusZero);
+        }
+        self.count(pos)?;
         Ok(first + count + 1)
     }
 
     /// Opens a list or dictionary; where its content starts.
     #[inline(always)]
     fn open(&mut self, byte: u8, pos: usize) -> Result<usize, Fault> {
-        let (tag, place) = match byte {
-            b'd' => (Tag::Dict, Place::Key),
-            b'l' => (Tag::List, Place::Element),
-            b'e' if self.frame.place == Place::Value => return Err((DecodeErrorKind::NoValue, pos)),
+        let place = match byte {
+            b'd' => Place::Key,
+            b'l' => Place::Element,
+            b'e' if self.frame().place == Place::Value => return Err((DecodeErrorKind::NoValue, pos)),
             _ => return Err((DecodeErrorKind::NotAValue(byte), pos)),
         };
-        let token = short(self.tape.len());
-        self.push(Token::new(tag, short(pos), false, false, 0), pos)?;
-        if self.outer.len() == self.limits.depth {
-            self.tape.pop();
+        self.count(pos)?;
+        if self.frames.len() > self.limits.depth {
             return Err((DecodeErrorKind::Depth(self.limits.depth), pos));
         }
-        self.outer.push(self.frame);
-        self.frame = Frame::new(place, token);
+        self.frames.push(Frame::new(place, short(self.tape.len()), short(pos)));
+        self.tape.push(Token::OPEN);
         Ok(pos + 1)
     }
 
     #[inline(always)]
     fn close(&mut self, pos: usize) -> Result<usize, Fault> {
-        self.push_uncounted(Token::new(Tag::End, short(pos), false, false, 0));
-        let after = short(self.tape.len());
-        let token = self.frame.token as usize;
-        self.tape[token].close(after);
-        if self.tape[token].is_unsorted() && self.repeats(token) {
-            self.tape[token].add_faults(false, true);
+        let (end, after) = (short(pos + 1), short(self.tape.len()));
+        let number = self.frame().token as usize;
+        let token = &mut self.tape[number];
+        token.close(end, after);
+        if token.has(Flaw::Unsorted) && self.repeats(number) {
+            self.note(Flaw::Repeated);
         }
-        self.frame = self.outer.pop().expect("a frame that is not the root has one around it");
+        self.frames.pop();
+        self.frame().elements += 1;
         Ok(pos + 1)
     }
 
-    /// Whether a dictionary whose keys are not sorted has one of them twice. Sorts them: n log n, and each key is looked at for
-    /// one dictionary only.
+    /// Whether the dictionary that closes, whose keys are not sorted, has one of them twice. Sorts them: n log n, and each key is
+    /// looked at for one dictionary only.
     #[cold]
     fn repeats(&self, dict: usize) -> bool {
         let mut keys = Vec::new();
-        let mut at = dict + 1;
-        while !self.tape[at].is(Tag::End) {
-            let start = self.tape[at].start() as usize + self.tape[at].data() as usize;
-            keys.push(&self.input[start..self.tape[at + 1].start() as usize]);
-            at = self.tape[at + 1].after(at + 1);
+        let start = self.frames[self.frames.len() - 1].start as usize;
+        let (mut at, mut token) = (start + 1, dict + 1);
+        while self.input[at] != b'e' {
+            let key = tape::content(self.input, at);
+            (at, token) = tape::skip(self.input, &self.tape, key.end, token);
+            keys.push(&self.input[key]);
         }
         keys.sort_unstable();
         keys.windows(2).any(|pair| pair[0] == pair[1])
@@ -381,34 +378,20 @@ impl Scanner<'_> {
 
     /// The error with the way that leads to it.
     fn error(&self, kind: DecodeErrorKind, offset: usize) -> DecodeError {
-        let mut path = super::document::Path::default();
-        for (depth, frame) in self.outer.iter().chain([&self.frame]).enumerate().skip(1) {
-            let inner = self.outer.get(depth + 1).unwrap_or(&self.frame);
-            // The open value after this one, or the token being read, which is not on the tape yet.
-            let child = if depth < self.outer.len() { inner.token as usize } else { self.tape.len() };
+        let mut path = Path::default();
+        for frame in &self.frames {
             match frame.place {
-                Place::Element => path.push_position(self.position(frame.token as usize, child)),
+                Place::Element => path.push_position(frame.elements as usize),
                 Place::Value => path.push_key(&self.input[frame.key.0 as usize..frame.key.1 as usize]),
                 Place::Root | Place::Key => {}
             }
         }
         DecodeError { kind, offset, path: path.into_text() }
     }
-
-    /// How many elements of an open list lie before the token `child`.
-    fn position(&self, list: usize, child: usize) -> usize {
-        let mut at = list + 1;
-        let mut count = 0;
-        while at < child {
-            at = self.tape[at].after(at);
-            count += 1;
-        }
-        count
-    }
 }
 
 /// The length that starts at `pos`, of any number of digits, and where the string after it starts.
-fn length_at(input: &[u8], pos: usize) -> Result<(u64, usize), Fault> {
+pub(super) fn length_at(input: &[u8], pos: usize) -> Result<(u64, usize), Fault> {
     let mut length = 0u64;
     for (at, &byte) in input.iter().enumerate().skip(pos) {
         match byte {

@@ -1,93 +1,17 @@
-//! A decoded input: the tape of tokens and the cursors on it.
+//! A decoded input and the cursors on it.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
-/// What a token is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Tag {
-    Bytes,
-    Int,
-    List,
-    Dict,
-    End,
-}
-
-/// One value, or the end of a list or dictionary. Values lie side by side in the input, so a scalar ends where the next token
-/// starts.
-///
-/// `data` is the length of the head for a string (digits and colon), and for a list or dictionary the number of the token after
-/// its end.
-#[derive(Clone, Copy)]
-pub(super) struct Token {
-    start: u32,
-    /// Bits 0 to 2 the tag, 3 and 4 the faults, 5 to 31 the data.
-    meta: u32,
-}
-
-const TAG: u32 = 7;
-const FAULT_A: u32 = 1 << 3;
-const FAULT_B: u32 = 1 << 4;
-const DATA_SHIFT: u32 = 5;
-
-impl Token {
-    /// `a`: leading zeros, or unsorted keys; `b`: minus zero, or a repeated key.
-    pub(super) fn new(tag: Tag, start: u32, a: bool, b: bool, data: u32) -> Self {
-        Self { start, meta: tag as u32 | u32::from(a) << 3 | u32::from(b) << 4 | data << DATA_SHIFT }
-    }
-
-    /// Adds faults, which are as those of [`Token::new`].
-    pub(super) fn add_faults(&mut self, a: bool, b: bool) {
-        self.meta |= u32::from(a) << 3 | u32::from(b) << 4;
-    }
-
-    /// Whether the keys of a dictionary are not sorted.
-    pub(super) fn is_unsorted(self) -> bool {
-        self.meta & FAULT_A != 0
-    }
-
-    /// Marks the end of a list or dictionary, which had no data: the number of the token after it.
-    pub(super) fn close(&mut self, after: u32) {
-        self.meta |= after << DATA_SHIFT;
-    }
-
-    pub(super) fn start(self) -> u32 {
-        self.start
-    }
-
-    #[inline]
-    pub(super) fn tag(self) -> Tag {
-        match self.meta & TAG {
-            0 => Tag::Bytes,
-            1 => Tag::Int,
-            2 => Tag::List,
-            3 => Tag::Dict,
-            _ => Tag::End,
-        }
-    }
-
-    #[inline]
-    pub(super) fn is(self, tag: Tag) -> bool {
-        self.meta & TAG == tag as u32
-    }
-
-    pub(super) fn data(self) -> u32 {
-        self.meta >> DATA_SHIFT
-    }
-
-    /// The number of the token after this value, whose own number is `at`.
-    #[inline]
-    pub(super) fn after(self, at: usize) -> usize {
-        if self.is(Tag::List) || self.is(Tag::Dict) { self.data() as usize } else { at + 1 }
-    }
-}
+use super::tape::{self, Flaw, Token, short};
 
 /// A value and all within it, over the input it was decoded from.
 pub struct Document<'a> {
     input: &'a [u8],
-    /// The tokens in the order of the input, and one `End` after them that marks the end of the last.
+    /// One for each list and dictionary, in the order in which they open.
     tape: Vec<Token>,
-    faults: bool,
+    end: usize,
+    flawed: bool,
 }
 
 /// What a value is.
@@ -147,43 +71,44 @@ pub struct RepeatedKey {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(input: &'a [u8], mut tape: Vec<Token>, end: usize, faults: bool) -> Self {
-        let end = u32::try_from(end).expect("the scanner reads at most 4 GiB");
-        tape.push(Token::new(Tag::End, end, false, false, 0));
-        Self { input, tape, faults }
+    pub(super) fn new(input: &'a [u8], tape: Vec<Token>, end: usize, flawed: bool) -> Self {
+        Self { input, tape, end, flawed }
     }
 
     /// The value.
     #[must_use]
     pub fn root(&self) -> Value<'_> {
-        Value { document: self, at: 0 }
+        Value { document: self, at: 0, token: 0 }
     }
 
     /// Where the value ends in the input, in bytes.
     #[must_use]
     pub fn end(&self) -> usize {
-        self.tape[self.tape.len() - 1].start as usize
+        self.end
     }
 
-    /// The keys and list positions that lead to a value.
+    /// The keys and list positions that lead to the value or key that starts at `target`.
     fn path_to(&self, target: usize) -> Path {
         let mut path = Path::default();
-        let mut at = 0;
-        while at < target {
-            let dict = self.tape[at].is(Tag::Dict);
-            at += 1;
-            let mut position = 0;
-            let mut key = 0;
-            // The child whose tokens the target is among.
-            while self.tape[at].after(at) <= target {
-                (key, at) = (at, self.tape[at].after(at));
-                position += 1;
+        let mut value = self.root();
+        while value.start() < target {
+            let (mut key, mut position) = (value, 0);
+            let mut inner = value.within();
+            let Some(child) = inner.find(|child| {
+                let holds = child.span().end > target;
+                if !holds {
+                    (key, position) = (*child, position + 1);
+                }
+                holds
+            }) else {
+                break;
+            };
+            match (value.kind(), position % 2 == 1) {
+                (Kind::Dict, true) => path.push_key(key.as_bytes().unwrap_or_default()),
+                (Kind::Dict, false) => path.push_key(child.as_bytes().unwrap_or_default()),
+                _ => path.push_position(position),
             }
-            match (dict, position % 2 == 1) {
-                (true, true) => path.push_key(Value { document: self, at: key }.as_bytes().unwrap_or_default()),
-                (true, false) => path.push_key(Value { document: self, at }.as_bytes().unwrap_or_default()),
-                (false, _) => path.push_position(position),
-            }
+            value = child;
         }
         path
     }
@@ -191,7 +116,7 @@ impl<'a> Document<'a> {
 
 impl std::fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Document").field("bytes", &self.end()).field("tokens", &(self.tape.len() - 1)).finish()
+        f.debug_struct("Document").field("bytes", &self.end()).field("tokens", &self.tape.len()).finish()
     }
 }
 
@@ -199,35 +124,56 @@ impl std::fmt::Debug for Document<'_> {
 #[derive(Clone, Copy)]
 pub struct Value<'d> {
     document: &'d Document<'d>,
-    at: usize,
+    at: u32,
+    /// The number of its token, for a list or dictionary; of the next one, for others.
+    token: u32,
 }
 
 impl<'d> Value<'d> {
-    #[inline]
-    fn token(self) -> Token {
-        self.document.tape[self.at]
+    #[inline(always)]
+    fn start(self) -> usize {
+        self.at as usize
+    }
+
+    /// Where it ends, and the number of the token after it and all within it.
+    #[inline(always)]
+    fn skip(self) -> (usize, usize) {
+        tape::skip(self.document.input, &self.document.tape, self.start(), self.token as usize)
+    }
+
+    /// What a list or dictionary has within it, keys and values in turn.
+    #[inline(always)]
+    fn within(self) -> Within<'d> {
+        let end = self.document.tape[self.token as usize].end();
+        Within { document: self.document, at: self.at + 1, last: end - 1, token: self.token + 1 }
+    }
+
+    /// The tokens of the value and of all within it.
+    fn tokens(self) -> &'d [Token] {
+        &self.document.tape[self.token as usize..self.skip().1]
+    }
+
+    #[inline(always)]
+    fn first_byte(self) -> u8 {
+        self.document.input[self.start()]
     }
 
     /// What the value is.
     #[must_use]
+    #[inline]
     pub fn kind(self) -> Kind {
-        match self.token().tag() {
-            Tag::Bytes => Kind::Bytes,
-            Tag::Int => Kind::Int,
-            Tag::List => Kind::List,
-            Tag::Dict | Tag::End => Kind::Dict,
+        match self.first_byte() {
+            b'i' => Kind::Int,
+            b'l' => Kind::List,
+            b'd' => Kind::Dict,
+            _ => Kind::Bytes,
         }
     }
 
     /// Where the value lies in the input, head and end included.
     #[must_use]
     pub fn span(self) -> Range<usize> {
-        let token = self.token();
-        let end = match token.tag() {
-            Tag::List | Tag::Dict => self.document.tape[token.data() as usize - 1].start as usize + 1,
-            Tag::Bytes | Tag::Int | Tag::End => self.document.tape[self.at + 1].start as usize,
-        };
-        token.start as usize..end
+        self.start()..self.skip().0
     }
 
     /// The bytes of the value exactly as they were received.
@@ -240,11 +186,8 @@ impl<'d> Value<'d> {
     #[must_use]
     #[inline]
     pub fn as_bytes(self) -> Option<&'d [u8]> {
-        let token = self.token();
-        (token.is(Tag::Bytes)).then(|| {
-            let start = token.start as usize + token.data() as usize;
-            &self.document.input[start..self.document.tape[self.at + 1].start as usize]
-        })
+        let input = self.document.input;
+        (self.kind() == Kind::Bytes).then(|| &input[tape::content(input, self.start())])
     }
 
     /// The content of a string that is valid UTF-8.
@@ -265,11 +208,9 @@ impl<'d> Value<'d> {
         self.digit_bytes().map(|digits| std::str::from_utf8(digits).expect("digits are ASCII"))
     }
 
-    #[inline]
     fn digit_bytes(self) -> Option<&'d [u8]> {
-        let token = self.token();
-        (token.is(Tag::Int))
-            .then(|| &self.document.input[token.start as usize + 1..self.document.tape[self.at + 1].start as usize - 1])
+        let input = self.document.input;
+        (self.kind() == Kind::Int).then(|| &input[tape::digits(input, self.start())])
     }
 
     /// An integer that fits 64 bits; `None` for other values and for larger ones, which are never wrapped.
@@ -277,13 +218,16 @@ impl<'d> Value<'d> {
     #[inline]
     pub fn as_int(self) -> Option<i64> {
         const SAFE_DIGITS: usize = 18;
-        let digits = self.digit_bytes()?;
-        let (minus, digits) = digits.strip_prefix(b"-").map_or((false, digits), |digits| (true, digits));
-        if digits.len() > SAFE_DIGITS {
-            return self.digits()?.parse().ok();
+        let [b'i', ref digits @ ..] = self.document.input[self.start()..] else { return None };
+        let mut int = 0i64;
+        for &digit in digits.iter().take(SAFE_DIGITS) {
+            match digit {
+                b'0'..=b'9' => int = int.wrapping_mul(10).wrapping_add(i64::from(digit & 0xf)),
+                b'e' => return Some(int),
+                _ => break,
+            }
         }
-        let int = digits.iter().fold(0, |sum: i64, digit| sum.wrapping_mul(10).wrapping_add(i64::from(digit & 0xf)));
-        Some(if minus { -int } else { int })
+        self.digits()?.parse().ok()
     }
 
     /// An integer that is not negative and fits the type asked for.
@@ -297,29 +241,37 @@ impl<'d> Value<'d> {
     #[must_use]
     #[inline]
     pub fn as_list(self) -> Option<List<'d>> {
-        (self.token().is(Tag::List)).then_some(List { document: self.document, at: self.at + 1 })
+        (self.first_byte() == b'l').then(|| List { within: self.within() })
     }
 
     /// The value as a dictionary.
     #[must_use]
     #[inline]
     pub fn as_dict(self) -> Option<Dict<'d>> {
-        (self.token().is(Tag::Dict)).then_some(Dict { value: self })
+        (self.first_byte() == b'd').then_some(Dict { value: self })
     }
 
     /// In which ways the value, with all within it, departs from the canonical form. Free when the whole input is canonical.
     #[must_use]
     pub fn form(self) -> Form {
         let mut form = Form::default();
-        if self.document.faults {
-            for token in &self.document.tape[self.at..self.token().after(self.at)] {
-                let (a, b) = (token.meta & FAULT_A != 0, token.meta & FAULT_B != 0);
-                if token.is(Tag::Dict) {
-                    form.unsorted_keys |= a;
-                    form.repeated_keys |= b;
-                } else {
-                    form.leading_zeros |= a;
-                    form.minus_zero |= b;
+        if !self.document.flawed {
+            return form;
+        }
+        match self.kind() {
+            Kind::Bytes => form.leading_zeros = has_leading_zeros(self.raw().split(|&byte| byte == b':').next()),
+            Kind::Int => {
+                let digits = self.digit_bytes().unwrap_or_default();
+                let unsigned = digits.strip_prefix(b"-");
+                form.leading_zeros = has_leading_zeros(unsigned.or(Some(digits)));
+                form.minus_zero = unsigned.is_some_and(|digits| digits.iter().all(|&digit| digit == b'0'));
+            }
+            Kind::List | Kind::Dict => {
+                for token in self.tokens().iter().filter(|token| token.has_any()) {
+                    form.unsorted_keys |= token.has(Flaw::Unsorted);
+                    form.repeated_keys |= token.has(Flaw::Repeated);
+                    form.leading_zeros |= token.has(Flaw::LeadingZeros);
+                    form.minus_zero |= token.has(Flaw::MinusZero);
                 }
             }
         }
@@ -335,28 +287,29 @@ impl<'d> Value<'d> {
     /// The first key within the value that its dictionary has more than once.
     #[must_use]
     pub fn repeated_key(self) -> Option<RepeatedKey> {
-        if !self.document.faults {
+        if !self.document.flawed {
             return None;
         }
-        let document = self.document;
-        let repeats = |at: &usize| document.tape[*at].is(Tag::Dict) && document.tape[*at].meta & FAULT_B != 0;
-        let at = (self.at..self.token().after(self.at)).find(repeats)?;
+        let repeats = self.tokens().iter().position(|token| token.has(Flaw::Repeated))?;
+        let token = self.token as usize + repeats;
+        let mut dict = self;
+        while (dict.token as usize) < token {
+            dict = dict.within().find(|child| child.skip().1 > token)?;
+        }
         let mut keys: Vec<(&[u8], usize)> = Vec::new();
-        let mut key = at + 1;
-        while let Some(bytes) = (Value { document, at: key }).as_bytes() {
-            keys.push((bytes, key));
-            key = document.tape[key + 1].after(key + 1);
+        let mut within = dict.within();
+        while let (Some(key), Some(_)) = (within.next(), within.next()) {
+            keys.push((key.as_bytes()?, key.start()));
         }
         keys.sort_unstable();
-        let again = keys.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).min()?;
-        let path = document.path_to(again).into_text();
-        Some(RepeatedKey { offset: document.tape[again].start as usize, path })
+        let offset = keys.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).min()?;
+        Some(RepeatedKey { offset, path: self.document.path_to(offset).into_text() })
     }
 
     /// The keys and list positions that lead from the root to this value, like `info.files.3.path`. For messages: it walks the input.
     #[must_use]
     pub fn path(self) -> String {
-        self.document.path_to(self.at).into_text()
+        self.document.path_to(self.start()).into_text()
     }
 }
 
@@ -369,32 +322,67 @@ impl std::fmt::Debug for Value<'_> {
     }
 }
 
+fn has_leading_zeros(digits: Option<&[u8]>) -> bool {
+    digits.is_some_and(|digits| digits.len() > 1 && digits[0] == b'0')
+}
+
+/// What is still to come in a list or dictionary.
+#[derive(Clone, Copy, Debug)]
+struct Within<'d> {
+    document: &'d Document<'d>,
+    at: u32,
+    /// Where its end stands.
+    last: u32,
+    token: u32,
+}
+
+impl<'d> Within<'d> {
+    /// The content of a key.
+    #[inline(always)]
+    fn next_key(&mut self) -> Option<&'d [u8]> {
+        (self.at < self.last).then(|| {
+            let input = self.document.input;
+            let content = tape::content(input, self.at as usize);
+            self.at = short(content.end);
+            &input[content]
+        })
+    }
+}
+
+impl<'d> Iterator for Within<'d> {
+    type Item = Value<'d>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Value<'d>> {
+        (self.at < self.last).then(|| {
+            let value = Value { document: self.document, at: self.at, token: self.token };
+            let (end, token) = value.skip();
+            (self.at, self.token) = (short(end), short(token));
+            value
+        })
+    }
+}
+
 /// The elements of a list that are still to come.
 #[derive(Clone, Copy)]
 pub struct List<'d> {
-    document: &'d Document<'d>,
-    at: usize,
+    within: Within<'d>,
 }
 
 impl List<'_> {
     /// Whether no element is to come.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.document.tape[self.at].is(Tag::End)
+        self.within.at == self.within.last
     }
 }
 
 impl<'d> Iterator for List<'d> {
     type Item = Value<'d>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Value<'d>> {
-        let token = self.document.tape[self.at];
-        (!token.is(Tag::End)).then(|| {
-            let value = Value { document: self.document, at: self.at };
-            self.at = token.after(self.at);
-            value
-        })
+        self.within.next()
     }
 }
 
@@ -422,7 +410,7 @@ impl<'d> Dict<'d> {
     #[must_use]
     #[inline]
     pub fn iter(self) -> Entries<'d> {
-        Entries { document: self.value.document, at: self.value.at + 1 }
+        Entries { within: self.value.within() }
     }
 
     /// The dictionary as a value.
@@ -434,13 +422,13 @@ impl<'d> Dict<'d> {
     /// Whether the keys of this dictionary itself are sorted as raw bytes.
     #[must_use]
     pub fn is_sorted(self) -> bool {
-        self.value.token().meta & FAULT_A == 0
+        !self.value.document.tape[self.value.token as usize].has(Flaw::Unsorted)
     }
 
     /// Whether this dictionary itself has a key twice.
     #[must_use]
     pub fn has_repeated_key(self) -> bool {
-        self.value.token().meta & FAULT_B != 0
+        self.value.document.tape[self.value.token as usize].has(Flaw::Repeated)
     }
 }
 
@@ -462,19 +450,15 @@ impl std::fmt::Debug for Dict<'_> {
 /// The entries of a dictionary that are still to come.
 #[derive(Clone, Copy, Debug)]
 pub struct Entries<'d> {
-    document: &'d Document<'d>,
-    at: usize,
+    within: Within<'d>,
 }
 
 impl<'d> Iterator for Entries<'d> {
     type Item = (&'d [u8], Value<'d>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let key = Value { document: self.document, at: self.at }.as_bytes()?;
-        let value = Value { document: self.document, at: self.at + 1 };
-        self.at = value.token().after(value.at);
-        Some((key, value))
+        Some((self.within.next_key()?, self.within.next()?))
     }
 }
 

@@ -72,7 +72,7 @@ fn b2_token_bomb_is_an_error() {
     let keys = [&b"d"[..], &b"0:0:".repeat(2_000), b"e"].concat();
     assert_eq!(decode(&keys, Limits::MESSAGE).unwrap_err().kind, DecodeErrorKind::Tokens(2_000));
     assert!(decode(&keys, Limits { tokens: 2_001, ..Limits::MESSAGE }).is_ok());
-    assert_eq!(size_of::<document::Token>(), 8);
+    assert_eq!(size_of::<tape::Token>(), 8);
 }
 
 #[test]

@@ -52,8 +52,9 @@ impl<'d> FileList<'d> {
         let mut list = Self { files: Vec::with_capacity(entries.count()), ..Self::default() };
         let mut builder = PathBuilder::new(fields.options.names);
         for entry in entries {
+            let Some(keys) = entry.as_dict() else { return Err(fields.kind(entry, "a dictionary")) };
             let (mut length, mut path, mut utf8, mut attr, mut target) = (None, None, None, None, None);
-            for (key, value) in fields.dict(entry)? {
+            for (key, value) in keys {
                 match key {
                     b"length" => length = Some(value),
                     b"path" => path = Some(value),
@@ -67,12 +68,12 @@ impl<'d> FileList<'d> {
             let length = match length {
                 Some(length) => fields.length(length)?,
                 None if attributes.is_link() => 0,
-                None => return Err(fields.missing(fields.dict(entry)?, "length")),
+                None => return Err(fields.missing(keys, "length")),
             };
             let path = match utf8.filter(|path| is_valid_utf8(*path)).or(path) {
                 Some(path) => list.path(path, &mut builder, fields)?,
                 None if attributes.is_pad() => SafePath::padding(length),
-                None => return Err(fields.missing(fields.dict(entry)?, "path")),
+                None => return Err(fields.missing(keys, "path")),
             };
             list.push(path, length, attributes, target);
         }
@@ -106,9 +107,10 @@ impl<'d> FileList<'d> {
         builder: &mut PathBuilder,
         fields: &Fields<'_>,
     ) -> Result<SafePath, MetainfoError> {
-        let names = path.as_list().ok_or_else(|| fields.kind(path, "a list"))?;
+        let Some(names) = path.as_list() else { return Err(fields.kind(path, "a list")) };
         for name in names {
-            builder.push(fields.bytes(name)?);
+            let Some(bytes) = name.as_bytes() else { return Err(fields.kind(name, "a string")) };
+            builder.push(bytes);
         }
         if builder.climbs() && !fields.options.accept_unsafe_paths {
             let names: Vec<_> = names.filter_map(Value::as_bytes).collect();
