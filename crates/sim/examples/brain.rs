@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use riverrun_metainfo::{Bitfield, Block, InfoHashV1, InfoHashes, Layout, PieceIndex};
+use riverrun_proto::mse::{Cover, Encryption};
 use riverrun_proto::swarm::{Action, Connected, ConnectionId, DiskDone, Input, Swarm, SwarmConfig};
 use riverrun_proto::wire::{Handshake, Message, PeerId, Reserved};
 
@@ -22,6 +23,7 @@ fn swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
             layout: Arc::clone(layout),
             have,
             private: false,
+            encryption: Encryption::Off,
             pex: false,
             peer_id: PeerId([9; 20]),
             listen_port: None,
@@ -40,7 +42,7 @@ fn connect(swarm: &mut Swarm, now: Instant, number: u8) -> ConnectionId {
         peer_id: PeerId([number; 20]),
     };
     let addr = SocketAddr::from(([10, 0, 0, number], 1000));
-    swarm.handle(now, Input::Connected(Connected { connection, addr, incoming: true, handshake }));
+    swarm.handle(now, Input::Connected(Connected { connection, addr, incoming: true, handshake, cover: Cover::None }));
     connection
 }
 

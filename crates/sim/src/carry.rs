@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use riverrun_metainfo::Block;
+use riverrun_proto::mse::Cover;
 use riverrun_proto::swarm::{CloseReason, Connected, ConnectionId, DialError, Input};
 use riverrun_proto::wire::{Handshake, Message, Reserved};
 
@@ -34,9 +35,12 @@ impl World {
         let mut caller = self.hosts[from.0].addr;
         caller.set_port(40_000 + self.rng.u16(..20_000));
         let (ours, theirs) = (self.handshake(from, to), self.handshake(to, from));
-        self.greet(from, Connected { connection: near, addr, incoming: false, handshake: theirs });
+        self.greet(from, Connected { connection: near, addr, incoming: false, handshake: theirs, cover: Cover::None });
         if self.hosts[to.0].ends.contains_key(&far) {
-            self.greet(to, Connected { connection: far, addr: caller, incoming: true, handshake: ours });
+            self.greet(
+                to,
+                Connected { connection: far, addr: caller, incoming: true, handshake: ours, cover: Cover::None },
+            );
         }
     }
 

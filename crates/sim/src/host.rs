@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use riverrun_metainfo::Bitfield;
+use riverrun_proto::mse::Encryption;
 use riverrun_proto::swarm::{ConnectionId, Event, Swarm, SwarmConfig};
 use riverrun_proto::wire::PeerId;
 
@@ -124,6 +125,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         layout: torrent.layout().clone(),
         have,
         private: false,
+        encryption: Encryption::Off,
         pex: true,
         peer_id,
         listen_port: Some(6881),

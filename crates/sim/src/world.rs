@@ -398,7 +398,7 @@ impl World {
 
     fn act(&mut self, host: HostId, action: Action, contents: &[u64], sent: &mut BTreeMap<ConnectionId, Vec<Letter>>) {
         match action {
-            Action::Dial { addr } => {
+            Action::Dial { addr, .. } => {
                 let delay = self.hosts[host.0].pipes.delay(&mut self.rng) * 4;
                 self.set(delay, host, Event::Dial { addr });
             }

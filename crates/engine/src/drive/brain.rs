@@ -141,7 +141,7 @@ impl Brain {
                 Action::Close { connection, reason } => {
                     with_link(links, connection, effects, |link| link.close(reason));
                 }
-                Action::Dial { addr } => effects.dials.push(addr),
+                Action::Dial { addr, .. } => effects.dials.push(addr),
                 Action::NeedPeers => self.announcer.need_peers(now),
                 Action::Event(event) => {
                     exchange.note(&mut self.life, now, event, effects);

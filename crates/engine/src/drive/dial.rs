@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use riverrun_metainfo::WireHash;
 use riverrun_proto::limits::HANDSHAKE_TIMEOUT;
+use riverrun_proto::mse::Cover;
 use riverrun_proto::swarm::{CloseReason, Connected, DialError};
 use riverrun_proto::wire::{Handshake, HandshakeDecoder, PeerId, Reserved};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -121,7 +122,7 @@ pub(crate) async fn start(
     let wake = Arc::new(Notify::new());
     let id = core.engine.next_connection();
     let connection = Connection::new(core.clone(), id, stream, wake.clone(), permit);
-    if core.connected(Connected { connection: id, addr, incoming, handshake }, wake) {
+    if core.connected(Connected { connection: id, addr, incoming, handshake, cover: Cover::None }, wake) {
         connection.run().await;
     } else if !incoming {
         core.closed(id, CloseReason::Stopped);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use riverrun_metainfo::{Bitfield, FileIndex, PieceIndex, Span};
+use riverrun_proto::mse::Encryption;
 use riverrun_proto::swarm::{Command, Input, Swarm, SwarmConfig};
 use riverrun_storage::check::{Checked, Progress};
 use riverrun_storage::resume::Judged;
@@ -122,6 +123,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
             have,
             private: info.is_private(),
             pex: engine.settings.pex,
+            encryption: Encryption::Off,
             peer_id: engine.peer_id,
             listen_port: engine.listen_port(),
             max_connections: core.options.max_connections,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use riverrun_metainfo::{Block, PieceIndex};
 
+use crate::mse::Way;
 use crate::swarm::ConnectionId;
 use crate::wire::Message;
 
@@ -14,6 +15,8 @@ pub enum Action {
     Dial {
         /// Where.
         addr: SocketAddr,
+        /// How, the first way first. The next is for a peer that answers and does not take the one before; it belongs to the same dial.
+        ways: &'static [Way],
     },
     /// Send a message.
     Send {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 use crate::swarm::reach::party;
-use crate::swarm::{ConnectionId, Source, Sources};
+use crate::swarm::{ConnectionId, DialError, Source, Sources};
 use crate::wire::extended::{PexContact, PexFlags};
 
 /// All candidates of one torrent, those connected among them.
@@ -50,6 +50,10 @@ struct Candidate {
     ended: Option<Instant>,
     /// It has everything.
     seed: bool,
+    /// It took no MSE handshake the last time, and plaintext.
+    plaintext_alone: bool,
+    /// The last try ended because it took no MSE handshake.
+    unencrypted: bool,
     /// Somebody says that it could be dialled.
     reachable: bool,
     /// Breaks ties, so that not everyone dials the lowest address first.
@@ -161,10 +165,19 @@ impl Candidates {
         }
         *self.sources.count(source) += 1;
         let (seed, reachable) = (flags.contains(PexFlags::SEED), flags.contains(PexFlags::REACHABLE));
-        let order = self.rng.u32(..);
-        let state = State::Idle;
-        let new =
-            Candidate { source, teller, state, failures: 0, rests_until: None, ended: None, seed, reachable, order };
+        let new = Candidate {
+            source,
+            teller,
+            state: State::Idle,
+            failures: 0,
+            rests_until: None,
+            ended: None,
+            seed,
+            plaintext_alone: false,
+            unencrypted: false,
+            reachable,
+            order: self.rng.u32(..),
+        };
         self.known.insert(addr, new);
         true
     }
@@ -271,11 +284,12 @@ impl Candidates {
     }
 
     /// A dial brought no connection.
-    pub(super) fn dial_failed(&mut self, now: Instant, addr: SocketAddr) {
+    pub(super) fn dial_failed(&mut self, now: Instant, addr: SocketAddr, error: DialError) {
         let addr = canonical(&addr);
         let Some(known) = self.known.get_mut(&addr).filter(|known| known.state == State::Dialling) else { return };
         self.dialling -= 1;
         known.state = State::Idle;
+        known.unencrypted = error == DialError::Unencrypted;
         self.rest(now, addr, true);
     }
 
@@ -359,6 +373,23 @@ impl Candidates {
         if let Some(known) = self.known.get_mut(&canonical(&addr)) {
             known.seed = seed;
         }
+    }
+
+    /// Whether it took plaintext alone when it was dialled last.
+    pub(super) fn takes_plaintext_alone(&self, addr: SocketAddr) -> bool {
+        self.known.get(&canonical(&addr)).is_some_and(|known| known.plaintext_alone)
+    }
+
+    /// A dial brought a connection, in plaintext or not.
+    pub(super) fn set_takes_plaintext_alone(&mut self, addr: SocketAddr, plaintext_alone: bool) {
+        if let Some(known) = self.known.get_mut(&canonical(&addr)) {
+            (known.plaintext_alone, known.unencrypted) = (plaintext_alone, false);
+        }
+    }
+
+    /// How many are not connected because they took no MSE handshake.
+    pub(super) fn unencrypted(&self) -> usize {
+        self.known.values().filter(|known| known.unencrypted && !matches!(known.state, State::Connected(_))).count()
     }
 
     /// All may be dialled at once again: the owner wants to go on.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use riverrun_metainfo::{Block, PieceIndex};
 
-use crate::swarm::{CloseReason, ConnectionId, DiskDone, Event, Pressure, Swarm, extensions};
+use crate::swarm::extensions::Hello;
+use crate::swarm::{CloseReason, ConnectionId, DiskDone, Event, Pressure, Swarm};
 use crate::wire::Message;
 
 impl Swarm {
@@ -65,11 +66,10 @@ impl Swarm {
 
     /// Tells peers of the extension protocol whether we download (BEP 21).
     pub(super) fn tell_upload_only(&mut self, now: Instant, upload_only: bool) {
-        let pex = self.contacts.is_on();
+        let hello = Hello { upload_only, ..self.hello() };
         for (connection, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.extensions.spoken) {
             peer.spoke = now;
-            let hello = extensions::hello(self.identity.listen_port, upload_only, peer.who.addr.ip(), pex);
-            self.out.send(*connection, hello);
+            self.out.send(*connection, hello.to_message(peer.who.addr.ip()));
         }
     }
 

@@ -61,17 +61,33 @@ impl Extensions {
     }
 }
 
-/// Our extended handshake for a peer at this address. `upload_only`: we want nothing more (BEP 21). `pex`: peers are exchanged.
-pub(super) fn hello(port: Option<u16>, upload_only: bool, peer: IpAddr, pex: bool) -> Message {
-    let spoken = SPOKEN.into_iter().chain(pex.then_some(Extension::Pex));
-    let handshake = ExtendedHandshake {
-        extensions: spoken.map(|extension| (extension, extension.number())).collect(),
-        listen_port: port,
-        client: Some(concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
-        your_ip: Some(peer.to_canonical()),
-        reqq: Some(limits::ADVERTISED_REQQ),
-        upload_only: Some(upload_only),
-        ..ExtendedHandshake::default()
-    };
-    Message::Extended { id: 0, payload: handshake.to_bytes().into() }
+/// What our extended handshake says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hello {
+    /// Where we listen.
+    pub(super) port: Option<u16>,
+    /// We want nothing more (BEP 21).
+    pub(super) upload_only: bool,
+    /// Peers are exchanged (BEP 11).
+    pub(super) pex: bool,
+    /// We like to be dialled by MSE (BEP 11).
+    pub(super) prefers_encryption: bool,
+}
+
+impl Hello {
+    /// The message, for a peer at this address.
+    pub(super) fn to_message(self, peer: IpAddr) -> Message {
+        let spoken = SPOKEN.into_iter().chain(self.pex.then_some(Extension::Pex));
+        let handshake = ExtendedHandshake {
+            extensions: spoken.map(|extension| (extension, extension.number())).collect(),
+            listen_port: self.port,
+            client: Some(concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
+            your_ip: Some(peer.to_canonical()),
+            reqq: Some(limits::ADVERTISED_REQQ),
+            upload_only: Some(self.upload_only),
+            prefers_encryption: self.prefers_encryption.then_some(true),
+            ..ExtendedHandshake::default()
+        };
+        Message::Extended { id: 0, payload: handshake.to_bytes().into() }
+    }
 }

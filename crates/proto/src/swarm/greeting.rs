@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::limits;
+use crate::mse::Cover;
+use crate::swarm::extensions::Hello;
 use crate::swarm::peer::Peer;
-use crate::swarm::{Blame, CloseReason, Connected, ConnectionId, Source, Swarm, allowed_fast, extensions};
+use crate::swarm::{Blame, CloseReason, Connected, ConnectionId, Source, Swarm, allowed_fast};
 use crate::wire::Message;
 
 /// Two connections between the same peers begun within this time are taken for both having dialled at once.
@@ -24,6 +26,7 @@ impl Swarm {
         let mut source = Source::Incoming;
         if !connected.incoming {
             source = self.candidates.connected(connected.addr, connected.connection, Source::Tracker);
+            self.candidates.set_takes_plaintext_alone(connected.addr, connected.cover == Cover::None);
         }
         let fast = connected.handshake.reserved.fast();
         let peer = Peer::new(now, connected, source, fast, self.progress.layout().piece_count());
@@ -121,8 +124,17 @@ impl Swarm {
         };
         first.into_iter().for_each(|message| self.out.send(connection, message));
         if peer.extensions.spoken {
-            let (port, finished) = (self.identity.listen_port, self.progress.is_finished());
-            self.out.send(connection, extensions::hello(port, finished, peer.who.addr.ip(), self.contacts.is_on()));
+            self.out.send(connection, self.hello().to_message(peer.who.addr.ip()));
+        }
+    }
+
+    /// What we say of ourselves now.
+    pub(super) fn hello(&self) -> Hello {
+        Hello {
+            port: self.identity.listen_port,
+            upload_only: self.progress.is_finished(),
+            pex: self.contacts.is_on(),
+            prefers_encryption: self.identity.encryption.is_wished(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use riverrun_metainfo::{Block, PieceIndex};
 
+use crate::mse::Cover;
 use crate::swarm::CloseReason;
 use crate::wire::{Handshake, Message};
 
@@ -43,6 +44,8 @@ pub enum DialError {
     Handshake,
     /// It speaks of another torrent.
     WrongTorrent,
+    /// It answered, and did not take the MSE handshake without which there is no connection.
+    Unencrypted,
 }
 
 /// A connection whose handshakes have passed both ways.
@@ -56,6 +59,8 @@ pub struct Connected {
     pub incoming: bool,
     /// What the peer said.
     pub handshake: Handshake,
+    /// How much of it looks like noise.
+    pub cover: Cover,
 }
 
 /// What a disk job came to.

@@ -50,6 +50,7 @@ use riverrun_metainfo::{Bitfield, InfoHashes, Layout, WireHash};
 pub use self::action::{Action, Blame, CloseReason, Event};
 pub use self::input::{Command, Connected, ConnectionId, DialError, DiskDone, Input, Pressure, Source};
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
+use crate::mse::Encryption;
 use crate::wire::PeerId;
 
 /// What a swarm needs to know at birth.
@@ -65,6 +66,8 @@ pub struct SwarmConfig {
     pub private: bool,
     /// Exchange peers with peers (BEP 11); never done in private torrents.
     pub pex: bool,
+    /// How much connections are to look like noise.
+    pub encryption: Encryption,
     /// Our own id, to know ourselves when we meet.
     pub peer_id: PeerId,
     /// The port we listen on, told to peers; `None` if we do not.
@@ -83,6 +86,7 @@ struct Identity {
     info_hash: WireHash,
     peer_id: PeerId,
     listen_port: Option<u16>,
+    encryption: Encryption,
     max_connections: usize,
 }
 
@@ -113,6 +117,7 @@ impl Swarm {
             info_hash: config.info_hashes.wire(),
             peer_id: config.peer_id,
             listen_port: config.listen_port,
+            encryption: config.encryption,
             max_connections: config.max_connections,
         };
         Self {
@@ -143,7 +148,7 @@ impl Swarm {
             Input::Connected(connected) => self.connected(now, &connected),
             Input::DialFailed { addr, error } => {
                 tracing::debug!(?error, "dial brought no connection");
-                self.candidates.dial_failed(now, addr);
+                self.candidates.dial_failed(now, addr, error);
                 self.timers.dial_changed = true;
             }
             Input::Received { connection, messages } => self.received(now, connection, messages),

@@ -7,6 +7,7 @@ use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex};
 use smallvec::SmallVec;
 
 use crate::limits;
+use crate::mse::Cover;
 use crate::swarm::conduct::Conduct;
 use crate::swarm::extensions::Extensions;
 use crate::swarm::pex::Exchange;
@@ -44,6 +45,7 @@ pub(super) struct Who {
     /// Where it listens, as far as known.
     pub(super) listens: Option<SocketAddr>,
     pub(super) incoming: bool,
+    pub(super) cover: Cover,
     pub(super) source: Source,
     pub(super) peer_id: PeerId,
     /// Both sides speak the fast extension (BEP 6).
@@ -124,6 +126,7 @@ impl Peer {
             addr: connected.addr,
             listens: (!connected.incoming).then_some(connected.addr),
             incoming: connected.incoming,
+            cover: connected.cover,
             source,
             peer_id: connected.handshake.peer_id,
             fast,

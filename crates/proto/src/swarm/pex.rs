@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::mse::Cover;
 use crate::swarm::candidates;
 use crate::swarm::conduct::Breach;
 use crate::swarm::peer::Peer;
@@ -309,7 +310,7 @@ fn wants_nothing(peer: &Peer) -> bool {
 
 fn flags(peer: &Peer) -> PexFlags {
     let said = [
-        (PexFlags::ENCRYPTION, peer.extensions.prefers_encryption),
+        (PexFlags::ENCRYPTION, peer.extensions.prefers_encryption || peer.who.cover != Cover::None),
         (PexFlags::SEED, wants_nothing(peer)),
         (PexFlags::HOLE_PUNCH, peer.extensions.speaks(Extension::HolePunch)),
         (PexFlags::REACHABLE, !peer.who.incoming),

@@ -66,7 +66,11 @@ impl Swarm {
         }
         if self.peers.is_empty() {
             let candidates = self.candidates.waiting();
-            return Some(if candidates == 0 { Waiting::NoPeers } else { Waiting::Connecting { candidates } });
+            return Some(match self.candidates.unencrypted() {
+                _ if candidates == 0 => Waiting::NoPeers,
+                peers if peers == candidates => Waiting::Unencrypted { peers },
+                _ => Waiting::Connecting { candidates },
+            });
         }
         let useful = || self.peers.values().filter(|peer| peer.down.useful > 0);
         let peers = useful().count();
@@ -101,6 +105,7 @@ fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
         addr: peer.who.addr,
         source: peer.who.source,
         incoming: peer.who.incoming,
+        cover: peer.who.cover,
         client: peer.extensions.client.clone().unwrap_or_else(|| peer.who.peer_id.client()),
         progress,
         down_rate: peer.down.rate.per_second(now),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use riverrun_metainfo::PieceIndex;
 
+use crate::mse::Cover;
 use crate::swarm::{ConnectionId, Source};
 
 /// Why nothing comes, in the order of what to tell first.
@@ -16,6 +17,11 @@ pub enum Waiting {
     Connecting {
         /// How many.
         candidates: usize,
+    },
+    /// No connection; all candidates closed the encrypted handshake, without which none is wanted.
+    Unencrypted {
+        /// How many.
+        peers: usize,
     },
     /// Nobody connected has a piece that is still wanted.
     NobodyHas {
@@ -120,6 +126,8 @@ pub struct PeerStatus {
     pub source: Source,
     /// It dialled us.
     pub incoming: bool,
+    /// How much of the connection looks like noise.
+    pub cover: Cover,
     /// What it calls itself (BEP 10 `v`, else from the peer id), unfiltered.
     pub client: String,
     /// Its share of the pieces, 0 to 1.

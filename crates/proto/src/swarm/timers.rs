@@ -184,7 +184,8 @@ impl Swarm {
             return;
         }
         while let Some(addr) = self.candidates.dial(now, self.terms()) {
-            self.out.push(Action::Dial { addr });
+            let ways = self.identity.encryption.ways(self.candidates.takes_plaintext_alone(addr));
+            self.out.push(Action::Dial { addr, ways });
         }
         self.timers.dial = self.candidates.next_dial(now, self.terms());
         let few = self.peers.len() + self.candidates.waiting() < FEW_PEERS;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::swarm::DialError;
 use crate::swarm::tests::birth;
 
 const TERMS: Terms = Terms { room: 50, alone: false, finished: false };
@@ -62,14 +63,14 @@ fn p18_a_peer_that_fails_rests_60_s_then_120_s_then_is_forgotten() {
     all.known.values_mut().for_each(|known| known.source = Source::Tracker);
     assert_eq!(all.dial(seconds(0), TERMS), Some(bad));
     all.add(Source::Tracker, &others);
-    all.dial_failed(seconds(0), bad);
+    all.dial_failed(seconds(0), bad, DialError::Refused);
     let dialled = |all: &mut Candidates, now| std::iter::from_fn(|| all.dial(now, TERMS)).collect::<Vec<_>>();
     assert!(!dialled(&mut all, seconds(59)).contains(&bad));
     assert!(dialled(&mut all, seconds(60)).contains(&bad));
-    all.dial_failed(seconds(60), bad);
+    all.dial_failed(seconds(60), bad, DialError::Refused);
     assert!(!dialled(&mut all, seconds(179)).contains(&bad));
     assert!(dialled(&mut all, seconds(180)).contains(&bad));
-    all.dial_failed(seconds(180), bad);
+    all.dial_failed(seconds(180), bad, DialError::Refused);
     assert!(!all.known.contains_key(&bad));
 }
 
@@ -80,7 +81,7 @@ fn the_users_peer_is_never_forgotten() {
     let mut now = seconds(0);
     for _ in 0..20 {
         assert!(all.dial(now, TERMS).is_some());
-        all.dial_failed(now, addr("10.0.0.1:80"));
+        all.dial_failed(now, addr("10.0.0.1:80"), DialError::Refused);
         now = all.next_dial(now, TERMS).expect("another try");
     }
     assert!(now - seconds(0) <= 20 * limits::MAX_DIAL_BACKOFF);
@@ -96,7 +97,7 @@ fn a_lonely_swarm_tries_its_only_seeder_again_after_5_10_and_20_s() {
     let mut pauses = Vec::new();
     for _ in 0..5 {
         assert_eq!(all.dial(now, alone), Some(seeder));
-        all.dial_failed(now, seeder);
+        all.dial_failed(now, seeder, DialError::Refused);
         let next = all.next_dial(now, alone).expect("another try");
         pauses.push((next - now).as_secs());
         now = next;
@@ -115,7 +116,7 @@ fn p23_one_address_is_dialled_twice_at_once_and_ten_times_a_minute_at_most() {
         let under_way: Vec<_> = std::iter::from_fn(|| all.dial(now, TERMS)).collect();
         assert!(under_way.len() <= 2);
         dials += under_way.len();
-        under_way.into_iter().for_each(|addr| all.dial_failed(now, addr));
+        under_way.into_iter().for_each(|addr| all.dial_failed(now, addr, DialError::Refused));
     }
     assert_eq!(dials, 10);
     let local: Vec<_> = (1..=15u16).map(|port| SocketAddr::from(([127, 0, 0, 1], 2000 + port))).collect();

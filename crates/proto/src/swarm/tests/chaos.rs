@@ -10,6 +10,7 @@ use riverrun_metainfo::{Bitfield, Block, Layout, PieceIndex};
 use super::birth;
 use super::lab::{handshake, peer_addr};
 use super::net::{config, layout};
+use crate::mse::Cover;
 use crate::swarm::{
     Action, CloseReason, Command, Connected, ConnectionId, DiskDone, Event, Input, Pressure, Source, Swarm, SwarmConfig,
 };
@@ -273,7 +274,7 @@ impl Chaos {
         self.by_peer.insert(peer, connection);
         self.fars.insert(connection, Far { fast, ..Far::default() });
         let (addr, handshake) = (peer_addr(peer), handshake(peer, fast));
-        self.feed(Input::Connected(Connected { connection, addr, incoming, handshake }));
+        self.feed(Input::Connected(Connected { connection, addr, incoming, handshake, cover: Cover::None }));
     }
 
     /// The message of a word; none if an honest peer could not say it now. What is remembered here is what it said.

@@ -8,6 +8,7 @@ use riverrun_metainfo::{Bitfield, PieceIndex};
 use super::lab::{Lab, Manner, block, handshake, peer_addr, sent, serves};
 use super::net::{config, layout};
 use crate::limits;
+use crate::mse::{Cover, Way};
 use crate::swarm::{Action, CloseReason, Command, Connected, ConnectionId, Input, Source, SwarmConfig};
 use crate::wire::extended::{ExtendedHandshake, Extension};
 use crate::wire::{Handshake, Message, PeerId, Reserved};
@@ -19,7 +20,8 @@ fn first_messages(have: Bitfield, fast: bool, extended: bool) -> Vec<Message> {
     let mut lab = Lab::new(&layout(10, 4), have);
     let reserved = Reserved([0, 0, 0, 0, 0, if extended { 0x10 } else { 0 }, 0, if fast { 4 } else { 0 }]);
     let handshake = Handshake { reserved, ..handshake(1, fast) };
-    let connected = Connected { connection: ConnectionId(1), addr: peer_addr(1), incoming: true, handshake };
+    let connected =
+        Connected { connection: ConnectionId(1), addr: peer_addr(1), incoming: true, handshake, cover: Cover::None };
     sent(&lab.feed(Input::Connected(connected)), ConnectionId(1))
 }
 
@@ -75,7 +77,7 @@ fn meet(lab: &mut Lab, connection: u64, number: u8, incoming: bool) -> Option<Cl
         addr.set_port(50_000 + u16::try_from(connection.0).expect("a small number"));
     }
     let handshake = handshake(number, true);
-    lab.feed(Input::Connected(Connected { connection, addr, incoming, handshake }));
+    lab.feed(Input::Connected(Connected { connection, addr, incoming, handshake, cover: Cover::None }));
     lab.close_reason(connection)
 }
 
@@ -145,7 +147,7 @@ fn a_paused_swarm_takes_no_connection() {
     assert_eq!(lab.close_reason(peer), Some(CloseReason::Stopped));
     let dials = lab.feed(Input::Candidates { source: Source::Tracker, addrs: &[peer_addr(2)] });
     assert_eq!(dials, []);
-    assert_eq!(lab.feed(Input::Command(Command::Resume))[0], Action::Dial { addr: peer_addr(2) });
+    assert_eq!(lab.feed(Input::Command(Command::Resume))[0], Action::Dial { addr: peer_addr(2), ways: &[Way::Plain] });
 }
 
 #[test]
@@ -194,7 +196,13 @@ fn a_banned_address_is_neither_accepted_nor_dialled() {
     assert!(!actions.iter().any(|action| matches!(action, Action::Dial { .. })), "{actions:?}");
     let connection = ConnectionId(77);
     let handshake = Handshake { peer_id: PeerId([99; 20]), ..handshake(1, true) };
-    lab.feed(Input::Connected(Connected { connection, addr: other_port, incoming: true, handshake }));
+    lab.feed(Input::Connected(Connected {
+        connection,
+        addr: other_port,
+        incoming: true,
+        handshake,
+        cover: Cover::None,
+    }));
     assert_eq!(lab.close_reason(connection), Some(CloseReason::Banned));
 }
 
@@ -235,7 +243,13 @@ fn peers_that_are_ahead_or_live_in_ipv6_get_no_allowed_fast_set() {
     assert!(!sent(&actions, ahead).iter().any(is_allowed));
     let connection = ConnectionId(9);
     let addr = "[2001:db8::9]:40000".parse().expect("an address");
-    lab.feed(Input::Connected(Connected { connection, addr, incoming: true, handshake: handshake(9, true) }));
+    lab.feed(Input::Connected(Connected {
+        connection,
+        addr,
+        incoming: true,
+        handshake: handshake(9, true),
+        cover: Cover::None,
+    }));
     assert!(!sent(&lab.says(connection, &[Message::HaveNone]), connection).iter().any(is_allowed));
 }
 
@@ -316,5 +330,5 @@ fn an_incoming_peer_that_tells_its_port_is_dialled_after_it_went() {
     lab.wait(61 * SECOND);
     let mut addr = peer_addr(1);
     addr.set_port(5555);
-    assert!(lab.done.contains(&Action::Dial { addr }));
+    assert!(lab.done.contains(&Action::Dial { addr, ways: &[Way::Plain] }));
 }

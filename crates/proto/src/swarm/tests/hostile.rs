@@ -8,6 +8,7 @@ use riverrun_metainfo::{Bitfield, Block, PieceIndex};
 use super::lab::{Lab, Manner, block, handshake, peer_addr, sent, serves, stored};
 use super::net::{Net, config, layout};
 use crate::limits;
+use crate::mse::Cover;
 use crate::swarm::{Action, CloseReason, Connected, ConnectionId, Event, Input, Source};
 use crate::wire::Message;
 
@@ -484,7 +485,13 @@ fn p17_our_own_id_closes_and_the_address_is_not_dialled_again() {
     let dials = |actions: &[Action]| actions.iter().filter(|action| matches!(action, Action::Dial { .. })).count();
     assert_eq!(dials(&lab.feed(Input::Candidates { source: Source::Tracker, addrs: &[own] })), 1);
     let connection = ConnectionId(70);
-    lab.feed(Input::Connected(Connected { connection, addr: own, incoming: false, handshake: handshake(200, true) }));
+    lab.feed(Input::Connected(Connected {
+        connection,
+        addr: own,
+        incoming: false,
+        handshake: handshake(200, true),
+        cover: Cover::None,
+    }));
     assert_eq!(lab.close_reason(connection), Some(CloseReason::Myself));
     lab.wait(200 * SECOND);
     assert_eq!(dials(&lab.feed(Input::Candidates { source: Source::Tracker, addrs: &[own] })), 0);

@@ -9,6 +9,7 @@ use riverrun_metainfo::{Bitfield, Block, Layout, PieceIndex};
 
 use super::birth;
 use super::net::{HASHES, config};
+use crate::mse::Cover;
 use crate::swarm::{Action, CloseReason, Connected, ConnectionId, DiskDone, Input, Swarm, SwarmConfig};
 use crate::wire::{Handshake, Message, PeerId, Reserved};
 
@@ -117,7 +118,13 @@ impl Lab {
         let (connection, handshake) = (ConnectionId(number.into()), handshake(number, fast));
         let script = Script { manner, asked: VecDeque::new(), turned: self.now, choking: false, open: true };
         self.scripts.insert(connection, script);
-        self.feed(Input::Connected(Connected { connection, addr: peer_addr(number), incoming: true, handshake }));
+        self.feed(Input::Connected(Connected {
+            connection,
+            addr: peer_addr(number),
+            incoming: true,
+            handshake,
+            cover: Cover::None,
+        }));
         connection
     }
 

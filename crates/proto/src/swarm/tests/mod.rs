@@ -2,6 +2,7 @@
 
 mod chaos;
 mod connections;
+mod encryption;
 mod exchange;
 mod hostile;
 mod lab;

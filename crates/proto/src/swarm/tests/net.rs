@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, InfoHashV1, InfoHashes, Layout, PieceIndex};
 
 use super::birth;
+use crate::mse::{Cover, Encryption};
 use crate::swarm::{
     Action, CloseReason, Command, Connected, ConnectionId, DialError, DiskDone, Event, Input, Source, Swarm,
     SwarmConfig,
@@ -30,6 +31,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
         layout: Arc::clone(layout),
         have,
         private: false,
+        encryption: Encryption::Off,
         pex: false,
         peer_id: PeerId([number; 20]),
         listen_port: Some(6881),
@@ -200,7 +202,7 @@ impl Net {
         let mut ended = Vec::new();
         while let Some(action) = self.nodes[node].swarm.poll() {
             match action {
-                Action::Dial { addr } => self.after(self.delay * 2, Happening::Dialled { from: node, addr }),
+                Action::Dial { addr, .. } => self.after(self.delay * 2, Happening::Dialled { from: node, addr }),
                 Action::Send { connection, message } => {
                     self.note(node, connection, &message, true);
                     sent.entry(connection).or_default().push((message, true));
@@ -313,11 +315,26 @@ impl Net {
             peer_id: node.peer_id,
         };
         let (near, other) = (hello(&self.nodes[to]), hello(&self.nodes[from]));
-        self.feed(from, Input::Connected(Connected { connection: ours, addr, incoming: false, handshake: near }));
+        self.feed(
+            from,
+            Input::Connected(Connected {
+                connection: ours,
+                addr,
+                incoming: false,
+                handshake: near,
+                cover: Cover::None,
+            }),
+        );
         if self.nodes[to].links.contains_key(&theirs) {
             self.feed(
                 to,
-                Input::Connected(Connected { connection: theirs, addr: far, incoming: true, handshake: other }),
+                Input::Connected(Connected {
+                    connection: theirs,
+                    addr: far,
+                    incoming: true,
+                    handshake: other,
+                    cover: Cover::None,
+                }),
             );
         }
     }

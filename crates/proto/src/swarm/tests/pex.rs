@@ -9,6 +9,7 @@ use riverrun_metainfo::Bitfield;
 use super::lab::{Lab, sent};
 use super::net::{HASHES, Net, config, layout};
 use crate::limits;
+use crate::mse::Cover;
 use crate::swarm::{Action, CloseReason, Connected, ConnectionId, Input, Source, SwarmConfig};
 use crate::wire::extended::{
     ExtendedHandshake, ExtendedMessage, Extension, ExtensionIds, PexContact, PexFlags, PexMessage,
@@ -45,7 +46,7 @@ fn joins_from(lab: &mut Lab, number: u16, from: SocketAddr, port: Option<u16>) -
     peer_id[..2].copy_from_slice(&number.to_be_bytes());
     let reserved = Reserved([0, 0, 0, 0, 0, 0x10, 0, 4]);
     let handshake = Handshake { reserved, info_hash: HASHES.wire(), peer_id: PeerId(peer_id) };
-    lab.feed(Input::Connected(Connected { connection, addr: from, incoming: true, handshake }));
+    lab.feed(Input::Connected(Connected { connection, addr: from, incoming: true, handshake, cover: Cover::None }));
     let extensions = Extension::ALL.map(|extension| (extension, extension.number())).to_vec();
     let hello = ExtendedHandshake { extensions, listen_port: port, ..ExtendedHandshake::default() };
     lab.says(connection, &[Message::HaveNone, said(&hello)]);
@@ -82,7 +83,8 @@ fn tells_with(lab: &mut Lab, from: ConnectionId, added: &[SocketAddr], flags: Pe
 }
 
 fn dials(actions: &[Action]) -> BTreeSet<SocketAddr> {
-    let dials = actions.iter().filter_map(|action| if let Action::Dial { addr } = action { Some(*addr) } else { None });
+    let dials =
+        actions.iter().filter_map(|action| if let Action::Dial { addr, .. } = action { Some(*addr) } else { None });
     dials.collect()
 }
 
@@ -177,7 +179,7 @@ fn only_addresses_that_listen_are_told_and_with_the_flags_of_their_peers() {
     lab.feed(Input::Candidates { source: Source::Tracker, addrs: &[dialled] });
     let handshake = Handshake { reserved: Reserved([0; 8]), info_hash: HASHES.wire(), peer_id: PeerId([5; 20]) };
     let connection = ConnectionId(5);
-    lab.feed(Input::Connected(Connected { connection, addr: dialled, incoming: false, handshake }));
+    lab.feed(Input::Connected(Connected { connection, addr: dialled, incoming: false, handshake, cover: Cover::None }));
     wait(&mut lab, 2 * SECOND);
     let messages = told(&lab, observer);
     let [message] = &messages[..] else { panic!("{messages:?}") };
@@ -381,7 +383,7 @@ fn p22_our_own_address_is_dialled_once_at_most() {
     assert!(dials(&tells(&mut lab, peer, &[own])).contains(&own));
     let handshake = Handshake { reserved: Reserved([0; 8]), info_hash: HASHES.wire(), peer_id: PeerId([200; 20]) };
     let connection = ConnectionId(77);
-    lab.feed(Input::Connected(Connected { connection, addr: own, incoming: false, handshake }));
+    lab.feed(Input::Connected(Connected { connection, addr: own, incoming: false, handshake, cover: Cover::None }));
     assert_eq!(lab.close_reason(connection), Some(CloseReason::Myself));
     wait(&mut lab, MINUTE);
     assert!(dials(&tells(&mut lab, peer, &[own])).is_empty());
