@@ -86,6 +86,28 @@ pub const NUM_WANT: u32 = 200;
 pub const MAX_SCRAPE_HASHES: usize = 74;
 /// How long a UDP tracker's connection id may be used (BEP 15).
 pub const UDP_CONNECTION_AGE: Duration = Duration::from_secs(60);
+/// How long our own tracker accepts a connection id that it gave (BEP 15: twice as long as clients use it).
+pub const UDP_CONNECTION_ACCEPTED: Duration = Duration::from_secs(120);
+/// The peers that our own tracker gives to a client that does not say how many it wants.
+pub const USUAL_PEERS_GIVEN: usize = 50;
+/// The most peers that our own tracker gives in one reply, whatever the client wants.
+pub const MAX_PEERS_GIVEN: usize = 200;
+/// The longest packet that our own tracker sends over UDP, in bytes: no path cuts it into fragments.
+pub const MAX_UDP_REPLY: usize = 1232;
+/// Ports of one address in one swarm of our own tracker: many hosts may share an address, but not make up a swarm alone.
+pub const MAX_PORTS_PER_ADDRESS: usize = 64;
+/// Peers whose time has passed that our own tracker takes out with one announce, so that no announce waits for many.
+pub const MAX_EXPIRED_AT_ONCE: usize = 16;
+/// Torrents in our own tracker's answer to a scrape of everything, which is off if nobody asks for it; 10 MB then.
+pub const MAX_FULL_SCRAPE: usize = 100_000;
+/// The longest header of a request to our own tracker over HTTP, in bytes.
+pub const MAX_REQUEST_HEADER: usize = 8 * 1024;
+/// How long a request to our own tracker may take to come, and its answer to go; so long a connection may also rest.
+pub const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+/// Connections to our own tracker at once: 16 MiB of headers.
+pub const MAX_REQUEST_CONNECTIONS: usize = 2048;
+/// Connections to our own tracker from one address (IPv6: one /64) at once.
+pub const MAX_REQUEST_CONNECTIONS_PER_ADDRESS: usize = 128;
 /// The first wait for a UDP tracker's answer; it doubles with each retry (BEP 15).
 pub const UDP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most retries to a UDP tracker (BEP 15).

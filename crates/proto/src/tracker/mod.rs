@@ -3,11 +3,12 @@
 //! [`Tiers`] decides which tracker of a torrent is told what, and when. The driver resolves the name, asks [`may_connect`],
 //! and makes the announce: over HTTP with the URLs and replies of [`http`], over UDP with the machine of [`udp`]. It announces
 //! once for each family of addresses (BEP 7) and puts the answers together by [`AnnounceReply::merged`]. Both sides of both
-//! protocols are here, so that tests, the demo and a tracker of our own need nothing else.
+//! protocols are here; [`server`] is a tracker of our own.
 
 mod announce;
 pub mod http;
 mod policy;
+pub mod server;
 pub mod tiers;
 pub mod udp;
 mod url;

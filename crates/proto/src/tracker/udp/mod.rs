@@ -6,4 +6,5 @@ mod packet;
 mod tests;
 
 pub use client::{Action, Client, ExchangeId, Input, Outcome};
+pub(super) use packet::{ANNOUNCE_HEAD, announce_head};
 pub use packet::{Request, Response, ResponseBody};

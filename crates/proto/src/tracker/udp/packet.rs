@@ -15,6 +15,8 @@ use crate::wire::{PeerId, remote_text};
 const MAGIC: u64 = 0x0417_2710_1980;
 /// The packet of an announce up to the options of BEP 41.
 const ANNOUNCE_LENGTH: usize = 98;
+/// The answer to an announce up to its peers.
+pub(in crate::tracker) const ANNOUNCE_HEAD: usize = 20;
 
 mod action {
     pub(super) const CONNECT: u32 = 0;
@@ -122,6 +124,12 @@ impl Response {
     #[must_use]
     pub fn encode(&self, to: SocketAddr) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
+        self.encode_into(to, &mut out);
+        out
+    }
+
+    /// Appends the packet to `out`.
+    pub(in crate::tracker) fn encode_into(&self, to: SocketAddr, out: &mut Vec<u8>) {
         let mut put = |number: u32| out.extend_from_slice(&number.to_be_bytes());
         match &self.body {
             ResponseBody::Connect(connection) => {
@@ -129,11 +137,10 @@ impl Response {
                 out.extend_from_slice(&connection.to_be_bytes());
             }
             ResponseBody::Announce(reply) => {
-                let interval = u32::try_from(reply.interval.as_secs()).unwrap_or(u32::MAX);
-                [action::ANNOUNCE, self.transaction, interval].into_iter().for_each(&mut put);
-                [reply.leechers.unwrap_or(0), reply.seeders.unwrap_or(0)].into_iter().for_each(put);
+                let counts = (reply.leechers.unwrap_or(0), reply.seeders.unwrap_or(0));
+                out.extend_from_slice(&announce_head(self.transaction, reply.interval, counts));
                 let fitting = reply.peers.iter().filter(|peer| peer.is_ipv4() == to.is_ipv4());
-                fitting.for_each(|peer| put_addr(&mut out, *peer));
+                fitting.for_each(|peer| put_addr(out, *peer));
             }
             ResponseBody::Scrape(entries) => {
                 [action::SCRAPE, self.transaction].into_iter().for_each(&mut put);
@@ -144,7 +151,6 @@ impl Response {
                 out.extend_from_slice(reason.as_bytes());
             }
         }
-        out
     }
 
     /// Reads a packet that came from `from`, whose family decides the form of peers; `None` if it is no response. Peers
@@ -182,6 +188,21 @@ impl Response {
         };
         Some(Self { transaction, body })
     }
+}
+
+/// What the answer to an announce has before its peers; the counts are leechers and seeders.
+pub(in crate::tracker) fn announce_head(
+    transaction: u32,
+    interval: Duration,
+    (leechers, seeders): (u32, u32),
+) -> [u8; ANNOUNCE_HEAD] {
+    let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+    let mut head = [0; ANNOUNCE_HEAD];
+    let numbers = [action::ANNOUNCE, transaction, interval, leechers, seeders];
+    for (place, number) in head.as_chunks_mut::<4>().0.iter_mut().zip(numbers) {
+        *place = number.to_be_bytes();
+    }
+    head
 }
 
 /// BEP 15 does not say whether numbers have a sign; what would be negative is 0 (THREATS T5, T8).
