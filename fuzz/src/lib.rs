@@ -13,6 +13,7 @@ mod metainfo;
 mod mse;
 mod path;
 mod tracker;
+mod tracker_server;
 mod wire;
 
 pub use bencode::bencode;
@@ -24,6 +25,7 @@ pub use metainfo::metainfo;
 pub use mse::mse;
 pub use path::safe_path;
 pub use tracker::{tracker_http, tracker_udp};
+pub use tracker_server::{tracker_server_http, tracker_server_udp};
 pub use wire::{extended, wire};
 
 /// A body: must return, whatever the bytes are.
@@ -41,6 +43,8 @@ pub const BODIES: &[(&str, Body)] = &[
     ("mse", mse),
     ("safe_path", safe_path),
     ("tracker_http", tracker_http),
+    ("tracker_server_http", tracker_server_http),
+    ("tracker_server_udp", tracker_server_udp),
     ("tracker_udp", tracker_udp),
     ("wire", wire),
 ];

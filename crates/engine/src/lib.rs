@@ -89,6 +89,7 @@ mod settings;
 mod status;
 pub mod testing;
 mod torrent;
+mod tracker_server;
 mod udp_hub;
 
 pub use add::{AddTorrent, Preallocate, Source};
@@ -106,5 +107,7 @@ pub use session::{Session, SessionBuilder, SessionStatus, resume_record_path};
 pub use settings::Settings;
 pub use status::{Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
 pub use torrent::{Torrent, TorrentId};
+pub use tracker_server::{Tracker, TrackerBuilder};
 
 pub use riverrun_proto::swarm::{PeerStatus, Sources};
+pub use riverrun_proto::tracker::server::{Announced as TrackerAnnounce, Stats as TrackerStats};

@@ -9,4 +9,4 @@ mod tracker;
 pub use content::{Content, fill};
 pub use riverrun_metainfo::piece_hash::Format;
 pub use swarm::{LocalSwarm, LocalSwarmBuilder, loopback};
-pub use tracker::{Announced, Tracker};
+pub use tracker::Tracker;

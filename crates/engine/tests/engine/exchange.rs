@@ -78,7 +78,7 @@ async fn peers_over_a_udp_tracker() {
     let content = Content::file("udp.bin", 3, 500_000);
     let swarm = LocalSwarm::of(content).udp(true).start().await.unwrap();
     download(&swarm).await;
-    assert!(swarm.tracker().log().iter().all(|announced| announced.udp));
+    assert!(swarm.tracker().journal().iter().all(|announced| announced.udp));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -218,7 +218,7 @@ async fn l15_shutdown_saves_and_says_farewell() {
     assert!(matches!(refused, Err(riverrun::AddError::Stopped)));
     let stopped = swarm
         .tracker()
-        .log()
+        .journal()
         .into_iter()
         .filter(|announced| announced.event == Some(riverrun::proto::tracker::Event::Stopped));
     let stopped: Vec<_> = stopped.collect();

@@ -5,6 +5,7 @@ mod exchange;
 mod faults;
 mod hostile;
 mod resume;
+mod tracker_server;
 mod trackers;
 
 use std::path::Path;

@@ -314,8 +314,8 @@ async fn scrape_and_peers_of_an_honest_tracker_over_both() {
         let peers = answer.result.clone().unwrap();
         assert!(peers.contains(&"1.2.3.4:5".parse().unwrap()) && peers.contains(&"1.2.3.5:5".parse().unwrap()));
     }
-    assert_eq!(tracker.peers(HASHES.wire()).len(), 2, "who only asked is not kept as a downloader");
-    tracker.refuse(Some("not today"));
+    assert_eq!(tracker.swarm(HASHES.wire()), (1, 1), "who only asked is not kept as a downloader");
+    tracker.close(Some("not today"));
     let answers = announce_once(&query).await;
     for answer in &answers[..2] {
         assert_eq!(answer.result, Err(TrackerError::Refused("not today".into())));

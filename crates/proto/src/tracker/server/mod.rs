@@ -2,7 +2,7 @@
 //! 41, 48).
 //!
 //! Every request has at most one answer, which depends on nothing that comes later. So this machine needs no actions: [`Server::http`]
-//! and [`Server::udp`] answer, [`Server::next_timeout`] says when [`Server::expire`] has something to do.
+//! and [`Server::udp`] answer, [`Server::next_timeout`] says when [`Server::expire`] has something to do. [`RequestHead`] reads what comes over TCP.
 //!
 //! Everything is bounded. Memory: by the number of swarms and of peers; over the latter, the peer that has been silent for longest
 //! goes. One host: by its share of them. Answers: over UDP no answer is longer than its request, unless the request shows an id that
@@ -12,6 +12,7 @@ mod connection_id;
 mod http;
 mod pool;
 mod registry;
+mod request;
 mod swarms;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::tracker::{AnnounceRequest, Event, Retry, ScrapeEntry, dialable};
 use connection_id::ConnectionIds;
 pub use http::HttpAnswer;
 use registry::{Registry, Wish};
+pub use request::{RequestError, RequestHead};
 
 /// How a tracker behaves.
 #[derive(Clone, Debug)]
