@@ -1,4 +1,4 @@
-use riverrun_metainfo::bencode::{self, DictWriter, Kind, Limits, ListWriter, Value};
+use riverrun_metainfo::bencode::{self, DictWriter, Kind, Limits, ListWriter, Reader, Value};
 
 /// Decoding, spans, and writing back what is canonical.
 pub fn bencode(data: &[u8]) {
@@ -17,7 +17,11 @@ pub fn bencode(data: &[u8]) {
                 assert!(!error.to_string().is_empty());
             }
         }
+        let mut reader = Reader::new(data, limits);
+        let skipped = reader.skip();
+        assert_eq!(skipped.is_ok(), bencode::decode_prefix(data, limits).is_ok());
         if let Ok(document) = bencode::decode_prefix(data, limits) {
+            assert_eq!((reader.position(), reader.is_canonical()), (document.end(), document.root().is_canonical()));
             let (end, root) = (document.end(), document.root());
             assert!(end <= data.len());
             let again = bencode::decode(&data[..end], limits).expect("the front that was decoded is a document");

@@ -1,7 +1,7 @@
 //! Reading a torrent of 100,000 files, beside other crates that read bencode.
 //!
 //! `cargo bench -p riverrun-metainfo --bench metainfo`. Two comparisons: `decode` and `… document` read the bytes into what can
-//! be asked for any key; `lists`, `librqbit-bencode` and `bt_bencode` make the same lists of lengths and names. `parse` is
+//! be asked for any key; `reader`, `lists`, `librqbit-bencode` and `bt_bencode` make the same lists of lengths and names. `parse` is
 //! everything up to a checked torrent: safe and distinct paths, the layout, the info-hash.
 
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use librqbit_bencode::ByteBuf;
-use riverrun_metainfo::bencode::{self, Document, Limits, Value};
+use riverrun_metainfo::bencode::{self, Document, Limits, ReadError, Reader, Value};
 use riverrun_metainfo::{Metainfo, hash};
 use serde::Deserialize;
 
@@ -56,6 +56,30 @@ fn lists<'d>(document: &'d Document<'d>) -> Option<Torrent<&'d [u8]>> {
     Some(Torrent { info: Info { files } })
 }
 
+/// The same in one pass, without a document.
+fn read(torrent: &[u8]) -> Result<Torrent<&[u8]>, ReadError> {
+    let mut files = Vec::new();
+    let mut reader = Reader::new(torrent, Limits::METAINFO);
+    reader.dict(|reader, key| match key {
+        b"info" => reader.dict(|reader, key| match key {
+            b"files" => reader.list(|reader| file(reader).map(|file| files.push(file))),
+            _ => Ok(()),
+        }),
+        _ => Ok(()),
+    })?;
+    Ok(Torrent { info: Info { files } })
+}
+
+fn file<'a>(reader: &mut Reader<'a>) -> Result<File<&'a [u8]>, ReadError> {
+    let (mut length, mut path) = (0, Vec::new());
+    reader.dict(|reader, key| match key {
+        b"length" => reader.int().map(|int| length = int.and_then(|int| int.try_into().ok()).expect("a length")),
+        b"path" => reader.list(|reader| reader.bytes().map(|name| path.push(name))),
+        _ => Ok(()),
+    })?;
+    Ok(File { length, path })
+}
+
 /// A torrent of many images in folders, the paths in order or not.
 fn torrent(in_order: bool) -> Bytes {
     let place = |number: u32| if in_order { number } else { number * 7919 % FILES };
@@ -97,6 +121,9 @@ fn metainfo(criterion: &mut Criterion) {
                 let document = bencode::decode(&torrent, Limits::METAINFO).expect("bencode");
                 black_box(lists(&document).expect("a torrent").sum())
             });
+        });
+        group.bench_function("reader", |bench| {
+            bench.iter(|| black_box(read(&torrent).expect("a torrent").sum()));
         });
         group.bench_function("librqbit-bencode", |bench| {
             bench.iter(|| {

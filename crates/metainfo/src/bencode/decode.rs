@@ -1,6 +1,9 @@
 //! From bytes to a tape of tokens, in one pass with constant stack.
 
-use super::document::{Document, Path, quoted};
+use std::ops::Range;
+
+use super::document::Document;
+use super::path::{Path, quoted};
 use super::tape::{self, Flaw, Token, short};
 
 /// How much a document may hold. What a stranger sends is cut off here, before it costs memory.
@@ -111,20 +114,21 @@ pub fn decode(input: &[u8], limits: Limits) -> Result<Document<'_>, DecodeError>
 /// # Errors
 /// The input does not start with bencode, or the value is over a limit.
 pub fn decode_prefix(input: &[u8], limits: Limits) -> Result<Document<'_>, DecodeError> {
-    let limits = Limits { tokens: limits.tokens.min(MOST_TOKENS), ..limits };
-    let mut scanner = Scanner {
-        input,
-        limits,
-        left: limits.tokens,
-        // Room for one token per 32 bytes; lists of files have about as many. What is never written to costs no memory.
-        tape: Vec::with_capacity((input.len() / 32).clamp(8, MOST_ROOM)),
-        frames: vec![Frame::new(Place::Root, 0, 0)],
-        flawed: false,
-    };
+    // Room for one token per 32 bytes; lists of files have about as many. What is never written to costs no memory.
+    let mut scanner = Scanner::new(input, limits, (input.len() / 32).clamp(8, MOST_ROOM));
     match scanner.run() {
         Ok(end) => Ok(Document::new(input, scanner.tape, end, scanner.flawed)),
         Err((kind, offset)) => Err(scanner.error(kind, offset)),
     }
+}
+
+/// Where the value at `pos` ends. Takes its values off the limits, and notes when it is not canonical.
+pub(super) fn end_of(input: &[u8], pos: usize, left: &mut Limits, canonical: &mut bool) -> Result<usize, Fault> {
+    let mut scanner = Scanner::new(&input[pos..], *left, 0);
+    let end = scanner.run().map_err(|(kind, offset)| (kind, pos + offset))?;
+    left.tokens = scanner.left;
+    *canonical &= !scanner.flawed;
+    Ok(pos + end)
 }
 
 /// What the next value is.
@@ -157,7 +161,7 @@ impl Frame {
 }
 
 /// What is wrong, and where.
-type Fault = (DecodeErrorKind, usize);
+pub(super) type Fault = (DecodeErrorKind, usize);
 
 struct Scanner<'a> {
     input: &'a [u8],
@@ -171,7 +175,19 @@ struct Scanner<'a> {
     flawed: bool,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    fn new(input: &'a [u8], limits: Limits, room: usize) -> Self {
+        let limits = Limits { tokens: limits.tokens.min(MOST_TOKENS), ..limits };
+        Self {
+            input,
+            limits,
+            left: limits.tokens,
+            tape: Vec::with_capacity(room),
+            frames: vec![Frame::new(Place::Root, 0, 0)],
+            flawed: false,
+        }
+    }
+
     /// Reads one value from the front; where it ends.
     fn run(&mut self) -> Result<usize, Fault> {
         let input = self.input;
@@ -281,51 +297,24 @@ impl Scanner<'_> {
     /// Where the content of the string whose length starts at `pos` starts and ends.
     #[inline(always)]
     fn string_at(&mut self, pos: usize) -> Result<(usize, usize), Fault> {
-        let digit = |byte: u8| usize::from(byte & 0xf);
-        // Most lengths have one or two digits.
-        let (head, length) = match self.input[pos..] {
-            [a, b':', ref rest @ ..] if digit(a) <= rest.len() => (2, digit(a)),
-            [a @ b'1'..=b'9', b @ b'0'..=b'9', b':', ref rest @ ..] if digit(a) * 10 + digit(b) <= rest.len() => {
-                (3, digit(a) * 10 + digit(b))
-            }
-            _ => return self.long_string_at(pos),
-        };
-        Ok((pos + head, pos + head + length))
-    }
-
-    /// The same for a length of any number of digits, with leading zeros or without, or past the end.
-    #[cold]
-    fn long_string_at(&mut self, pos: usize) -> Result<(usize, usize), Fault> {
-        let (promised, start) = length_at(self.input, pos)?;
-        if self.input[pos] == b'0' && start - pos > 2 {
+        let (content, zeros) = string_at(self.input, pos)?;
+        if zeros {
             self.note(Flaw::LeadingZeros);
         }
-        let available = self.input.len() - start;
-        match usize::try_from(promised) {
-            Ok(length) if length <= available => Ok((start, start + length)),
-            _ => Err((DecodeErrorKind::StringPastEnd { promised, available }, start)),
-        }
+        Ok((content.start, content.end))
     }
 
     #[inline(always)]
     fn integer(&mut self, pos: usize) -> Result<usize, Fault> {
-        let minus = self.input.get(pos + 1) == Some(&b'-');
-        let first = pos + 1 + usize::from(minus);
-        let digits = self.input.get(first..).unwrap_or_default();
-        let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        match digits.get(count) {
-            Some(b'e') if count > 0 => {}
-            Some(&other) => return Err((DecodeErrorKind::Integer(other), first + count)),
-            None => return Err((DecodeErrorKind::Ended, self.input.len())),
-        }
-        if digits[0] == b'0' && count > 1 {
+        let integer = integer_at(self.input, pos)?;
+        if integer.leading_zeros {
             self.note(Flaw::LeadingZeros);
         }
-        if digits[0] == b'0' && minus && digits[..count].iter().all(|&digit| digit == b'0') {
+        if integer.minus_zero {
             self.note(Flaw::MinusZero);
         }
         self.count(pos)?;
-        Ok(first + count + 1)
+        Ok(integer.digits.end + 1)
     }
 
     /// Opens a list or dictionary; where its content starts.
@@ -388,6 +377,60 @@ impl Scanner<'_> {
         }
         DecodeError { kind, offset, path: path.into_text() }
     }
+}
+
+/// Where the content of the string whose length starts at `pos` lies, and whether that length has leading zeros.
+#[inline(always)]
+pub(super) fn string_at(input: &[u8], pos: usize) -> Result<(Range<usize>, bool), Fault> {
+    let digit = |byte: u8| usize::from(byte & 0xf);
+    // Most lengths have one or two digits.
+    let (head, length) = match input[pos..] {
+        [a, b':', ref rest @ ..] if digit(a) <= rest.len() => (2, digit(a)),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', b':', ref rest @ ..] if digit(a) * 10 + digit(b) <= rest.len() => {
+            (3, digit(a) * 10 + digit(b))
+        }
+        _ => return long_string_at(input, pos),
+    };
+    Ok((pos + head..pos + head + length, false))
+}
+
+/// The same for a length of any number of digits, with leading zeros or without, or past the end.
+#[cold]
+fn long_string_at(input: &[u8], pos: usize) -> Result<(Range<usize>, bool), Fault> {
+    let (promised, start) = length_at(input, pos)?;
+    let available = input.len() - start;
+    match usize::try_from(promised) {
+        Ok(length) if length <= available => Ok((start..start + length, input[pos] == b'0' && start - pos > 2)),
+        _ => Err((DecodeErrorKind::StringPastEnd { promised, available }, start)),
+    }
+}
+
+/// An integer as it is written.
+pub(super) struct Integer {
+    /// Where its digits lie, with their sign.
+    pub(super) digits: Range<usize>,
+    pub(super) leading_zeros: bool,
+    pub(super) minus_zero: bool,
+}
+
+/// The integer whose `i` is at `pos`.
+#[inline(always)]
+pub(super) fn integer_at(input: &[u8], pos: usize) -> Result<Integer, Fault> {
+    let minus = input.get(pos + 1) == Some(&b'-');
+    let first = pos + 1 + usize::from(minus);
+    let digits = input.get(first..).unwrap_or_default();
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match digits.get(count) {
+        Some(b'e') if count > 0 => {}
+        Some(&other) => return Err((DecodeErrorKind::Integer(other), first + count)),
+        None => return Err((DecodeErrorKind::Ended, input.len())),
+    }
+    let zero = digits[0] == b'0';
+    Ok(Integer {
+        digits: pos + 1..first + count,
+        leading_zeros: zero && count > 1,
+        minus_zero: zero && minus && digits[..count].iter().all(|&digit| digit == b'0'),
+    })
 }
 
 /// The length that starts at `pos`, of any number of digits, and where the string after it starts.

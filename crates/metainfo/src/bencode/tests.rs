@@ -194,6 +194,60 @@ fn b10_every_prefix_is_an_error() {
 }
 
 #[test]
+fn a_reader_takes_what_it_is_asked_for() {
+    let input = b"d4:infod5:filesld6:lengthi12e4:pathl1:a1:bee3:oddee4:nonei-7ee";
+    let (mut lengths, mut names) = (Vec::new(), Vec::new());
+    let mut reader = Reader::new(input, Limits::METAINFO);
+    let mut file = |reader: &mut Reader<'static>, key: &[u8]| match key {
+        b"length" => reader.int().map(|int| lengths.push(int)),
+        b"path" => reader.list(|reader| reader.bytes().map(|name| names.push(name))),
+        _ => Ok(()),
+    };
+    let read: Result<(), ReadError> = reader.dict(|reader, key| match key {
+        b"info" => reader.dict(|reader, _| {
+            reader.list(|reader| if reader.kind()? == Kind::Dict { reader.dict(&mut file) } else { Ok(()) })
+        }),
+        _ => Ok(()),
+    });
+    assert_eq!(read, Ok(()));
+    assert_eq!((lengths, names), (vec![Some(12)], vec![&b"a"[..], b"b"]));
+    assert_eq!((reader.position(), reader.is_canonical()), (input.len(), true));
+
+    let mut reader = Reader::new(b"l3:abce", Limits::MESSAGE);
+    let wrong: Result<(), ReadError> = reader.list(|reader| reader.int().map(drop));
+    assert_eq!(wrong, Err(ReadError::Kind { expected: Kind::Int, offset: 1 }));
+    assert_eq!(wrong.unwrap_err().to_string(), "not an integer at byte 1");
+    let cut = Reader::new(b"l3:ab", Limits::MESSAGE).list(|reader| reader.bytes().map(drop));
+    let kind = DecodeErrorKind::StringPastEnd { promised: 3, available: 2 };
+    assert_eq!(cut, Err(ReadError::Decode { kind, offset: 3 }));
+}
+
+#[test]
+fn b4_a_reader_does_not_wrap_integers() {
+    let texts = [("9223372036854775807", Some(i64::MAX)), ("-9223372036854775808", Some(i64::MIN)), ("-12", Some(-12))];
+    for (text, int) in texts.into_iter().chain([("9223372036854775808", None), ("-9223372036854775809", None)]) {
+        assert_eq!(Reader::new(format!("i{text}e").as_bytes(), Limits::MESSAGE).int(), Ok(int));
+    }
+}
+
+#[test]
+fn b1_b2_a_reader_keeps_the_limits() {
+    let error = |kind, offset| Err(ReadError::Decode { kind, offset });
+    let bomb = b"l".repeat(1_000_000);
+    assert_eq!(Reader::new(&bomb, Limits::METAINFO).skip(), error(DecodeErrorKind::Depth(100), 100));
+    let inner = Reader::new(&bomb, Limits::METAINFO).list(Reader::skip);
+    assert_eq!(inner, error(DecodeErrorKind::Depth(100), 100));
+    let limits = Limits { depth: 2, tokens: 5 };
+    let values = b"lli1ei2eei3ei4ee";
+    assert_eq!(Reader::new(values, limits).list(Reader::skip), error(DecodeErrorKind::Tokens(5), 12));
+    assert_eq!(Reader::new(b"llleee", limits).list(|inner| inner.list(|inner| inner.list(|_| Ok(())))), {
+        error(DecodeErrorKind::Depth(2), 2)
+    });
+    let flat = b"llelelelee";
+    assert_eq!(Reader::new(flat, limits).list(|inner| inner.list(|_| Ok(()))), Ok::<(), ReadError>(()));
+}
+
+#[test]
 fn misplaced_tokens_are_errors() {
     assert_eq!(kind_of(b"e"), DecodeErrorKind::NotAValue(b'e'));
     assert_eq!(kind_of(b"x"), DecodeErrorKind::NotAValue(b'x'));
@@ -271,6 +325,25 @@ impl Model {
                 Self::Dict(value.as_dict().unwrap().iter().map(|(k, v)| (k.to_vec(), Self::read(v))).collect())
             }
         }
+    }
+}
+
+impl Model {
+    fn pull(reader: &mut Reader<'_>) -> Result<Self, ReadError> {
+        Ok(match reader.kind()? {
+            Kind::Int => Self::Int(reader.int()?.unwrap()),
+            Kind::Bytes => Self::Bytes(reader.bytes()?.to_vec()),
+            Kind::List => {
+                let mut list = Vec::new();
+                reader.list(|reader| Self::pull(reader).map(|model| list.push(model)))?;
+                Self::List(list)
+            }
+            Kind::Dict => {
+                let mut dict = BTreeMap::new();
+                reader.dict(|reader, key| Self::pull(reader).map(|model| drop(dict.insert(key.to_vec(), model))))?;
+                Self::Dict(dict)
+            }
+        })
     }
 }
 
@@ -361,6 +434,21 @@ proptest! {
             let same = written[1..written.len() - 1] == input[..document.end()];
             prop_assert_eq!(document.root().is_canonical(), same);
             prop_assert_eq!(document.root().form().repeated_keys, document.root().repeated_key().is_some());
+        }
+    }
+
+    #[test]
+    fn a_reader_agrees_with_a_document(input in almost()) {
+        let document = decode_prefix(&input, Limits::METAINFO);
+        for skip in [true, false] {
+            let mut reader = Reader::new(&input, Limits::METAINFO);
+            let model = if skip { reader.skip().map(|()| None) } else { Model::pull(&mut reader).map(Some) };
+            prop_assert_eq!(model.is_ok(), document.is_ok());
+            if let (Ok(model), Ok(document)) = (model, &document) {
+                prop_assert_eq!(reader.position(), document.end());
+                prop_assert_eq!(reader.is_canonical(), document.root().is_canonical());
+                prop_assert_eq!(model.unwrap_or_else(|| Model::read(document.root())), Model::read(document.root()));
+            }
         }
     }
 
