@@ -39,7 +39,7 @@ const ROOMS: &[Room] = &[
         name: "riverrun-proto",
         rooms: &["riverrun-metainfo"],
         test_rooms: &[],
-        crates: &["bytes", "fastrand", "smallvec", "thiserror", "tracing"],
+        crates: &["bytes", "ed25519-dalek", "fastrand", "smallvec", "thiserror", "tracing"],
         unreachable: IO,
     },
     Room {

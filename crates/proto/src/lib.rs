@@ -2,7 +2,7 @@
 //!
 //! # The contract
 //!
-//! Each machine ([`swarm::Swarm`], [`tracker::Tiers`], ...) has the same three verbs:
+//! Each machine ([`swarm::Swarm`], [`tracker::Tiers`], [`dht::Node`], ...) has the same three verbs:
 //!
 //! ```text
 //! fn handle(&mut self, now: Instant, input: Input);      // feed one input; never blocks
@@ -18,6 +18,7 @@
 //! - A machine never waits. It emits only what it has credit for, so no cycle of waiting exists.
 
 mod compact;
+pub mod dht;
 pub mod limits;
 pub mod mse;
 pub mod swarm;

@@ -1,0 +1,6 @@
+//! Nodes among each other, on a network of messages with a clock moved by hand.
+
+#![allow(clippy::unwrap_used)]
+
+mod network;
+mod world;
