@@ -240,7 +240,7 @@ impl Info {
     /// The expected hashes as far as the dictionary alone has them: all of v1; of v2 those of files of at most one piece.
     #[must_use]
     pub fn piece_hashes(&self) -> PieceHashes {
-        PieceHashes::new(self, &std::collections::BTreeMap::new())
+        PieceHashes::new(self)
     }
 
     /// The bytes of this dictionary with other values for `private` and `source`; everything else stays. The outcome has another

@@ -7,14 +7,15 @@ use bytes::Bytes;
 
 use crate::bencode::{Dict, Value};
 use crate::info::{Fields, Info};
-use crate::merkle::{self, Node};
-use crate::metainfo::{MetainfoError, Warning};
+use crate::merkle::Node;
+use crate::metainfo::{MetainfoError, PieceHashes, Warning};
 
-/// Reads and verifies the layers. None at all, or not all, is no error: peers can be asked for the others as with a magnet link.
+/// Reads and verifies the layers, and has the hashes learn them. None at all, or not all, is no error: peers can be asked for the others as with a magnet link.
 pub(super) fn read(
     root: Dict<'_>,
     bytes: &Bytes,
     info: &Info,
+    known: &PieceHashes,
     fields: &mut Fields<'_>,
 ) -> Result<BTreeMap<Node, Bytes>, MetainfoError> {
     let mut layers = BTreeMap::new();
@@ -24,10 +25,12 @@ pub(super) fn read(
     let wanted = wanted(info);
     if let Some(value) = root.get("piece layers") {
         for (root, layer) in fields.dict(value)? {
-            verify(root, layer, &wanted, info, fields)?;
-            if let (Ok(root), Some(layer)) = (root.try_into(), layer.as_bytes()) {
-                layers.insert(root, bytes.slice_ref(layer));
+            let (node, layer) = verify(root, layer, &wanted, info, fields)?;
+            let layer = bytes.slice_ref(layer);
+            if !known.learn_layer(&node, &layer) {
+                return Err(MetainfoError::Layer { root: start(root), what: "does not lead to its root" });
             }
+            layers.insert(node, layer);
         }
     }
     let missing = wanted.iter().filter(|(root, _)| !layers.contains_key(root)).count();
@@ -46,13 +49,14 @@ fn wanted(info: &Info) -> Vec<(Node, u64)> {
     wanted
 }
 
-fn verify(
+/// A layer that fits its files by its length, and the root that it is for.
+fn verify<'b>(
     root: &[u8],
-    layer: Value<'_>,
+    layer: Value<'b>,
     wanted: &[(Node, u64)],
     info: &Info,
     fields: &Fields<'_>,
-) -> Result<(), MetainfoError> {
+) -> Result<(Node, &'b [u8]), MetainfoError> {
     let fault = |what| MetainfoError::Layer { root: start(root), what };
     let hashes = layer.as_bytes().ok_or_else(|| fields.kind(layer, "a string"))?;
     let Ok(root): Result<Node, _> = root.try_into() else {
@@ -72,10 +76,7 @@ fn verify(
     if !rest.is_empty() || !files.clone().all(|(_, length)| fits(*length)) {
         return Err(fault("has not one hash for each piece of its file"));
     }
-    if merkle::root(nodes, merkle::piece_height(piece_length)) != root {
-        return Err(fault("does not lead to its root"));
-    }
-    Ok(())
+    Ok((root, hashes))
 }
 
 /// The first bytes of a root in hex, enough to find it.

@@ -4,6 +4,7 @@ mod addresses;
 mod draft;
 mod error;
 mod layers;
+mod piece_layer;
 mod pieces;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use bytes::Bytes;
 pub use draft::Draft;
 pub(crate) use error::warn;
 pub use error::{MetainfoError, Warning};
-pub use pieces::{ExpectedHash, ExpectedV2, PieceHasher, PieceHashes, Verdict};
+pub use piece_layer::{PieceLayer, ProofError, RUN_LENGTH};
+pub use pieces::{ExpectedHash, ExpectedV2, PieceHasher, PieceHashes, RunId, Verdict};
 
 use crate::bencode::{self, Dict, Value};
 use crate::info::{self, Fields, Info, ParseOptions};
@@ -48,6 +50,7 @@ pub struct Metainfo {
     creation_date: Option<i64>,
     /// The piece layers by root, each verified against it.
     layers: BTreeMap<Node, Bytes>,
+    hashes: PieceHashes,
     /// The file has the key for them, if only with nothing in it.
     has_layers: bool,
     /// Entries that are not known here, as key and raw value.
@@ -82,7 +85,8 @@ impl Metainfo {
         let info = root.get("info").filter(|info| info.as_dict().is_some()).ok_or(MetainfoError::NoInfo)?;
         let info = info::parse(info, bytes.slice(info.span()), &mut fields)?;
         check_form(root, &mut fields)?;
-        let layers = layers::read(root, &bytes, &info, &mut fields)?;
+        let hashes = PieceHashes::new(&info);
+        let layers = layers::read(root, &bytes, &info, &hashes, &mut fields)?;
         let others = root
             .iter()
             .filter(|(key, _)| !KNOWN_KEYS.contains(key))
@@ -100,6 +104,7 @@ impl Metainfo {
             has_layers: info.hashes().v2().is_some() && root.get("piece layers").is_some(),
             info: Arc::new(info),
             layers,
+            hashes,
             others,
             warnings,
         };
@@ -167,10 +172,10 @@ impl Metainfo {
         &self.warnings
     }
 
-    /// The expected hash of every piece.
+    /// The expected hash of every piece. What one of them learns later, others do not know.
     #[must_use]
     pub fn piece_hashes(&self) -> Arc<PieceHashes> {
-        Arc::new(PieceHashes::new(&self.info, &self.layers))
+        Arc::new(self.hashes.clone())
     }
 
     /// Everything that can be changed, to write it again; the info dictionary keeps its bytes.

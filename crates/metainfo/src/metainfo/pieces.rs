@@ -1,15 +1,16 @@
 //! What each piece must hash to, and hashing one to see.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::info::Info;
-use crate::merkle::Node;
+use crate::merkle::{self, Node};
+use crate::metainfo::piece_layer::{PieceLayer, RUN_LENGTH};
 use crate::piece::{BLOCK_LENGTH, PieceIndex};
 use crate::piece_hash::{Digester, PieceDigest, PieceTree};
 
 /// The expected hash of every piece: v1, v2 or both. Cheap to ask and to share; the hashes are slices of the torrent file.
+///
+/// Piece layers may come later, run by run, while others ask (BEP 52): what they bring was proved, and never changes.
 #[derive(Clone)]
 pub struct PieceHashes {
     piece_length: u32,
@@ -18,16 +19,20 @@ pub struct PieceHashes {
     v1: Bytes,
     /// The files that have bytes, by their first piece; empty without v2.
     v2: Vec<FilePieces>,
+    /// The piece layers by root; files with the same bytes share one.
+    layers: Vec<PieceLayer>,
+    /// The layer and the first piece of each file that has one, sorted.
+    places: Vec<(usize, u32)>,
 }
 
-/// The pieces of one file, and their hashes as far as they are known.
+/// The pieces of one file.
 #[derive(Clone)]
 struct FilePieces {
     first: u32,
     length: u64,
     root: Node,
-    /// The piece layer, 32 bytes for each piece; empty for a file of one piece, or as long as it is not known.
-    layer: Bytes,
+    /// The number of the piece layer; `None` for a file of one piece.
+    layer: Option<usize>,
 }
 
 /// What a piece must hash to.
@@ -50,22 +55,37 @@ pub struct ExpectedV2 {
     pub length: u32,
 }
 
+/// Names a run of hashes in one piece layer of a torrent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RunId {
+    /// The number of the layer.
+    pub layer: u32,
+    /// The number of the run in it.
+    pub run: u32,
+}
+
 impl PieceHashes {
-    pub(crate) fn new(info: &Info, layers: &BTreeMap<Node, Bytes>) -> Self {
+    /// What the info dictionary alone says.
+    pub(crate) fn new(info: &Info) -> Self {
         let layout = info.layout();
-        let placed = layout.files().iter().zip(info.roots());
-        let v2 = placed.filter_map(|(file, root)| {
-            let root = (*root)?;
-            let layer = layers.get(&root).cloned().unwrap_or_default();
+        let piece_length = layout.piece_length();
+        let placed = || layout.files().iter().zip(info.roots()).filter_map(|(file, root)| Some((file, (*root)?)));
+        let pieces = |length: u64| u32::try_from(length.div_ceil(piece_length.into())).unwrap_or(u32::MAX);
+        let long = placed().filter(|(file, _)| file.length > piece_length.into());
+        let mut named: Vec<_> = long.map(|(file, root)| (root, pieces(file.length))).collect();
+        named.sort_unstable();
+        named.dedup();
+        let v2 = placed().filter_map(|(file, root)| {
             let first = layout.piece_at(file.offset)?.0;
+            let layer = named.binary_search(&(root, pieces(file.length))).ok();
             Some(FilePieces { first, length: file.length, root, layer })
         });
-        Self {
-            piece_length: layout.piece_length(),
-            pieces: layout.piece_count(),
-            v1: info.v1_pieces().clone(),
-            v2: v2.collect(),
-        }
+        let v2: Vec<FilePieces> = v2.collect();
+        let mut places: Vec<_> = v2.iter().filter_map(|file| Some((file.layer?, file.first))).collect();
+        places.sort_unstable();
+        let height = merkle::piece_height(piece_length);
+        let layers = named.into_iter().map(|(root, pieces)| PieceLayer::unknown(root, height, pieces)).collect();
+        Self { piece_length, pieces: layout.piece_count(), v1: info.v1_pieces().clone(), v2, layers, places }
     }
 
     /// The number of pieces.
@@ -95,14 +115,65 @@ impl PieceHashes {
             let leaves = length.div_ceil(BLOCK_LENGTH).next_power_of_two();
             return Some(ExpectedV2 { node: file.root, leaves, length });
         }
-        let node = *file.layer.as_chunks::<32>().0.get(number as usize)?;
+        let node = self.layers.get(file.layer?)?.hash(number)?;
         Some(ExpectedV2 { node, leaves: self.piece_length / BLOCK_LENGTH, length })
+    }
+
+    /// Whether a piece can be judged: some hash of it is known.
+    #[must_use]
+    pub fn is_known(&self, piece: PieceIndex) -> bool {
+        piece.0 < self.pieces && (!self.v1.is_empty() || self.expected_v2(piece).is_some())
     }
 
     /// Whether some v2 hash is not known because its piece layer is missing.
     #[must_use]
     pub fn lacks_layers(&self) -> bool {
-        self.v2.iter().any(|file| file.length > u64::from(self.piece_length) && file.layer.is_empty())
+        self.layers.iter().any(|layer| !layer.is_whole())
+    }
+
+    /// The piece layers, ordered by root; one for each content of files that are longer than a piece.
+    #[must_use]
+    pub fn layers(&self) -> &[PieceLayer] {
+        &self.layers
+    }
+
+    /// The layers under this root: one, unless the torrent contradicts itself.
+    #[must_use]
+    pub fn layers_of(&self, root: &Node) -> &[PieceLayer] {
+        let first = self.layers.partition_point(|layer| layer.root() < *root);
+        let rest = &self.layers[first..];
+        &rest[..rest.partition_point(|layer| layer.root() == *root)]
+    }
+
+    /// The runs of hashes that are not known, by the first piece that lacks its hash.
+    #[must_use]
+    pub fn missing_runs(&self) -> Vec<RunId> {
+        let mut missing = Vec::new();
+        let mut seen = vec![false; self.layers.len()];
+        for (number, layer) in self.v2.iter().filter_map(|file| Some((file.layer?, self.layers.get(file.layer?)?))) {
+            if !std::mem::replace(&mut seen[number], true) {
+                let id = u32::try_from(number).expect("a layout has at most 2 million files");
+                let runs = (0..layer.runs()).filter(|run| !layer.knows(*run));
+                missing.extend(runs.map(|run| RunId { layer: id, run }));
+            }
+        }
+        missing
+    }
+
+    /// The pieces, as ranges of piece numbers, whose hashes are in a run: one for each file with that content.
+    pub fn pieces_of(&self, id: RunId) -> impl Iterator<Item = std::ops::Range<u32>> + '_ {
+        let number = id.layer as usize;
+        let pieces = self.layers.get(number).map_or(0, PieceLayer::pieces);
+        let first = id.run.saturating_mul(RUN_LENGTH).min(pieces);
+        let end = first.saturating_add(RUN_LENGTH).min(pieces);
+        let files = &self.places[self.places.partition_point(|(layer, _)| *layer < number)..];
+        files.iter().take_while(move |(layer, _)| *layer == number).map(move |(_, file)| file + first..file + end)
+    }
+
+    /// Takes a whole piece layer; false, and nothing is taken, if it does not lead to the root of a file that is longer than a piece.
+    pub fn learn_layer(&self, root: &Node, hashes: &Bytes) -> bool {
+        let layers = self.layers_of(root);
+        !layers.is_empty() && layers.iter().all(|layer| layer.learn_all(hashes))
     }
 
     /// A hasher for the bytes of a piece.
@@ -115,7 +186,8 @@ impl PieceHashes {
 impl std::fmt::Debug for PieceHashes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (v1, v2) = (!self.v1.is_empty(), !self.v2.is_empty());
-        f.debug_struct("PieceHashes").field("pieces", &self.pieces).field("v1", &v1).field("v2", &v2).finish()
+        let mut debug = f.debug_struct("PieceHashes");
+        debug.field("pieces", &self.pieces).field("v1", &v1).field("v2", &v2).finish_non_exhaustive()
     }
 }
 
