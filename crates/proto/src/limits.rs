@@ -175,6 +175,18 @@ pub const MAX_DIAL_FAILURES: u32 = 3;
 pub const FEW_CANDIDATES: usize = 8;
 /// The first of those short pauses; it doubles with each failure up to [`DIAL_BACKOFF`].
 pub const SHORT_DIAL_BACKOFF: Duration = Duration::from_secs(5);
+/// Requests for hashes that one peer has at once (BEP 52); each brings at most 512 hashes with their proof, 17 KiB.
+pub const MAX_HASH_REQUESTS: usize = 16;
+/// How long a request for hashes may wait for its answer before others are asked.
+pub const HASH_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a peer that would not answer a request for hashes is left alone; it doubles each time.
+pub const HASH_REST: Duration = Duration::from_secs(5);
+/// The longest such rest.
+pub const MAX_HASH_REST: Duration = Duration::from_secs(60);
+/// Hashes that one peer may have us look up, hash and send at once: 1 MiB of them, far below what ends a connection unread.
+pub const HASH_BURST: u32 = 32 * 1024;
+/// Hashes that one peer may have us look up, hash and send in one second, after the burst.
+pub const HASHES_PER_SECOND: u32 = 16 * 1024;
 /// Records of corrupt tries kept for blame.
 pub const MAX_CORRUPT_TRIES: usize = 512;
 /// Tries of a failed piece by one peer alone that may be broken off before it is shared again.

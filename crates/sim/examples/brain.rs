@@ -21,6 +21,7 @@ fn swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
         SwarmConfig {
             info_hashes: HASHES,
             layout: Arc::clone(layout),
+            hashes: None,
             have,
             private: false,
             encryption: Encryption::Off,

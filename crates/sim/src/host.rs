@@ -123,6 +123,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
     SwarmConfig {
         info_hashes: torrent.hashes(),
         layout: torrent.layout().clone(),
+        hashes: None,
         have,
         private: false,
         encryption: Encryption::Off,

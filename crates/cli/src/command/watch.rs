@@ -112,6 +112,13 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
                     format!("nobody connected has piece {piece} ({share} % of the content missing from the swarm)"),
                 )
             }
+            swarm::Waiting::Hashes { peers: 0 } => of(
+                "hashes",
+                "the torrent came without its piece hashes, and no peer that is connected can give them".into(),
+            ),
+            swarm::Waiting::Hashes { peers: number } => {
+                of("hashes", format!("waiting for piece hashes, which the torrent lacks, from {}", peers(number)))
+            }
             swarm::Waiting::Choked { peers: number } => {
                 of("choked", format!("{} connected, choking us (peers usually unchoke within 30 s)", peers(number)))
             }

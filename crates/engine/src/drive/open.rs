@@ -120,6 +120,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         SwarmConfig {
             info_hashes: info.hashes(),
             layout: core.layout().clone(),
+            hashes: Some(core.hashes.clone()),
             have,
             private: info.is_private(),
             pex: engine.settings.pex,

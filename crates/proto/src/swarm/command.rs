@@ -85,6 +85,7 @@ impl Swarm {
             self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
         }
         self.requests.needs_changed(needed);
+        self.plan_hashes();
         for connection in self.peers.keys().copied().collect::<Vec<_>>() {
             if let Some(peer) = self.peers.get_mut(&connection) {
                 peer.down.useful = peer.pieces.count_common(self.progress.needed());
@@ -92,7 +93,12 @@ impl Swarm {
             }
         }
         if !self.peers.is_empty() {
-            self.requests.awake(&self.progress, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
+            self.requests.awake(
+                &self.progress,
+                &self.hashes,
+                self.peers.values().map(|peer| &peer.pieces),
+                &mut self.rng,
+            );
         }
         match (finished, self.progress.is_finished()) {
             (false, true) => self.finished(now),

@@ -17,6 +17,7 @@ pub(super) struct Conduct {
     rejects_in_a_row: u32,
     requests_refused: u32,
     requests_over: u32,
+    hashes_refused: u32,
     unasked_blocks: usize,
     fast_hints: u32,
 }
@@ -57,6 +58,7 @@ impl Conduct {
             rejects_in_a_row: 0,
             requests_refused: 0,
             requests_over: 0,
+            hashes_refused: 0,
             unasked_blocks: 0,
             fast_hints: 0,
         }
@@ -106,6 +108,17 @@ impl Conduct {
     /// A request was served: what was refused before is forgiven.
     pub(super) fn served_request(&mut self) {
         (self.requests_refused, self.requests_over) = (0, 0);
+    }
+
+    /// A hash request that is not answered with hashes (P24).
+    pub(super) fn refused_hashes(&mut self) -> Result<(), Breach> {
+        self.hashes_refused += 1;
+        over(self.hashes_refused, limits::MAX_REFUSED_REQUESTS, "hash requests that cannot be served")
+    }
+
+    /// A hash request was answered with hashes: what was refused before is forgiven.
+    pub(super) fn served_hashes(&mut self) {
+        self.hashes_refused = 0;
     }
 
     /// A request over the bound of the queue (P14).

@@ -34,6 +34,9 @@ impl Swarm {
             }
         }
         self.refill(now, connection);
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            self.hashes.ask(now, peer, &mut self.out);
+        }
     }
 
     /// A run of blocks: the hot path of a download.
@@ -148,13 +151,9 @@ impl Swarm {
             | Message::Suggest(_)
             | Message::AllowedFast(_) => Err("message of the fast extension, which was not agreed on"),
             Message::Extended { id, payload } => self.extended(now, connection, *id, payload),
-            // We serve no hashes yet; whoever asks for some is told so (BEP 52).
-            Message::HashRequest(range) => {
-                self.out.send(connection, Message::HashReject(range.clone()));
-                peer.conduct.idle_message(now)
-            }
-            Message::Hashes(_) => Err("hashes that were not asked for"),
-            Message::HashReject(_) => peer.conduct.idle_message(now),
+            Message::HashRequest(range) => self.hash_request(now, connection, range),
+            Message::Hashes(hashes) => self.hashes(connection, hashes),
+            Message::HashReject(range) => self.hashes_rejected(now, connection, range),
             Message::Piece(_) | Message::Request(_) => Ok(()),
         }
     }

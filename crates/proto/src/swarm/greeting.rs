@@ -29,11 +29,12 @@ impl Swarm {
             self.candidates.set_takes_plaintext_alone(connected.addr, connected.cover == Cover::None);
         }
         let fast = connected.handshake.reserved.fast();
-        let peer = Peer::new(now, connected, source, fast, self.progress.layout().piece_count());
+        let v2 = self.hashes.speaks_v2(connected);
+        let peer = Peer::new(now, connected, source, fast, v2, self.progress.layout().piece_count());
         self.greet(&peer);
         self.peers.insert(connected.connection, peer);
         self.pex_list(connected.connection);
-        self.requests.awake(&self.progress, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
+        self.requests.awake(&self.progress, &self.hashes, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
         self.timers.tick_by(now + Self::TICK);
         self.timers.dial_changed = true;
     }
@@ -165,6 +166,7 @@ impl Swarm {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);
+        self.hashes.closed(&peer);
         self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().remove_peer(&peer.pieces);

@@ -20,6 +20,7 @@ mod dispatch;
 mod endgame;
 mod extensions;
 mod greeting;
+mod hashes;
 mod input;
 mod outbox;
 mod partial;
@@ -45,6 +46,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use riverrun_metainfo::metainfo::PieceHashes;
 use riverrun_metainfo::{Bitfield, InfoHashes, Layout, WireHash};
 
 pub use self::action::{Action, Blame, CloseReason, Event};
@@ -60,6 +62,9 @@ pub struct SwarmConfig {
     pub info_hashes: InfoHashes,
     /// Its pieces and files.
     pub layout: Arc<Layout>,
+    /// What its pieces hash to, shared with whoever judges them: piece layers that are missing are asked of peers and learned
+    /// (BEP 52). `None`: every piece can be judged, and no layers are exchanged.
+    pub hashes: Option<Arc<PieceHashes>>,
     /// The pieces that are verified and stored already.
     pub have: Bitfield,
     /// Peers come from trackers and the user alone (BEP 27).
@@ -98,6 +103,7 @@ pub struct Swarm {
     progress: progress::Progress,
     peers: BTreeMap<ConnectionId, peer::Peer>,
     requests: requests::Requests,
+    hashes: hashes::HashExchange,
     candidates: candidates::Candidates,
     contacts: pex::Contacts,
     choker: choker::Choker,
@@ -120,12 +126,13 @@ impl Swarm {
             encryption: config.encryption,
             max_connections: config.max_connections,
         };
-        Self {
+        let mut swarm = Self {
             identity,
             paused: false,
             progress: progress::Progress::new(config.layout, config.have),
             peers: BTreeMap::new(),
             requests: requests::Requests::new(),
+            hashes: hashes::HashExchange::new(config.info_hashes, config.hashes),
             candidates: candidates::Candidates::new(now, config.private, rng.fork()),
             contacts: pex::Contacts::new(config.pex && !config.private),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
@@ -134,7 +141,9 @@ impl Swarm {
             timers: timers::Timers::new(),
             out: outbox::Outbox::default(),
             rng,
-        }
+        };
+        swarm.plan_hashes();
+        swarm
     }
 
     /// Feed one input. Never blocks. What a remote did wrong comes out as an action.

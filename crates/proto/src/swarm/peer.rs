@@ -10,6 +10,7 @@ use crate::limits;
 use crate::mse::Cover;
 use crate::swarm::conduct::Conduct;
 use crate::swarm::extensions::Extensions;
+use crate::swarm::hashes::PeerHashes;
 use crate::swarm::pex::Exchange;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::{Pipeline, Window};
@@ -31,6 +32,7 @@ pub(super) struct Peer {
     pub(super) up: Upload,
     pub(super) conduct: Conduct,
     pub(super) exchange: Exchange,
+    pub(super) hashes: PeerHashes,
     /// When the last message came.
     pub(super) heard: Instant,
     /// When the last message went.
@@ -120,7 +122,7 @@ pub(super) struct Upload {
 
 impl Peer {
     /// A peer that has just shaken hands.
-    pub(super) fn new(now: Instant, connected: &Connected, source: Source, fast: bool, pieces: u32) -> Self {
+    pub(super) fn new(now: Instant, connected: &Connected, source: Source, fast: bool, v2: bool, pieces: u32) -> Self {
         let who = Who {
             connection: connected.connection,
             addr: connected.addr,
@@ -168,6 +170,7 @@ impl Peer {
             },
             conduct: Conduct::new(now),
             exchange: Exchange::default(),
+            hashes: PeerHashes::new(now, v2),
             heard: now,
             spoke: now,
         }

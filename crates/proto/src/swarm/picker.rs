@@ -44,6 +44,11 @@ impl Picker {
         self.availability.of(piece)
     }
 
+    /// Whether nothing is pickable.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pickable.is_empty()
+    }
+
     pub(super) fn is_pickable(&self, piece: PieceIndex) -> bool {
         self.pickable.has(piece)
     }

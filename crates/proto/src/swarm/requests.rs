@@ -13,6 +13,7 @@ use crate::limits;
 use crate::swarm::Pressure;
 use crate::swarm::blame::Blame;
 use crate::swarm::conduct::Breach;
+use crate::swarm::hashes::HashExchange;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::{Claim, Contributor, Partial, Partials, Receipt};
 use crate::swarm::peer::Peer;
@@ -30,6 +31,8 @@ pub(super) struct Requests {
     pub(super) picker: Option<Picker>,
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
+    /// Needed pieces wait for their hashes: they are not pickable.
+    pub(super) held_up: bool,
     /// Requests that are wanted, to all peers together.
     pub(super) outstanding: usize,
     /// Blocks became free, or a piece pickable: peers with nothing to do may have something now.
@@ -56,6 +59,7 @@ impl Requests {
             picker: None,
             pressure: Pressure::None,
             sequential: false,
+            held_up: false,
             outstanding: 0,
             freed: false,
             doubled: Vec::new(),
@@ -67,6 +71,7 @@ impl Requests {
     pub(super) fn awake<'a>(
         &mut self,
         progress: &Progress,
+        hashes: &HashExchange,
         peers: impl Iterator<Item = &'a PeerPieces>,
         rng: &mut fastrand::Rng,
     ) {
@@ -77,9 +82,31 @@ impl Requests {
         for partial in self.partials.iter() {
             pickable.remove(partial.piece());
         }
+        if self.held_up {
+            progress
+                .needed()
+                .iter()
+                .filter(|piece| !hashes.is_known(*piece))
+                .for_each(|piece| _ = pickable.remove(piece));
+        }
         let mut picker = Picker::new(pickable, rng);
         peers.for_each(|pieces| picker.availability().add_peer(pieces));
         self.picker = Some(picker);
+    }
+
+    /// Whether some piece could be begun.
+    pub(super) fn has_pickable(&self) -> bool {
+        self.picker.as_ref().is_some_and(|picker| !picker.is_empty())
+    }
+
+    /// The hash of a needed piece has become known.
+    pub(super) fn pickable(&mut self, piece: PieceIndex) {
+        if self.partials.get(piece).is_none()
+            && let Some(picker) = &mut self.picker
+        {
+            picker.insert(piece);
+            self.freed = true;
+        }
     }
 
     /// Gives the memory back that only a download with peers needs.
@@ -319,6 +346,9 @@ impl Requests {
 
     /// Whether every needed piece that somebody has is begun.
     pub(super) fn in_endgame(&mut self) -> bool {
+        if self.held_up {
+            return false;
+        }
         let Some(picker) = &mut self.picker else { return false };
         let commonest = picker.availability().order(false).last().copied();
         commonest.is_none_or(|piece| picker.peers_with(piece) == 0)

@@ -77,10 +77,13 @@ impl Swarm {
         if peers == 0 {
             return self.nobody_has();
         }
+        let asked = useful().filter(|peer| peer.down.pipeline.live() > 0).count();
+        if asked == 0 && self.hashes.holds_up() && !self.requests.has_pickable() {
+            return Some(Waiting::Hashes { peers: useful().filter(|peer| peer.hashes.speaks_v2()).count() });
+        }
         if useful().all(|peer| peer.down.choked) {
             return Some(Waiting::Choked { peers });
         }
-        let asked = useful().filter(|peer| peer.down.pipeline.live() > 0).count();
         if asked == 0 && self.requests.pressure == Pressure::Full {
             return Some(Waiting::Disk);
         }

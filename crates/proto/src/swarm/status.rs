@@ -30,6 +30,11 @@ pub enum Waiting {
         /// How many wanted pieces nobody has.
         missing: u32,
     },
+    /// The hashes of all that could be asked for now are not known (BEP 52).
+    Hashes {
+        /// Peers that can be asked for them.
+        peers: usize,
+    },
     /// All who have what we want choke us.
     Choked {
         /// How many.

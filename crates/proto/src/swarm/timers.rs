@@ -124,6 +124,7 @@ impl Swarm {
                 tracing::debug!(connection = peer.who.connection.0, "snubbed");
             }
         }
+        self.look_after_hashes(now);
         self.requests.freed |= !self.progress.is_finished();
         self.timers.tick = self.next_tick(now);
     }
@@ -136,7 +137,8 @@ impl Swarm {
     }
 
     fn next_tick(&self, now: Instant) -> Option<Instant> {
-        if !self.progress.is_finished() && !self.peers.is_empty() {
+        let busy = !self.progress.is_finished() || !self.hashes.is_idle();
+        if busy && !self.peers.is_empty() {
             return Some(now + Self::TICK);
         }
         let due = |peer: &super::peer::Peer| {

@@ -116,15 +116,16 @@ impl Lab {
     /// Connects peer `number`, which dialled us.
     pub(in crate::swarm) fn connect(&mut self, number: u8, fast: bool, manner: Manner) -> ConnectionId {
         let (connection, handshake) = (ConnectionId(number.into()), handshake(number, fast));
+        let addr = peer_addr(number);
+        self.connect_as(number, Connected { connection, addr, incoming: true, handshake, cover: Cover::None }, manner)
+    }
+
+    /// Connects peer `number` in this way.
+    pub(in crate::swarm) fn connect_as(&mut self, number: u8, connected: Connected, manner: Manner) -> ConnectionId {
+        let connection = ConnectionId(number.into());
         let script = Script { manner, asked: VecDeque::new(), turned: self.now, choking: false, open: true };
         self.scripts.insert(connection, script);
-        self.feed(Input::Connected(Connected {
-            connection,
-            addr: peer_addr(number),
-            incoming: true,
-            handshake,
-            cover: Cover::None,
-        }));
+        self.feed(Input::Connected(connected));
         connection
     }
 

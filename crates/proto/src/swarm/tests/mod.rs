@@ -4,6 +4,7 @@ mod chaos;
 mod connections;
 mod encryption;
 mod exchange;
+mod hashes;
 mod hostile;
 mod lab;
 mod net;

@@ -29,6 +29,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
     SwarmConfig {
         info_hashes: HASHES,
         layout: Arc::clone(layout),
+        hashes: None,
         have,
         private: false,
         encryption: Encryption::Off,
