@@ -3,6 +3,7 @@
 //! Every body takes any bytes. A search runs them by `cargo fuzz`; `tests/corpus.rs` runs them over the committed corpus on any
 //! toolchain. A crash that a search finds becomes a file of the corpus.
 
+mod address_list;
 mod bencode;
 mod bits;
 mod hash;
@@ -16,6 +17,7 @@ mod tracker;
 mod tracker_server;
 mod wire;
 
+pub use address_list::address_list;
 pub use bencode::bencode;
 pub use hash::hash;
 pub use layout::layout;
@@ -33,6 +35,7 @@ pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target and of its folder in `corpus`.
 pub const BODIES: &[(&str, Body)] = &[
+    ("address_list", address_list),
     ("bencode", bencode),
     ("extended", extended),
     ("hash", hash),

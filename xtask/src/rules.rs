@@ -56,6 +56,7 @@ const ROOMS: &[Room] = &[
         crates: &[
             "bytes",
             "fastrand",
+            "flate2",
             "getrandom",
             "quinn-udp",
             "reqwest",

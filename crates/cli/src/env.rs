@@ -6,6 +6,8 @@ use std::fmt;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+use riverrun::Net;
+
 use crate::args::ColourChoice;
 
 /// Everything the program gets from outside.
@@ -26,6 +28,8 @@ pub struct Env {
     pub err_screen: Screen,
     /// What the user wants of colours, once the command line and the configuration are read.
     pub(crate) colours: Option<ColourChoice>,
+    /// How others are reached, once the command line is read.
+    pub(crate) net: Net,
 }
 
 /// What a stream is connected to.
@@ -67,6 +71,7 @@ impl Env {
             out_screen: screen(io::stdout().is_terminal()),
             err_screen: screen(io::stderr().is_terminal()),
             colours: None,
+            net: Net::default(),
         }
     }
 
@@ -82,6 +87,7 @@ impl Env {
             out_screen: Screen::None,
             err_screen: Screen::None,
             colours: None,
+            net: Net::default(),
         }
     }
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use riverrun::FetchError;
 use riverrun::metainfo::InfoHashes;
 use riverrun::metainfo::info_hash::InfoHashError;
 use riverrun::metainfo::magnet::{Magnet, MagnetError};
 use riverrun::metainfo::metainfo::{Metainfo, MetainfoError};
+use riverrun::{FetchError, Net};
 
 use crate::command::session;
 use crate::env::Env;
@@ -180,7 +180,7 @@ pub(crate) fn load(env: &mut Env, argument: &OsStr) -> Result<Loaded, Failure> {
     let bytes = match source {
         TorrentSource::Stdin => read_all(&mut *env.input, &subject),
         TorrentSource::Path(path) => read_file(&path, &subject),
-        TorrentSource::Url(url) => fetch(&url),
+        TorrentSource::Url(url) => fetch(&env.net, &url),
         TorrentSource::Magnet(link) => {
             let magnet = parse_magnet(&link).map_err(named)?;
             warn_if_cut(env, &magnet);
@@ -284,8 +284,8 @@ pub(crate) fn warn_if_cut(env: &mut Env, magnet: &Magnet) {
 /// How long a torrent file may take to come from the web.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn fetch(url: &str) -> Result<Bytes, Failure> {
-    let fetched = session::block_on(async { Ok(riverrun::fetch_torrent(url, PATIENCE).await) })?;
+fn fetch(net: &Net, url: &str) -> Result<Bytes, Failure> {
+    let fetched = session::block_on(async { Ok(riverrun::fetch_torrent(url, PATIENCE, net).await) })?;
     fetched.map_err(|error| {
         let url = riverrun::metainfo::url::without_credentials(url);
         let exit = if matches!(error, FetchError::Url(_)) { Exit::Usage } else { Exit::NotFound };

@@ -14,11 +14,11 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::Settings;
 use crate::ask_tracker::{self, Ask};
 use crate::drive::dial::shake;
 use crate::http::{Http, REFUSED};
 use crate::udp_hub::UdpHub;
+use crate::{Net, Settings};
 
 /// What to ask trackers about.
 #[derive(Clone, Debug)]
@@ -35,13 +35,23 @@ pub struct TrackerQuery {
     pub num_want: Option<u32>,
     /// How long to wait for each tracker. Default 15 s.
     pub timeout: Duration,
+    /// How trackers are reached, and which peers are of interest.
+    pub net: Net,
 }
 
 impl TrackerQuery {
     /// A question about one torrent to these trackers.
     #[must_use]
     pub fn new(info_hashes: InfoHashes, trackers: Vec<String>) -> Self {
-        Self { info_hashes, trackers, left_bytes: 0, port: 6881, num_want: None, timeout: Duration::from_secs(15) }
+        Self {
+            info_hashes,
+            trackers,
+            left_bytes: 0,
+            port: 6881,
+            num_want: None,
+            timeout: Duration::from_secs(15),
+            net: Net::default(),
+        }
     }
 }
 
@@ -124,6 +134,9 @@ pub enum ProbeError {
     /// The network said no.
     #[error("{0}")]
     Network(io::ErrorKind),
+    /// The rules for whom we talk to say no, and why.
+    #[error("{0}")]
+    NotAllowed(String),
 }
 
 /// Asks all trackers for peers, once and at the same time; the answers in the order of the URLs.
@@ -131,7 +144,7 @@ pub enum ProbeError {
 /// The trackers take it for the announce of a client that has not begun: no event, and a peer id and key of its own. Who
 /// answered is told that it has gone again, so that no tracker names somebody who is not there to the next who asks.
 pub async fn announce_once(query: &TrackerQuery) -> Vec<AnnounceAnswer> {
-    let caller = Caller::new();
+    let caller = Caller::new(&query.net);
     let caller = &caller;
     let one = |url: TrackerUrl| async move {
         let reply = caller.ask().announce(&url, caller.request(query), RETRIES).await?;
@@ -143,7 +156,8 @@ pub async fn announce_once(query: &TrackerQuery) -> Vec<AnnounceAnswer> {
         };
         let _ = timeout(FAREWELL, caller.ask().announce(&url, farewell, 0)).await;
         let mut peers = reply.peers;
-        peers.extend(ask_tracker::resolve(reply.named_peers).await);
+        peers.extend(ask_tracker::resolve(&query.net, reply.named_peers).await);
+        peers.retain(|peer| query.net.addresses.may_meet(peer.ip()).is_ok());
         peers.sort_unstable();
         peers.dedup();
         Ok(peers)
@@ -154,7 +168,7 @@ pub async fn announce_once(query: &TrackerQuery) -> Vec<AnnounceAnswer> {
 
 /// Asks all trackers for numbers, at the same time; the answers in the order of the URLs.
 pub async fn scrape(query: &TrackerQuery) -> Vec<ScrapeAnswer> {
-    let caller = Caller::new();
+    let caller = Caller::new(&query.net);
     let (caller, hash) = (&caller, query.info_hashes.wire());
     let one = |url: TrackerUrl| async move {
         let entries = caller.ask().scrape(&url, vec![hash], RETRIES).await?;
@@ -232,6 +246,7 @@ impl From<AnnounceError> for TrackerError {
 
 /// Somebody who asks without a session.
 struct Caller {
+    net: Net,
     http: Http,
     udp: UdpHub,
     peer_id: PeerId,
@@ -239,7 +254,7 @@ struct Caller {
 }
 
 impl Caller {
-    fn new() -> Self {
+    fn new(net: &Net) -> Self {
         let mut random = [0; 24];
         // Without random bytes of the system the answers can be forged by whoever guesses the clock, no more.
         if getrandom::fill(&mut random).is_err() {
@@ -250,7 +265,8 @@ impl Caller {
         let mut id = [0; 12];
         id.copy_from_slice(&random[8..20]);
         Self {
-            http: Http::new(Settings::default().user_agent),
+            net: net.clone(),
+            http: Http::new(Settings::default().user_agent, net.clone()),
             udp: UdpHub::new(seed),
             peer_id: PeerId::ours(id),
             key: u32::from_le_bytes(*random.last_chunk().expect("24 bytes")),
@@ -258,7 +274,7 @@ impl Caller {
     }
 
     fn ask(&self) -> Ask<'_> {
-        Ask { http: &self.http, udp: &self.udp, v4: true, v6: true }
+        Ask { net: &self.net, http: &self.http, udp: &self.udp, v4: true, v6: true }
     }
 
     fn request(&self, query: &TrackerQuery) -> AnnounceRequest {
@@ -292,8 +308,11 @@ pub async fn probe_peer(
     info_hashes: InfoHashes,
     pieces: u32,
     patience: Duration,
+    net: &Net,
 ) -> Result<Probe, ProbeError> {
-    let ours = Handshake { reserved: Reserved::ours(), info_hash: info_hashes.wire(), peer_id: Caller::new().peer_id };
+    net.addresses.may_meet(addr.ip()).map_err(|refusal| ProbeError::NotAllowed(refusal.to_string()))?;
+    let ours =
+        Handshake { reserved: Reserved::ours(), info_hash: info_hashes.wire(), peer_id: Caller::new(net).peer_id };
     let shaken = timeout(patience, async {
         let mut stream = TcpStream::connect(addr).await.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => ProbeError::Refused,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use riverrun_metainfo::WireHash;
 use riverrun_proto::tracker::http::{announce_url, parse_announce_reply, parse_scrape_reply, scrape_url};
 use riverrun_proto::tracker::{
-    AnnounceError, AnnounceReply, AnnounceRequest, NamedPeer, Scheme, ScrapeEntry, TrackerUrl, dialable, may_connect,
+    AnnounceError, AnnounceReply, AnnounceRequest, NamedPeer, PolicyError, Scheme, ScrapeEntry, TrackerUrl, dialable,
+    may_connect,
 };
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
+use crate::Net;
 use crate::http::{Family, Http};
 use crate::udp_hub::UdpHub;
 
@@ -24,6 +26,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// What it takes to ask a tracker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
+    pub(crate) net: &'a Net,
     pub(crate) http: &'a Http,
     pub(crate) udp: &'a UdpHub,
     /// The families that we listen on; a tracker that has neither is asked over what it has.
@@ -86,14 +89,17 @@ impl Ask<'_> {
     async fn addrs(self, url: &TrackerUrl) -> Result<(SocketAddr, Option<SocketAddr>), AnnounceError> {
         if let Some(ip) = url.ip() {
             may_connect(url, ip, None)?;
+            self.net.addresses.may_ask(ip).map_err(PolicyError::from)?;
             return Ok((SocketAddr::new(ip, url.port()), None));
         }
+        self.net.addresses.may_look_up(url.host()).map_err(PolicyError::from)?;
         let found = timeout(LOOKUP_TIMEOUT, lookup_host((url.host(), url.port()))).await;
         let found = found.map_err(|_| AnnounceError::Timeout)?;
         let found = found.map_err(|_| AnnounceError::Network("the name is not known".into()))?;
         let (mut refused, mut v4, mut v6) = (None, None, None);
         for addr in found {
-            match may_connect(url, addr.ip(), None) {
+            let ours = self.net.addresses.may_ask(addr.ip()).map_err(PolicyError::from);
+            match may_connect(url, addr.ip(), None).and(ours) {
                 Ok(()) if addr.is_ipv4() => v4 = v4.or(Some(addr)),
                 Ok(()) => v6 = v6.or(Some(addr)),
                 Err(error) => refused = Some(error),
@@ -126,11 +132,12 @@ async fn either<R, E>(
     }
 }
 
-/// Looks up peers that a tracker named by host name: a few of them, for a while.
-pub(crate) async fn resolve(named: Vec<NamedPeer>) -> Vec<SocketAddr> {
+/// Looks up peers that a tracker named by host name: a few of them, for a while, and none that the rules refuse.
+pub(crate) async fn resolve(net: &Net, named: Vec<NamedPeer>) -> Vec<SocketAddr> {
     let mut found = Vec::new();
     let all = async {
-        for peer in named.into_iter().take(MAX_NAMED_PEERS) {
+        let may_look_up = |peer: &NamedPeer| net.addresses.may_look_up(&peer.host).is_ok();
+        for peer in named.into_iter().filter(may_look_up).take(MAX_NAMED_PEERS) {
             // A name that is not known is no peer.
             if let Ok(addrs) = lookup_host((peer.host.as_str(), peer.port)).await {
                 found.extend(addrs.filter(|addr| dialable(*addr)).take(2));

@@ -96,7 +96,7 @@ impl Engine {
             timers: Arc::default(),
             events: broadcast::Sender::new(settings.event_backlog.max(1)),
             listening,
-            http: Http::new(settings.user_agent.clone()),
+            http: Http::new(settings.user_agent.clone(), settings.net.clone()),
             udp: UdpHub::new(udp_seed),
             stopped: AtomicBool::new(false),
             torrents: Mutex::default(),
@@ -126,7 +126,7 @@ impl Engine {
     /// What it takes to ask a tracker.
     pub(crate) fn ask(&self) -> Ask<'_> {
         let listens = |v4: bool| self.listening.iter().any(|addr| addr.is_ipv4() == v4);
-        Ask { http: &self.http, udp: &self.udp, v4: listens(true), v6: listens(false) }
+        Ask { net: &self.settings.net, http: &self.http, udp: &self.udp, v4: listens(true), v6: listens(false) }
     }
 
     pub(crate) fn handshake_limits(&self) -> HandshakeLimits {

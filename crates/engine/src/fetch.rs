@@ -6,8 +6,8 @@ use bytes::Bytes;
 use riverrun_proto::tracker::{AnnounceError, Scheme, TrackerUrl};
 use tokio::time::timeout;
 
-use crate::Settings;
 use crate::http::Http;
+use crate::{Net, Settings};
 
 /// The longest torrent file that is fetched, in bytes.
 const MAX_BYTES: usize = 64 << 20;
@@ -38,17 +38,17 @@ pub enum FetchError {
     Network(String),
 }
 
-/// Fetches a torrent file by an `http` or `https` URL, at most 64 MiB within `patience`. A server on the internet may not lead to an
+/// Fetches a torrent file by an `http` or `https` URL, at most 64 MiB within `patience`, over `net`. A server on the internet may not lead to an
 /// address of the local network.
 ///
 /// # Errors
 /// It cannot be had.
-pub async fn fetch_torrent(url: &str, patience: Duration) -> Result<Bytes, FetchError> {
+pub async fn fetch_torrent(url: &str, patience: Duration, net: &Net) -> Result<Bytes, FetchError> {
     let parsed = TrackerUrl::parse(url).map_err(|error| FetchError::Url(error.to_string()))?;
     if !matches!(parsed.scheme(), Scheme::Http | Scheme::Https) {
         return Err(FetchError::Url("only http and https are fetched".into()));
     }
-    let http = Http::new(Settings::default().user_agent);
+    let http = Http::new(Settings::default().user_agent, net.clone());
     let reply = timeout(patience, http.get_file(&parsed, MAX_BYTES)).await.map_err(|_| FetchError::Timeout)?;
     let reply = reply.map_err(|error| match error {
         AnnounceError::Timeout => FetchError::Timeout,
@@ -85,7 +85,7 @@ mod tests {
     }
 
     async fn fetch(url: &str) -> Result<Bytes, FetchError> {
-        fetch_torrent(url, Duration::from_secs(10)).await
+        fetch_torrent(url, Duration::from_secs(10), &Net::default()).await
     }
 
     #[tokio::test]

@@ -14,9 +14,12 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Response, header, redirect};
+use riverrun_proto::address::AddressRules;
 use riverrun_proto::limits::{MAX_TRACKER_HEADER, MAX_TRACKER_REPLY, TRACKER_TIMEOUT};
-use riverrun_proto::tracker::{self, AnnounceError, Reach, Scheme, TrackerUrl, may_connect};
+use riverrun_proto::tracker::{self, AnnounceError, PolicyError, Reach, Scheme, TrackerUrl, may_connect};
 use tokio::time::timeout;
+
+use crate::Net;
 
 /// How long opening one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -60,6 +63,7 @@ struct Kind {
 #[derive(Debug)]
 pub(crate) struct Http {
     user_agent: String,
+    net: Net,
     clients: Mutex<BTreeMap<Kind, Client>>,
 }
 
@@ -82,8 +86,8 @@ pub(crate) struct Reply {
 }
 
 impl Http {
-    pub(crate) fn new(user_agent: String) -> Self {
-        Self { user_agent, clients: Mutex::default() }
+    pub(crate) fn new(user_agent: String, net: Net) -> Self {
+        Self { user_agent, net, clients: Mutex::default() }
     }
 
     /// Gets `text`, a URL made from `url`, and follows redirects.
@@ -138,6 +142,9 @@ impl Http {
         if let Some(ip) = url.ip().filter(|_| !chosen) {
             may_connect(url, ip, redirected_by)?;
         }
+        if let Some(ip) = url.ip() {
+            self.net.addresses.may_ask(ip).map_err(PolicyError::from)?;
+        }
         let leash = Leash {
             tracker_path: chosen || may_connect(url, IpAddr::V4(Ipv4Addr::LOCALHOST), None).is_ok(),
             by_public: redirected_by.is_some_and(|by| Reach::of(by) == Reach::Public),
@@ -183,7 +190,7 @@ impl Http {
             .http1_only()
             // A proxy would choose where to connect in our place, past the leash.
             .no_proxy()
-            .dns_resolver(LeashedResolver(kind.leash))
+            .dns_resolver(LeashedResolver { leash: kind.leash, addresses: self.net.addresses.clone() })
     }
 }
 
@@ -207,14 +214,14 @@ fn explain(error: &reqwest::Error) -> AnnounceError {
     }
     let mut innermost = error.source();
     while let Some(source) = innermost {
-        if let Some(policy) = source.downcast_ref::<tracker::PolicyError>() {
+        if let Some(policy) = source.downcast_ref::<PolicyError>() {
             return policy.clone().into();
         }
         if let Some(error) = source.downcast_ref::<io::Error>() {
             if error.kind() == io::ErrorKind::ConnectionRefused {
                 return AnnounceError::Network(REFUSED.into());
             }
-            if let Some(policy) = error.get_ref().and_then(|inner| inner.downcast_ref::<tracker::PolicyError>()) {
+            if let Some(policy) = error.get_ref().and_then(|inner| inner.downcast_ref::<PolicyError>()) {
                 return policy.clone().into();
             }
         }
@@ -227,18 +234,25 @@ fn explain(error: &reqwest::Error) -> AnnounceError {
 }
 
 /// Resolves names, and forgets the addresses that the leash does not reach.
-struct LeashedResolver(Leash);
+struct LeashedResolver {
+    leash: Leash,
+    addresses: AddressRules,
+}
 
 impl Resolve for LeashedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let leash = self.0;
+        let (leash, addresses) = (self.leash, self.addresses.clone());
         Box::pin(async move {
+            addresses.may_look_up(name.as_str()).map_err(PolicyError::from)?;
             let addrs: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let mut refused = None;
             let allowed: Vec<SocketAddr> = addrs
                 .into_iter()
                 .filter(|addr| leash.family.is_none_or(|family| family == Family::of(addr.ip())))
-                .filter(|addr| leash.allows(addr.ip()).map_err(|error| refused = Some(error)).is_ok())
+                .filter(|addr| {
+                    let ours = addresses.may_ask(addr.ip()).map_err(PolicyError::from);
+                    leash.allows(addr.ip()).and(ours).map_err(|error| refused = Some(error)).is_ok()
+                })
                 .collect();
             match (allowed.is_empty(), refused) {
                 (true, Some(error)) => Err(error.into()),
@@ -251,7 +265,7 @@ impl Resolve for LeashedResolver {
 
 impl Leash {
     /// The one rule of [`may_connect`], asked with a URL and an address of the same kind as the request's.
-    fn allows(self, to: IpAddr) -> Result<(), tracker::PolicyError> {
+    fn allows(self, to: IpAddr) -> Result<(), PolicyError> {
         let url = if self.tracker_path { "http://host/announce" } else { "http://host/" };
         let url = TrackerUrl::parse(url).expect("a plain URL");
         may_connect(&url, to, self.by_public.then_some(ON_THE_INTERNET))
@@ -269,7 +283,8 @@ mod tests {
     }
 
     async fn resolve(leash: Leash) -> Result<Vec<SocketAddr>, String> {
-        let found = LeashedResolver(leash).resolve("localhost".parse().unwrap()).await;
+        let found =
+            LeashedResolver { leash, addresses: AddressRules::default() }.resolve("localhost".parse().unwrap()).await;
         found.map(Iterator::collect).map_err(|error| error.to_string())
     }
 
@@ -303,10 +318,10 @@ mod tests {
 
     #[tokio::test]
     async fn t2_an_address_in_the_url_is_judged_before_anything_is_sent() {
-        let http = Http::new("test".into());
+        let http = Http::new("test".into(), Net::default());
         let url = TrackerUrl::parse("http://10.0.0.1/announce").unwrap();
         let want = Want { family: None, by_user: true, max_body: MAX_TRACKER_REPLY };
         let sent = http.send(&url, &url.to_text(), Some(ON_THE_INTERNET), want).await;
-        assert!(matches!(sent, Err(AnnounceError::Policy(tracker::PolicyError::Inward(_)))), "{sent:?}");
+        assert!(matches!(sent, Err(AnnounceError::Policy(PolicyError::Inward(_)))), "{sent:?}");
     }
 }

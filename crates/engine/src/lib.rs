@@ -83,6 +83,7 @@ mod error;
 mod events;
 mod fetch;
 mod http;
+mod net;
 mod rate;
 mod session;
 mod settings;
@@ -100,6 +101,7 @@ pub use ask::{
 pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};
 pub use fetch::{FetchError, fetch_torrent};
+pub use net::{AddressListError, Net, read_address_list};
 pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
 pub use riverrun_storage as storage;

@@ -4,12 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Net;
+
 /// How a session behaves. Plain data: change what you like, the rest are the defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen for peers; port 0 takes a free one. An unspecified address whose family the machine does not have is
     /// passed over. Empty: nobody can connect to us. Default: any address of both families, one free port for both.
     pub listen: Vec<SocketAddr>,
+    /// How others are reached, and who may be.
+    pub net: Net,
     /// The most connections at once, over all torrents. Default 400.
     pub max_connections: usize,
     /// The most connections at once of one torrent. Default 200.
@@ -55,6 +59,7 @@ impl Default for Settings {
                 SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
                 SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             ],
+            net: Net::default(),
             max_connections: 400,
             max_connections_per_torrent: 200,
             max_handshakes: 50,

@@ -17,6 +17,7 @@
 //! - Payload never travels through a machine: only the names of blocks do.
 //! - A machine never waits. It emits only what it has credit for, so no cycle of waiting exists.
 
+pub mod address;
 mod compact;
 pub mod dht;
 pub mod limits;

@@ -193,3 +193,7 @@ pub const MAX_CORRUPT_TRIES: usize = 512;
 pub const MAX_BROKEN_PAROLES: u32 = 3;
 /// How long a failed piece waits for a peer that is no suspect before a suspect may fetch it alone.
 pub const PAROLE_PATIENCE: Duration = Duration::from_secs(5);
+/// Ranges of addresses in one list of the owner's: the largest lists in use have one million, and a range takes up to 32 bytes.
+pub const MAX_ADDRESS_RANGES: usize = 4 << 20;
+/// The longest line of a list of addresses, in bytes.
+pub const MAX_ADDRESS_LINE: usize = 4096;

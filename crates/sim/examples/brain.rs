@@ -26,6 +26,7 @@ fn swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
             private: false,
             encryption: Encryption::Off,
             pex: false,
+            addresses: riverrun_proto::address::AddressRules::default(),
             peer_id: PeerId([9; 20]),
             listen_port: None,
             max_connections: 500,

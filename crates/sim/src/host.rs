@@ -128,6 +128,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         private: false,
         encryption: Encryption::Off,
         pex: true,
+        addresses: riverrun_proto::address::AddressRules::default(),
         peer_id,
         listen_port: Some(6881),
         max_connections: 50,

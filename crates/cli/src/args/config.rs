@@ -34,6 +34,8 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "trackers", Value("tracker")),
     ("network", "peers", Value("peer")),
     ("network", "max_peers", Value("max-peers")),
+    ("network", "offline", Flag("offline")),
+    ("network", "ip_filter", Value("ip-filter")),
     ("network", "encryption", Value("encryption")),
     ("network", "dht", Off("no-dht")),
     ("network", "pex", Off("no-pex")),

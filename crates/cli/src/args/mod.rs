@@ -3,6 +3,7 @@
 mod config;
 mod general;
 mod network;
+mod route;
 mod usage;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use crate::failure::Failure;
 use config::Config;
 pub(crate) use general::{ColourChoice, General, LogFormat, ProgressChoice};
 pub(crate) use network::Network;
+pub(crate) use route::Route;
 pub(crate) use usage::colour_of;
 
 /// The whole command line.

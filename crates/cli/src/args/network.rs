@@ -1,9 +1,8 @@
 //! Options of every command that meets peers.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use crate::args::Route;
 use crate::failure::Failure;
 use crate::units::Rate;
 
@@ -63,47 +62,18 @@ pub(crate) struct Network {
     #[arg(long, value_name = "HOW", hide_short_help = true)]
     pub(crate) encryption: Option<String>,
 
-    /// Meet nobody outside of this machine and its local network (not there yet)
-    #[arg(long, hide = true)]
-    pub(crate) offline: bool,
-
-    /// Bind to a device or address (not there yet)
-    #[arg(long, value_name = "DEV|IP", hide = true)]
-    pub(crate) interface: Option<String>,
-
-    /// Go through a proxy (not there yet)
-    #[arg(long, value_name = "URL", hide = true)]
-    pub(crate) proxy: Option<String>,
-
-    /// Refuse addresses on a list (not there yet)
-    #[arg(long, value_name = "FILE", hide = true)]
-    pub(crate) ip_filter: Option<PathBuf>,
-
-    /// Tell as little as possible (not there yet)
-    #[arg(long, hide = true)]
-    pub(crate) anonymous: bool,
+    /// Which way, and to whom
+    #[command(flatten)]
+    pub(crate) route: Route,
 }
 
 impl Network {
     /// Refuses what only a later version can do.
     pub(crate) fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
         match self.encryption.as_deref() {
-            None | Some("off") => {}
-            Some("prefer" | "require") => return Err(Failure::not_yet("encryption (--encryption)")),
-            Some(other) => {
-                return Err(Failure::usage(format!("--encryption {other:?} is none of off, prefer, require")));
-            }
-        }
-        let later = [
-            (self.interface.is_some(), "binding to an interface (--interface)"),
-            (self.proxy.is_some(), "going through a proxy (--proxy)"),
-            (self.ip_filter.is_some(), "filtering addresses (--ip-filter)"),
-            (self.offline, "staying on the local network (--offline)"),
-            (self.anonymous, "anonymous mode (--anonymous)"),
-        ];
-        match later.iter().find(|(asked, _)| *asked) {
-            Some((_, what)) => Err(Failure::not_yet(what)),
-            None => Ok(()),
+            None | Some("off") => Ok(()),
+            Some("prefer" | "require") => Err(Failure::not_yet("encryption (--encryption)")),
+            Some(other) => Err(Failure::usage(format!("--encryption {other:?} is none of off, prefer, require"))),
         }
     }
 }

@@ -10,6 +10,7 @@ mod hashing;
 mod info;
 mod magnet;
 mod man;
+mod net;
 mod peers;
 mod port_owner;
 mod scrape;

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use riverrun::{AnnounceAnswer, Probe, ProbeError, TrackerError, TrackerQuery};
+use riverrun::{AnnounceAnswer, Net, Probe, ProbeError, TrackerError, TrackerQuery};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::args::General;
-use crate::command::session;
+use crate::args::{General, Route};
 use crate::command::watch::{hash_text, host_of};
+use crate::command::{net, session};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -44,6 +44,10 @@ pub(crate) struct Peers {
     /// Connect to each peer and add what it says of itself
     #[arg(long)]
     handshake: bool,
+
+    /// Which way, and to whom
+    #[command(flatten)]
+    route: Route,
 
     /// Ask the DHT (not there yet)
     #[arg(long, hide = true)]
@@ -108,8 +112,9 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
     let argument = options.torrent.as_ref().or(options.torrent_option.as_ref());
     let argument = argument.ok_or_else(|| Failure::usage("TORRENT is missing"))?;
     options.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
+    net::take(env, general, &options.route)?;
     let asked = torrent_source::ask_about(env, argument, &options.tracker)?;
-    let query = query_of(&asked, options);
+    let query = query_of(&asked, options, env.net.clone());
     let pieces = asked.pieces;
     let (trackers, peers, error) = session::block_on(async {
         let answers = riverrun::announce_once(&query).await;
@@ -141,11 +146,12 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
     Ok(Exit::Ok)
 }
 
-fn query_of(asked: &Asked, options: &Peers) -> TrackerQuery {
+fn query_of(asked: &Asked, options: &Peers, net: Net) -> TrackerQuery {
     let mut query = TrackerQuery::new(asked.info_hashes, asked.trackers.clone());
     query.left_bytes = asked.length.unwrap_or(1);
     query.num_want = options.numwant;
     query.timeout = options.timeout.0;
+    query.net = net;
     query
 }
 
@@ -207,7 +213,9 @@ async fn greet(addrs: Vec<SocketAddr>, query: &TrackerQuery, pieces: Option<u32>
     while next < lines.len() || !tasks.is_empty() {
         while next < lines.len() && tasks.len() < GREETINGS {
             let (at, addr, hashes, timeout) = (next, addrs[next], query.info_hashes, query.timeout);
-            tasks.spawn(async move { (at, riverrun::probe_peer(addr, hashes, pieces.unwrap_or(0), timeout).await) });
+            let net = query.net.clone();
+            let pieces = pieces.unwrap_or(0);
+            tasks.spawn(async move { (at, riverrun::probe_peer(addr, hashes, pieces, timeout, &net).await) });
             next += 1;
         }
         if let Some(Ok((at, result))) = tasks.join_next().await {

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use riverrun::{ScrapeAnswer, TrackerQuery};
 use serde::Serialize;
 
-use crate::args::General;
+use crate::args::{General, Route};
 use crate::command::peers::{error_text, no_answer};
-use crate::command::session;
 use crate::command::watch::hash_text;
+use crate::command::{net, session};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -33,6 +33,10 @@ pub(crate) struct Scrape {
     /// How long to wait for each answer
     #[arg(long, value_name = "DUR", default_value = "15s")]
     timeout: Span,
+
+    /// Which way, and to whom
+    #[command(flatten)]
+    route: Route,
 }
 
 #[derive(Serialize)]
@@ -62,6 +66,7 @@ struct TrackerLine {
 /// Asks and prints.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Scrape) -> Outcome {
     options.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
+    net::take(env, general, &options.route)?;
     let mut lines = Vec::new();
     let mut failed = None;
     for argument in &options.torrents {
@@ -87,6 +92,7 @@ fn one(env: &mut Env, argument: &std::ffi::OsStr, options: &Scrape) -> Result<To
     let Asked { info_hashes, trackers, name, .. } = asked;
     let mut query = TrackerQuery::new(info_hashes, trackers);
     query.timeout = options.timeout.0;
+    query.net = env.net.clone();
     let answers = session::block_on(async { Ok(riverrun::scrape(&query).await) })?;
     if let Some((url, error)) = nobody_answered(&answers) {
         return Err(no_answer(url, error).input(argument.to_string_lossy()));

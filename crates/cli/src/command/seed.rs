@@ -12,7 +12,7 @@ use crate::command::create::output::Target;
 use crate::command::create::{self, Create};
 use crate::command::session::{self, Signals};
 use crate::command::watch::{self, Goal};
-use crate::command::{content_place, magnet};
+use crate::command::{content_place, magnet, net};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -80,6 +80,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Seed) -> Outcome {
 
 fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &mut Progress) -> Outcome {
     options.network.refuse_what_is_not_there()?;
+    net::take(env, general, &options.network.route)?;
     if options.embed_tracker {
         return Err(Failure::not_yet("running a tracker beside it (--embed-tracker)"));
     }
@@ -88,10 +89,10 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
     for warning in loaded.warnings() {
         env.say(format_args!("warning: {warning}"));
     }
-    let settings = session::settings(&options.network, session::state_dir(env, general))?;
+    let settings = session::settings(env, &options.network, session::state_dir(env, general))?;
     session::block_on(async {
         let signals = Signals::listen()?;
-        let peers = session::peer_addrs(&options.network.peer).await?;
+        let peers = session::peer_addrs(&env.net, &options.network.peer).await?;
         let session = session::start(settings).await?;
         let mut add = AddTorrent::new(loaded.bytes.clone())
             .at(&content)

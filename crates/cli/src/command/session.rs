@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use riverrun::{Session, Settings, StartError};
+use riverrun::proto::address::Refusal;
+use riverrun::{Net, Session, Settings, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{General, Network};
@@ -49,8 +50,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 /// The settings that the network options ask for.
-pub(crate) fn settings(network: &Network, state: Option<PathBuf>) -> Result<Settings, Failure> {
-    let mut settings = Settings { state_dir: state, ..Settings::default() };
+pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> Result<Settings, Failure> {
+    let mut settings = Settings { state_dir: state, net: env.net.clone(), ..Settings::default() };
     if let Some(listen) = &network.listen {
         settings.listen = listen_addrs(listen)?;
     }
@@ -112,7 +113,7 @@ fn listen_addrs(text: &str) -> Result<Vec<SocketAddr>, Failure> {
 }
 
 /// The addresses of peers that the user named.
-pub(crate) async fn peer_addrs(peers: &[String]) -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) async fn peer_addrs(net: &Net, peers: &[String]) -> Result<Vec<SocketAddr>, Failure> {
     let mut addrs = Vec::new();
     for peer in peers {
         let named = format!("--peer {:?}", shown(peer));
@@ -122,9 +123,15 @@ pub(crate) async fn peer_addrs(peers: &[String]) -> Result<Vec<SocketAddr>, Fail
         {
             return Err(Failure::usage(format!("{named} is not HOST:PORT")));
         }
+        let host = peer.rsplit_once(':').map_or("", |(host, _)| host);
+        let refused = |refusal: Refusal| Failure::usage(format!("{named}: {}", shown(&refusal.to_string())));
+        net.addresses.may_look_up(host.trim_matches(['[', ']'])).map_err(refused)?;
         let found = tokio::net::lookup_host(peer.as_str()).await;
         let found = found.map_err(|_| Failure::new(Exit::NotFound, format!("{named}: no such host")))?;
-        addrs.extend(found);
+        for addr in found {
+            net.addresses.may_ask(addr.ip()).map_err(refused)?;
+            addrs.push(addr);
+        }
     }
     Ok(addrs)
 }

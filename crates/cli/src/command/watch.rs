@@ -102,6 +102,10 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
     match waiting {
         Waiting::Swarm(waiting) => match *waiting {
             swarm::Waiting::NoPeers => of("no_peers", "no peers known yet".into()),
+            swarm::Waiting::Refused { addresses } => of(
+                "refused",
+                format!("your rules (--offline, --ip-filter) refuse every peer that is known ({addresses})"),
+            ),
             swarm::Waiting::Connecting { candidates } => {
                 of("connecting", format!("connecting to {}", peers(candidates)))
             }

@@ -34,6 +34,8 @@ pub(crate) async fn dial(core: Arc<Core>, addr: SocketAddr) {
 
 async fn connect(core: &Core, addr: SocketAddr) -> Result<(TcpStream, Handshake, OwnedSemaphorePermit), DialError> {
     let engine = &core.engine;
+    // No candidate is refused by the rules; this is the last door all the same.
+    engine.settings.net.addresses.may_meet(addr.ip()).map_err(|_| DialError::Unreachable)?;
     // Both semaphores live as long as the session and are never closed.
     let permit = engine.connections.clone().acquire_owned().await.map_err(|_| DialError::Unreachable)?;
     let _dial = engine.dials.acquire().await.map_err(|_| DialError::Unreachable)?;

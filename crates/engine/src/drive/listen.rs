@@ -162,6 +162,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 fn accepted(engine: &Arc<Engine>, mut stream: TcpStream, addr: SocketAddr) {
     // An IPv4 address inside an IPv6 one is the same peer as the plain one.
     let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+    if let Err(refusal) = engine.settings.net.addresses.may_meet(addr.ip()) {
+        tracing::debug!(%refusal, "an incoming connection is closed");
+        return;
+    }
     let number = engine.handshakes.enter(addr.ip(), engine.handshake_limits());
     let task = {
         let engine = engine.clone();

@@ -125,6 +125,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
             private: info.is_private(),
             pex: engine.settings.pex,
             encryption: Encryption::Off,
+            addresses: engine.settings.net.addresses.clone(),
             peer_id: engine.peer_id,
             listen_port: engine.listen_port(),
             max_connections: core.options.max_connections,

@@ -214,7 +214,7 @@ pub(crate) async fn announce(core: Arc<Core>, job: Job) {
 
 /// Looks up peers that were named by host name.
 pub(crate) async fn resolve(core: Arc<Core>, named: Vec<NamedPeer>) {
-    let addrs = ask_tracker::resolve(named).await;
+    let addrs = ask_tracker::resolve(&core.engine.settings.net, named).await;
     if !addrs.is_empty() {
         core.candidates(riverrun_proto::swarm::Source::Tracker, &addrs);
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::address::AddressRules;
 use crate::limits;
 use crate::swarm::reach::party;
 use crate::swarm::{ConnectionId, DialError, Source, Sources};
@@ -19,6 +20,9 @@ pub(super) struct Candidates {
     /// Addresses at which we met ourselves.
     ourselves: BTreeSet<SocketAddr>,
     private: bool,
+    rules: AddressRules,
+    /// Addresses that the rules refused; only their number is of interest.
+    refused: BTreeSet<IpAddr>,
     dialling: usize,
     connected: usize,
     sources: Sources,
@@ -79,11 +83,13 @@ pub(super) struct Terms {
 }
 
 impl Candidates {
-    pub(super) fn new(now: Instant, private: bool, rng: fastrand::Rng) -> Self {
+    pub(super) fn new(now: Instant, private: bool, rules: AddressRules, rng: fastrand::Rng) -> Self {
         Self {
             known: BTreeMap::new(),
             ourselves: BTreeSet::new(),
             private,
+            rules,
+            refused: BTreeSet::new(),
             dialling: 0,
             connected: 0,
             sources: Sources::default(),
@@ -114,8 +120,13 @@ impl Candidates {
         self.known.len() - self.connected
     }
 
-    /// Adds addresses that somebody named. Those that cannot be a peer's are left out, and in a private torrent those that did
-    /// not come from a tracker or the user (BEP 27).
+    /// How many different addresses the owner's rules have refused, up to a bound.
+    pub(super) fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// Adds addresses that somebody named. Those that cannot be a peer's or that the owner's rules refuse are left out, and in a
+    /// private torrent those that did not come from a tracker or the user (BEP 27).
     pub(super) fn add<'a>(&mut self, source: Source, addrs: impl IntoIterator<Item = &'a SocketAddr>) {
         for addr in addrs {
             if !self.insert(source, addr, None, PexFlags(0)) {
@@ -142,6 +153,12 @@ impl Candidates {
         let addr = canonical(addr);
         let from_elsewhere = matches!(source, Source::Dht | Source::Pex | Source::Lsd | Source::Resume);
         if (self.private && from_elsewhere) || !is_dialable(&addr) || self.ourselves.contains(&addr) {
+            return true;
+        }
+        if self.rules.may_meet(addr.ip()).is_err() {
+            if self.refused.len() < limits::MAX_CANDIDATES {
+                self.refused.insert(addr.ip());
+            }
             return true;
         }
         if let Some(known) = self.known.get_mut(&addr) {

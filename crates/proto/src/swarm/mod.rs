@@ -52,6 +52,7 @@ use riverrun_metainfo::{Bitfield, InfoHashes, Layout, WireHash};
 pub use self::action::{Action, Blame, CloseReason, Event};
 pub use self::input::{Command, Connected, ConnectionId, DialError, DiskDone, Input, Pressure, Source};
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
+use crate::address::AddressRules;
 use crate::mse::Encryption;
 use crate::wire::PeerId;
 
@@ -73,6 +74,8 @@ pub struct SwarmConfig {
     pub pex: bool,
     /// How much connections are to look like noise.
     pub encryption: Encryption,
+    /// Who may be a candidate, whoever named it.
+    pub addresses: AddressRules,
     /// Our own id, to know ourselves when we meet.
     pub peer_id: PeerId,
     /// The port we listen on, told to peers; `None` if we do not.
@@ -133,7 +136,7 @@ impl Swarm {
             peers: BTreeMap::new(),
             requests: requests::Requests::new(),
             hashes: hashes::HashExchange::new(config.info_hashes, config.hashes),
-            candidates: candidates::Candidates::new(now, config.private, rng.fork()),
+            candidates: candidates::Candidates::new(now, config.private, config.addresses, rng.fork()),
             contacts: pex::Contacts::new(config.pex && !config.private),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
             blame: blame::Blame::default(),

@@ -66,9 +66,10 @@ impl Swarm {
         }
         if self.peers.is_empty() {
             let candidates = self.candidates.waiting();
-            return Some(match self.candidates.unencrypted() {
-                _ if candidates == 0 => Waiting::NoPeers,
-                peers if peers == candidates => Waiting::Unencrypted { peers },
+            return Some(match (self.candidates.unencrypted(), self.candidates.refused()) {
+                (_, 0) if candidates == 0 => Waiting::NoPeers,
+                (_, addresses) if candidates == 0 => Waiting::Refused { addresses },
+                (peers, _) if peers == candidates => Waiting::Unencrypted { peers },
                 _ => Waiting::Connecting { candidates },
             });
         }

@@ -13,6 +13,11 @@ use crate::swarm::{ConnectionId, Source};
 pub enum Waiting {
     /// No connection and no candidate.
     NoPeers,
+    /// No connection, and the owner's rules refuse all addresses that were named.
+    Refused {
+        /// How many.
+        addresses: usize,
+    },
     /// No connection; this many candidates are being dialled or wait for their next try.
     Connecting {
         /// How many.

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::url::{Scheme, TrackerUrl, UrlError};
+use crate::address::Refusal;
 use crate::limits::MAX_REDIRECTS;
 
 /// How far an address reaches.
@@ -92,6 +93,9 @@ pub enum PolicyError {
         /// The scheme that was named.
         to: &'static str,
     },
+    /// The owner's rules refuse the address or the name.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A redirect to something that is no URL of a tracker.
     #[error("redirect: {0}")]
     Url(#[from] UrlError),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use riverrun::proto::swarm;
 use riverrun::storage::StorageError;
-use riverrun::{AddError, Phase, TorrentError, TorrentStatus, TrackerState};
+use riverrun::{AddError, Phase, TorrentError, TorrentStatus, TrackerState, Waiting};
 
 use super::place::as_written;
 use super::run::Job;
@@ -93,6 +94,9 @@ fn why_no_peers(status: &TorrentStatus, elapsed: Duration) -> String {
         )),
         _ => None,
     });
+    if let Some(Waiting::Swarm(swarm::Waiting::Refused { .. })) = status.waiting {
+        return watch::view(status, watch::Goal::default()).waiting.map(|reason| reason.text).unwrap_or_default();
+    }
     let named = status.candidates;
     failed.unwrap_or_else(|| match (status.trackers.is_empty(), named) {
         (true, 0) => "the torrent names no tracker".to_owned(),

@@ -19,6 +19,7 @@ use self::preflight::Preflight;
 use self::run::{Job, Run};
 use self::stream_out::StreamOut;
 use crate::args::General;
+use crate::command::net;
 use crate::command::session::{self, Signals};
 use crate::env::Env;
 use crate::exit::Exit;
@@ -42,6 +43,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Download) -> Outco
 
 fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progress: &mut Progress) -> Outcome {
     options.check()?;
+    net::take(env, general, &options.network.route)?;
     options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     let choice = Choice::parse(&options.files, &options.exclude)?;
     let mut preparation = Preparation {
@@ -72,10 +74,10 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
         return Ok(failed.unwrap_or(Exit::Ok));
     }
     let progress = Progress::of(env, general);
-    let settings = session::settings(&options.network, state)?;
+    let settings = session::settings(env, &options.network, state)?;
     let outcome = session::block_on(async {
         let signals = Signals::listen()?;
-        let peers = session::peer_addrs(&options.network.peer).await?;
+        let peers = session::peer_addrs(&env.net, &options.network.peer).await?;
         let session = session::start(settings).await?;
         let mut run = Run::new(env, options, general.scale(), progress, session, signals);
         run.failed = failed;

@@ -5,7 +5,7 @@ use crate::swarm::tests::birth;
 const TERMS: Terms = Terms { room: 50, alone: false, finished: false };
 
 fn candidates(private: bool) -> Candidates {
-    Candidates::new(birth(), private, fastrand::Rng::with_seed(1))
+    Candidates::new(birth(), private, AddressRules::default(), fastrand::Rng::with_seed(1))
 }
 
 fn addr(text: &str) -> SocketAddr {
@@ -25,6 +25,21 @@ fn addresses_that_are_no_peers_are_left_out() {
     assert_eq!(all.len(), 0);
     all.add(Source::Tracker, &[addr("1.2.3.4:80"), addr("[::ffff:1.2.3.4]:80"), addr("[2001:db8::1]:80")]);
     assert_eq!(all.len(), 2, "a mapped address is the same peer");
+}
+
+#[test]
+fn the_rules_of_the_owner_hold_for_every_source() {
+    let rules = AddressRules::new(true, Some("10.0.0.0/8".parse().expect("a list")));
+    let mut all = Candidates::new(birth(), false, rules, fastrand::Rng::with_seed(1));
+    for source in
+        [Source::User, Source::Tracker, Source::Pex, Source::Dht, Source::Lsd, Source::Incoming, Source::Resume]
+    {
+        all.add(source, &["1.2.3.4:80", "10.0.0.1:80", "[::ffff:10.0.0.1]:81", "[2001:db8::1]:80"].map(addr));
+    }
+    assert_eq!((all.len(), all.refused()), (0, 3));
+    assert_eq!(all.dial(seconds(0), TERMS), None);
+    all.add(Source::Tracker, &[addr("192.168.0.1:80")]);
+    assert_eq!(all.dial(seconds(0), TERMS), Some(addr("192.168.0.1:80")));
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
         private: false,
         encryption: Encryption::Off,
         pex: false,
+        addresses: crate::address::AddressRules::default(),
         peer_id: PeerId([number; 20]),
         listen_port: Some(6881),
         max_connections: 50,

@@ -1,0 +1,35 @@
+//! How others are reached, and whom: for every command that meets peers or asks trackers.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Which way, and to whom.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct Route {
+    /// Meet nobody outside of this machine and its local networks
+    ///
+    /// Peers, trackers and web servers with other addresses are neither asked nor answered, and no name is looked up that is not one of
+    /// the local network (without a dot, or under .local, .lan, .internal, .home.arpa).
+    #[arg(long, hide_short_help = true)]
+    pub(crate) offline: bool,
+
+    /// Refuse the peers on this list
+    ///
+    /// ipfilter.dat of eMule, text of PeerGuardian (P2P), or networks like 192.0.2.0/24, one a line; IPv4 and IPv6; plain or gzip.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) ip_filter: Option<PathBuf>,
+
+    /// Bind to a device or address (not there yet)
+    #[arg(long, value_name = "DEV|IP", hide = true)]
+    pub(crate) interface: Option<String>,
+
+    /// Go through a proxy (not there yet)
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) proxy: Option<String>,
+
+    /// Tell as little as possible (not there yet)
+    #[arg(long, hide = true)]
+    pub(crate) anonymous: bool,
+}

@@ -1,0 +1,59 @@
+//! The options for which way others are reached, and who may be.
+
+use crate::room::Room;
+use crate::swarm::Seeder;
+
+/// A room with a file, its torrent, and a seeder of it.
+fn room() -> (Room, Seeder) {
+    let room = Room::new();
+    room.content("data/x.bin", 200_000);
+    room.run(&["create", "data/x.bin", "-o", "x.torrent", "--v1"]).ok();
+    let seeder = Seeder::start(&room, &["x.torrent", "--data", "data"]);
+    (room, seeder)
+}
+
+#[test]
+fn an_address_filter_refuses_the_peers_on_it() {
+    let (room, seeder) = room();
+    room.write("list.dat", "# mine\n127.000.000.001 - 127.000.000.001 , 000 , loopback\n");
+    room.write("other.p2p", "some, one:10.0.0.0-10.255.255.255\nfd00::/8\n");
+    let args =
+        |list| ["download", "--peer", &seeder.addr, "-d", "out", "--ip-filter", list, "x.torrent"].map(str::to_owned);
+    let ran = room.run(&args("other.p2p")).ok();
+    assert!(ran.err.starts_with("note: other.p2p: 2 ranges of addresses refused\n"), "{}", ran.err);
+    std::fs::remove_dir_all(room.path("out")).unwrap();
+    let ran = room.run(&[&args("list.dat")[..], &["--stall-timeout".into(), "6s".into()]].concat());
+    assert_eq!(ran.code, 6, "{ran:#?}");
+    let why = "your rules (--offline, --ip-filter) refuse every peer that is known (1)";
+    assert!(
+        ran.err.contains(why) && ran.err.starts_with("note: list.dat: 1 range of addresses refused\n"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn an_address_filter_that_cannot_be_used_is_named_with_its_line() {
+    let room = Room::new();
+    room.content("x", 20_000).write("list", "1.2.3.4\n\nnonsense\n");
+    room.run(&["create", "x"]).ok();
+    room.run(&["download", "--ip-filter", "list", "x.torrent"])
+        .fails(2, &["error: --ip-filter list: line 3: \"nonsense\" is no range of addresses"]);
+    room.run(&["download", "--ip-filter", "none", "x.torrent"]).fails(3, &["error: none: no such file or folder"]);
+}
+
+#[test]
+fn offline_stays_on_the_local_network() {
+    let (room, seeder) = room();
+    room.run(&["download", "--offline", "--peer", &seeder.addr, "-d", "out", "x.torrent"]).ok();
+    assert_eq!(room.read("out/x.bin"), room.read("data/x.bin"));
+    room.run(&["download", "--offline", "--peer", "192.0.2.1:1", "x.torrent"])
+        .fails(2, &["error: --peer \"192.0.2.1:1\": 192.0.2.1 is not on the local network (offline)"]);
+    room.run(&["download", "--offline", "--peer", "peer.example:1", "x.torrent"])
+        .fails(2, &["error: --peer \"peer.example:1\": peer.example is no name of the local network (offline)"]);
+    room.run(&["download", "--offline", "http://192.0.2.1/x.torrent"])
+        .fails(3, &["error: GET http://192.0.2.1/x.torrent: 192.0.2.1 is not on the local network (offline)"]);
+    let ran = room.run(&["scrape", "--offline", "--tracker", "http://tracker.example/announce", "x.torrent"]);
+    assert_eq!(ran.code, 6, "{ran:#?}");
+    assert!(ran.err.contains("tracker.example is no name of the local network (offline)"), "{}", ran.err);
+}

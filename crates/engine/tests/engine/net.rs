@@ -1,0 +1,98 @@
+//! Which way others are reached, and who may be.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use riverrun::proto::address::AddressRules;
+use riverrun::proto::swarm;
+use riverrun::testing::{Content, LocalSwarm, Tracker, loopback};
+use riverrun::{
+    AddTorrent, FetchError, Net, ProbeError, Session, Settings, TrackerError, TrackerQuery, Waiting, announce_once,
+    fetch_torrent, probe_peer,
+};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{PATIENCE, complete, same, until};
+
+async fn swarm() -> LocalSwarm {
+    LocalSwarm::of(Content::file("net.bin", 5, 300_000)).start().await.unwrap()
+}
+
+fn blocking(list: &str) -> Net {
+    Net { addresses: AddressRules::new(false, Some(list.parse().unwrap())) }
+}
+
+fn offline() -> Net {
+    Net { addresses: AddressRules::new(true, None) }
+}
+
+async fn session(net: Net) -> Session {
+    Session::builder().settings(Settings { net, ..loopback() }).start().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_on_the_list_are_not_dialled_whoever_names_them_and_the_reason_is_told() {
+    let swarm = swarm().await;
+    let session = session(blocking("127.0.0.0/8")).await;
+    let torrent =
+        session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).peers(swarm.addrs())).await.unwrap();
+    until("the reason", || {
+        matches!(torrent.status().waiting, Some(Waiting::Swarm(swarm::Waiting::Refused { addresses: 1 })))
+    })
+    .await;
+    let status = torrent.status();
+    assert_eq!((status.candidates, status.connections, status.down_bytes), (0, 0, 0));
+    assert!(status.trackers.iter().all(|tracker| tracker.peers.is_some()), "trackers are asked all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_on_the_list_are_closed_before_the_handshake() {
+    let session = session(blocking("one:127.0.0.9-127.0.0.9")).await;
+    let addr = session.listen_addrs()[0];
+    let knock = |from: &'static str| async move {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        let mut stream: TcpStream = socket.connect(addr).await.unwrap();
+        timeout(Duration::from_millis(500), stream.read(&mut [0; 1])).await
+    };
+    // Closed: a clean end or a reset.
+    assert!(matches!(knock("127.0.0.9").await, Ok(Ok(0) | Err(_))));
+    assert!(knock("127.0.0.8").await.is_err(), "others may speak");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_is_enough_for_a_swarm_on_this_machine() {
+    let swarm = swarm().await;
+    let session = session(offline()).await;
+    let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir())).await.unwrap();
+    complete(&torrent).await;
+    same(&swarm, &swarm.dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_asks_no_tracker_and_fetches_nothing_outside() {
+    let tracker = Tracker::start().await.unwrap();
+    let hashes = riverrun::metainfo::InfoHashes::V1(riverrun::metainfo::InfoHashV1([7; 20]));
+    let outside = [
+        "http://192.0.2.1/announce",
+        "udp://192.0.2.1:80",
+        "http://tracker.example/announce",
+        "udp://tracker.example:1",
+    ];
+    let urls = outside.map(str::to_owned).into_iter().chain([tracker.http_url(), tracker.udp_url()]).collect();
+    let query = TrackerQuery { net: offline(), timeout: PATIENCE, ..TrackerQuery::new(hashes, urls) };
+    let answers = announce_once(&query).await;
+    for answer in &answers[..4] {
+        let Err(TrackerError::Other(why)) = &answer.result else { panic!("{answer:?}") };
+        assert!(why.contains("local network (offline)"), "{why}");
+    }
+    assert!(answers[4..].iter().all(|answer| answer.result.is_ok()), "{answers:?}");
+    for url in ["http://192.0.2.1/x", "https://files.example/x"] {
+        let error = fetch_torrent(url, PATIENCE, &offline()).await.unwrap_err();
+        assert!(matches!(&error, FetchError::Network(why) if why.contains("(offline)")), "{error}");
+    }
+    let outside = "192.0.2.1:6881".parse().unwrap();
+    assert!(matches!(probe_peer(outside, hashes, 1, PATIENCE, &offline()).await, Err(ProbeError::NotAllowed(_))));
+}

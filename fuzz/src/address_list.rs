@@ -1,0 +1,15 @@
+use riverrun_proto::address::AddressList;
+
+/// Any bytes are a list or an error that names a line; what was taken is disjoint and holds its own ends.
+pub fn address_list(data: &[u8]) {
+    let mut list = AddressList::default();
+    for (line, number) in data.split(|byte| *byte == b'\n').zip(1..) {
+        if let Err(error) = list.line(line) {
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("line {number}: ")) && text.len() < 1000, "{text}");
+        }
+    }
+    let ranges = list.finish();
+    assert_eq!(ranges.is_empty(), ranges.len() == 0);
+    assert!(ranges.len() <= data.len());
+}
