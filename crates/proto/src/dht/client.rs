@@ -9,17 +9,19 @@ use super::exchanges::{Exchange, Overdue, Purpose};
 use super::id::Id;
 use super::krpc::{Response, Want};
 use super::limits::{K, MAX_LOOKUPS};
-use super::lookup::{Aim, Key, Lookup};
+use super::lookup::{Aim, Key, Lookup, LookupId};
 use super::node::Node;
 use super::search::Search;
 
 impl Node {
-    /// Starts a lookup, or has it wait its turn. In both families if none is said.
+    /// Has a lookup of our side wait its turn, which may be at once.
+    pub(super) fn queue(&mut self, now: Instant, id: LookupId, target: Id, aim: Aim) {
+        self.waiting.push_back((id, target, aim));
+        self.next_in_turn(now);
+    }
+
+    /// Starts a lookup, in both families if none is said.
     pub(super) fn look_up(&mut self, now: Instant, key: Key, target: Id, aim: Aim, family: Option<Family>) {
-        if self.lookups.len() >= MAX_LOOKUPS {
-            self.waiting.push_back((key, target, aim, family));
-            return;
-        }
         let mut lookup = Lookup::new(now, target, aim);
         for side in self.sides.iter().flatten() {
             if family.is_none_or(|family| family == side.family) {
@@ -34,7 +36,7 @@ impl Node {
 
     /// Ends lookups without a word.
     pub(super) fn stop(&mut self, now: Instant, which: impl Fn(Key, Id, &Aim) -> bool) {
-        self.waiting.retain(|(key, target, aim, _)| !which(*key, *target, aim));
+        self.waiting.retain(|(id, target, aim)| !which(Key::User(*id), *target, aim));
         self.lookups.retain(|key, lookup| !which(*key, lookup.target(), &lookup.aim));
         self.next_in_turn(now);
     }
@@ -89,11 +91,16 @@ impl Node {
         }
     }
 
-    fn next_in_turn(&mut self, now: Instant) {
+    /// Starts lookups that wait, as many as may run and as fast as those who are asked for them bear it.
+    pub(super) fn next_in_turn(&mut self, now: Instant) {
         while self.lookups.len() < MAX_LOOKUPS
-            && let Some((key, target, aim, family)) = self.waiting.pop_front()
+            && !self.waiting.is_empty()
+            && self.pace.may_start(now)
+            && let Some((id, target, aim)) = self.waiting.pop_front()
         {
-            self.look_up(now, key, target, aim, family);
+            let known: usize = self.sides.iter().flatten().map(|side| side.table.len()).sum();
+            self.pace.started(now, known);
+            self.look_up(now, Key::User(id), target, aim, None);
         }
     }
 

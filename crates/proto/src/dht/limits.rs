@@ -16,8 +16,15 @@ pub const MAX_SEARCH_NODES: usize = 200;
 pub const MAX_NODES_PER_REPLY: usize = 16;
 /// Peers that one lookup reports; as many as a torrent keeps candidates.
 pub const MAX_PEERS_PER_LOOKUP: usize = 3000;
-/// Lookups under way at once; more wait their turn.
+/// Lookups under way at once for our side; more wait their turn.
 pub const MAX_LOOKUPS: usize = 64;
+/// Lookups started per second for each so many nodes that are known, and at least [`MIN_LOOKUPS_PER_SECOND`]. Each lookup may ask
+/// a node twice; nodes ignore who sends them more than five packets a second.
+pub const NODES_PER_LOOKUP_PER_SECOND: usize = 8;
+/// Lookups started per second in the smallest DHT.
+pub const MIN_LOOKUPS_PER_SECOND: usize = 2;
+/// Lookups started at once after a rest.
+pub const LOOKUP_BURST: u32 = 16;
 /// How long an answer is waited for.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// An answer is late after this, while nothing is known of the network: the next node is asked in its place.

@@ -6,7 +6,7 @@
 //!
 //! To run one: make it with 32 random bytes and what was saved of the last run; give it [`Command::AddNode`] for every saved node
 //! and [`Command::AddRouter`] for every router. It comes together with others by itself, keeps its tables fresh and
-//! answers. [`Command::GetPeers`] may be given at once: it waits for the first node. Save [`Node::snapshot`] and the ids of
+//! answers. [`Command::GetPeers`] may be given at once: it waits for the first node. When to look again is said by [`Rhythm`]. Save [`Node::snapshot`] and the ids of
 //! [`Node::status`] from time to time, and at [`Action::IdChanged`].
 //!
 //! Who is believed: only nodes that answered are in the table; an id must fit its address to count in a search
@@ -25,6 +25,8 @@ pub mod krpc;
 pub mod limits;
 mod lookup;
 mod node;
+mod pace;
+mod rhythm;
 mod search;
 mod secrets;
 mod security;
@@ -44,6 +46,7 @@ pub use id::{Distance, Id};
 pub use item::{Item, ItemName, MutableItem};
 pub use lookup::{Announce, LookupId, LookupReport, Scrape};
 pub use node::{Config, FamilyConfig, Node};
+pub use rhythm::Rhythm;
 pub use security::{is_secure, secure_id};
 pub use status::{FamilyStatus, Status, Traffic};
 pub use table::Rules;

@@ -12,8 +12,9 @@ use super::exchanges::{Exchanges, Purpose};
 use super::gate::Gate;
 use super::id::Id;
 use super::krpc::{Body, Message, Query, Refusal};
-use super::limits::{MAX_PACKET, MAX_SNAPSHOT, REPLY_BYTES_PER_SECOND, UPKEEP_INTERVAL};
-use super::lookup::{Aim, Key, Lookup};
+use super::limits::{MAX_LOOKUPS, MAX_PACKET, MAX_SNAPSHOT, REPLY_BYTES_PER_SECOND, UPKEEP_INTERVAL};
+use super::lookup::{Aim, Key, Lookup, LookupId};
+use super::pace::Pace;
 use super::secrets::Secrets;
 use super::security::{is_secure, secure_id};
 use super::side::Side;
@@ -92,7 +93,8 @@ pub struct Node {
     pub(super) sides: [Option<Side>; 2],
     pub(super) exchanges: Exchanges,
     pub(super) lookups: BTreeMap<Key, Lookup>,
-    pub(super) waiting: VecDeque<(Key, Id, Aim, Option<Family>)>,
+    pub(super) waiting: VecDeque<(LookupId, Id, Aim)>,
+    pub(super) pace: Pace,
     pub(super) own_lookups: u64,
     pub(super) shelf: Shelf,
     pub(super) gate: Gate,
@@ -128,6 +130,7 @@ impl Node {
             exchanges: Exchanges::default(),
             lookups: BTreeMap::new(),
             waiting: VecDeque::new(),
+            pace: Pace::new(now),
             own_lookups: 0,
             shelf: Shelf {
                 tokens: Tokens::new(now, secrets.key("tokens")),
@@ -162,7 +165,8 @@ impl Node {
     pub fn next_timeout(&self) -> Option<Instant> {
         let lookups = self.lookups.values().filter_map(Lookup::next_timeout);
         let bootstraps = self.sides.iter().flatten().filter_map(Side::next_bootstrap);
-        lookups.chain(bootstraps).chain(self.exchanges.next_due()).chain([self.upkeep_at]).min()
+        let turn = (!self.waiting.is_empty() && self.lookups.len() < MAX_LOOKUPS).then(|| self.pace.next_start());
+        lookups.chain(bootstraps).chain(turn).chain(self.exchanges.next_due()).chain([self.upkeep_at]).min()
     }
 
     /// Good nodes of both families, at most 200 each, to be saved and given back by [`Command::AddNode`] at the next start.
@@ -234,14 +238,12 @@ impl Node {
         match command {
             Command::GetPeers { id, info_hash, announce, scrape, no_seed } => {
                 let aim = Aim::Peers { announce, scrape, no_seed };
-                self.look_up(now, Key::User(id), info_hash.into(), aim, None);
+                self.queue(now, id, info_hash.into(), aim);
             }
-            Command::FindNodes { id, target } => self.look_up(now, Key::User(id), target, Aim::Nodes, None),
-            Command::GetItem { id, name } => {
-                self.look_up(now, Key::User(id), name.target(), Aim::Item(name), None);
-            }
+            Command::FindNodes { id, target } => self.queue(now, id, target, Aim::Nodes),
+            Command::GetItem { id, name } => self.queue(now, id, name.target(), Aim::Item(name)),
             Command::PutItem { id, item, cas } => {
-                self.look_up(now, Key::User(id), item.name().target(), Aim::Keep { item, cas }, None);
+                self.queue(now, id, item.name().target(), Aim::Keep { item, cas });
             }
             Command::Stop { id } => self.stop(now, |key, _, _| key == Key::User(id)),
             Command::Withdraw { info_hash } => {

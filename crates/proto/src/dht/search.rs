@@ -38,11 +38,14 @@ struct Candidate {
     state: State,
 }
 
+/// Nodes in the order in which they are asked: the closest first.
+type Place = (Distance, SocketAddr);
+
 /// How far one of the two walks is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Walk {
     /// This node is to be asked next.
-    Next(Distance),
+    Next(Place),
     /// Answers are awaited, some of them in time.
     Waiting,
     /// Only late answers are awaited, the last of them since then.
@@ -60,7 +63,7 @@ pub(super) struct Search {
     target: Id,
     rules: Rules,
     started: Instant,
-    candidates: BTreeMap<Distance, Candidate>,
+    candidates: BTreeMap<Place, Candidate>,
     /// Addresses whose ids are not known yet; asked first.
     nameless: Vec<SocketAddr>,
     /// Nameless nodes that were asked and have not answered.
@@ -100,31 +103,21 @@ impl Search {
         self.target
     }
 
-    /// Takes a node that might be asked. The first to come under an id is believed until it fails.
+    /// Takes a node that might be asked. Two that claim one id are two: so a lie about where a node is does not hide it.
     pub(super) fn add(&mut self, contact: Contact) {
         if Family::of(contact.addr.ip()) != self.family {
             return;
         }
-        let known = |other: &Candidate| other.contact.addr == contact.addr && other.state != State::Fresh;
-        if self.candidates.values().any(known) {
+        // Whoever was asked once is not asked again under another id.
+        let asked = |other: &Candidate| other.contact.addr == contact.addr && other.state != State::Fresh;
+        if self.candidates.values().any(asked) {
             return;
         }
-        let secure = !self.rules.secure_ids || is_secure(contact.id, contact.addr.ip());
-        let distance = self.target.distance(contact.id);
-        let candidate = Candidate { contact, secure, state: State::Fresh };
-        match self.candidates.get_mut(&distance) {
-            // Of two that claim one id the one that may have it is asked.
-            Some(old) if old.state == State::Fresh && secure && !old.secure => *old = candidate,
-            Some(old) if old.state == State::Failed && old.contact.addr != contact.addr => *old = candidate,
-            Some(_) => {}
-            None => {
-                self.candidates.insert(distance, candidate);
-            }
-        }
+        let candidate = self.candidate(contact, State::Fresh);
+        self.candidates.entry(self.place(contact)).or_insert(candidate);
         if self.candidates.len() > MAX_SEARCH_NODES {
-            let far =
-                self.candidates.iter().rev().find(|(_, other)| matches!(other.state, State::Fresh | State::Failed));
-            if let Some(far) = far.map(|(distance, _)| *distance) {
+            let loose = |(_, other): &(&Place, &Candidate)| matches!(other.state, State::Fresh | State::Failed);
+            if let Some(far) = self.candidates.iter().rev().find(loose).map(|(place, _)| *place) {
                 self.candidates.remove(&far);
             }
         }
@@ -155,7 +148,7 @@ impl Search {
         let next = match (self.walk(true), self.walk(false)) {
             // Nodes that could be anybody's get every other question at most.
             (Walk::Next(first), Walk::Next(second)) if second < first && self.doubtful * 2 <= self.questions => second,
-            (Walk::Next(distance), _) | (_, Walk::Next(distance)) => distance,
+            (Walk::Next(place), _) | (_, Walk::Next(place)) => place,
             _ => return None,
         };
         let candidate = self.candidates.get_mut(&next)?;
@@ -168,14 +161,8 @@ impl Search {
     /// The node answered, under this id.
     pub(super) fn answered(&mut self, contact: Contact, token: Option<Vec<u8>>) {
         self.nameless_asked.retain(|addr| *addr != contact.addr);
-        let distance = self.target.distance(contact.id);
-        let secure = !self.rules.secure_ids || is_secure(contact.id, contact.addr.ip());
-        let ours = self.candidates.get(&distance).is_none_or(|other| {
-            other.contact.addr == contact.addr || matches!(other.state, State::Fresh | State::Failed)
-        });
-        if ours {
-            self.candidates.insert(distance, Candidate { contact, secure, state: State::Answered { token } });
-        }
+        let candidate = self.candidate(contact, State::Answered { token });
+        self.candidates.insert(self.place(contact), candidate);
     }
 
     /// The node's answer is late: another may be asked in its place.
@@ -248,6 +235,15 @@ impl Search {
         of(true).take(K).chain(of(false).take(K))
     }
 
+    fn place(&self, contact: Contact) -> Place {
+        (self.target.distance(contact.id), contact.addr)
+    }
+
+    fn candidate(&self, contact: Contact, state: State) -> Candidate {
+        let secure = !self.rules.secure_ids || is_secure(contact.id, contact.addr.ip());
+        Candidate { contact, secure, state }
+    }
+
     fn asked(&mut self, addr: SocketAddr) -> Option<&mut Candidate> {
         let asked =
             |other: &&mut Candidate| other.contact.addr == addr && matches!(other.state, State::Asked | State::Late(_));
@@ -263,13 +259,13 @@ impl Search {
             groups.extend(self.candidates.values().filter(used).filter_map(|other| Group::of(other.contact.addr.ip())));
         }
         let (mut answered, mut waiting, mut late, mut next) = (0, false, None, None);
-        for (distance, candidate) in self.candidates.iter().filter(|(_, other)| other.secure == secure) {
+        for (place, candidate) in self.candidates.iter().filter(|(_, other)| other.secure == secure) {
             match &candidate.state {
                 State::Failed => {}
                 State::Fresh => {
                     let taken = Group::of(candidate.contact.addr.ip()).is_some_and(|group| groups.contains(&group));
                     if !taken {
-                        next = next.or(Some(*distance));
+                        next = next.or(Some(*place));
                     }
                 }
                 State::Asked => waiting = true,
@@ -281,7 +277,7 @@ impl Search {
             }
         }
         match (next, waiting, late) {
-            (Some(distance), ..) => Walk::Next(distance),
+            (Some(place), ..) => Walk::Next(place),
             (None, true, _) => Walk::Waiting,
             (None, false, Some(since)) => Walk::OnlyLate(since),
             (None, false, None) if answered == K => Walk::Arrived,

@@ -107,8 +107,7 @@ impl Side {
             self.bootstrap_pause = BOOTSTRAP_RETRY;
             return false;
         }
-        let somebody = self.table.len() > 0 || !self.routers.is_empty() || !self.hints.is_empty();
-        if !somebody || now < self.bootstrap_at {
+        if !self.has_somebody() || now < self.bootstrap_at {
             return false;
         }
         self.bootstrap_at = now + self.bootstrap_pause;
@@ -118,8 +117,12 @@ impl Side {
 
     /// When the next try is due, if there will be one.
     pub(super) fn next_bootstrap(&self) -> Option<Instant> {
-        let somebody = self.table.len() > 0 || !self.routers.is_empty() || !self.hints.is_empty();
-        (somebody && self.table.len() < K).then_some(self.bootstrap_at)
+        (self.has_somebody() && self.table.len() < K).then_some(self.bootstrap_at)
+    }
+
+    /// Whether there is somebody whom a search could start from.
+    fn has_somebody(&self) -> bool {
+        self.table.len() > 0 || !self.routers.is_empty() || self.hints.values().any(|hint| hint.id.is_some())
     }
 
     /// The nodes close to us are to be looked for soon: somebody new is there to ask, or our id is new.

@@ -4,11 +4,11 @@
 //! address, and what is unverified replaces nothing (THREATS D8).
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::contact::{Contact, Group};
 use super::id::Id;
-use super::limits::{GOOD_PERIOD, K, MAX_FAILURES, REFRESH_PERIOD};
+use super::limits::{GOOD_PERIOD, K, MAX_FAILURES, QUERY_TIMEOUT, REFRESH_PERIOD};
 use super::security::is_secure;
 
 /// What is known of a node (BEP 5).
@@ -149,13 +149,17 @@ impl Table {
         if contact.id == self.own || self.find(contact.addr).is_some() {
             return false;
         }
+        let secure = is_secure(contact.id, contact.addr.ip());
+        if self.is_taken(now, &Entry { contact, secure, seen: now, probed: None, failures: 0 }) {
+            return false;
+        }
         let bucket = &self.buckets[self.bucket_of(contact.id)];
         let splits = self.bucket_of(contact.id) + 1 == self.buckets.len() && self.buckets.len() < Id::BITS;
         let ours = Group::of(contact.addr.ip()).filter(|_| self.rules.one_per_group);
         let crowded = ours.is_some() && bucket.entries.iter().any(|entry| entry.group() == ours);
         let gap = bucket.entries.len() < K
             || bucket.entries.iter().any(|entry| entry.standing(now) == Standing::Bad)
-            || (self.rules.secure_ids && bucket.entries.iter().any(|entry| !entry.secure));
+            || (self.rules.secure_ids && secure && bucket.entries.iter().any(|entry| !entry.secure));
         !crowded && (splits || gap)
     }
 
@@ -182,15 +186,19 @@ impl Table {
         all
     }
 
-    /// A node to look after: the one of which the longest nothing was heard, if it is time. It is asked again at most every
-    /// `pause`.
-    pub(super) fn next_probe(&mut self, now: Instant, pause: Duration) -> Option<Contact> {
+    /// A node to look after, if it is time: the one of which the longest nothing was heard. One that has just failed is asked
+    /// once more at the next chance (BEP 5); a bad one every 15 minutes, as long as nobody has taken its place.
+    pub(super) fn next_probe(&mut self, now: Instant) -> Option<Contact> {
         let due = |entry: &&mut Entry| {
-            entry.standing(now) != Standing::Good
-                && entry.probed.is_none_or(|probed| now.saturating_duration_since(probed) >= pause)
+            let pause = match entry.standing(now) {
+                Standing::Good if entry.failures == 0 => return false,
+                Standing::Good | Standing::Questionable => QUERY_TIMEOUT,
+                Standing::Bad => GOOD_PERIOD,
+            };
+            entry.probed.is_none_or(|probed| now.saturating_duration_since(probed) > pause)
         };
         let entries = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.entries);
-        let entry = entries.filter(due).min_by_key(|entry| (entry.failures, entry.seen))?;
+        let entry = entries.filter(due).min_by_key(|entry| (entry.standing(now) == Standing::Bad, entry.seen))?;
         entry.probed = Some(now);
         Some(entry.contact)
     }

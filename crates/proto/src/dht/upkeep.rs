@@ -4,14 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::command::Action;
-use super::contact::{Family, Group};
+use super::contact::{Contact, Family, Group};
 use super::exchanges::Purpose;
 use super::id::Id;
 use super::krpc::Query;
-use super::limits::{GOOD_PERIOD, UPKEEP_INTERVAL};
+use super::limits::UPKEEP_INTERVAL;
 use super::lookup::{Aim, Key};
 use super::node::Node;
 use super::security::{is_secure, secure_id};
+
+/// Nodes of each family that are looked after at one time: enough for a table of 250 nodes in 15 minutes.
+const PROBES: usize = 3;
 
 impl Node {
     /// The time of the next timeout has come, or passed.
@@ -23,6 +26,7 @@ impl Node {
         let keys: Vec<Key> =
             self.lookups.iter().filter(|(_, lookup)| due(lookup.next_timeout())).map(|(key, _)| *key).collect();
         keys.into_iter().for_each(|key| self.step(now, key));
+        self.next_in_turn(now);
         if now >= self.upkeep_at {
             self.upkeep_at = now + UPKEEP_INTERVAL;
             self.upkeep(now);
@@ -78,9 +82,9 @@ impl Node {
         for family in Family::ALL {
             let Some(side) = self.side_mut(family) else { continue };
             let own = side.id();
-            let probe = side.table.next_probe(now, GOOD_PERIOD);
+            let probes: Vec<Contact> = (0..PROBES).map_while(|_| side.table.next_probe(now)).collect();
             let refresh = side.table.next_refresh(now);
-            if let Some(contact) = probe {
+            for contact in probes {
                 self.ask(now, contact.addr, Some(contact.id), Purpose::Ping, Query::Ping);
             }
             if let Some(bits) = refresh {

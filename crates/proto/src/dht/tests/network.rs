@@ -183,7 +183,7 @@ fn many_lookups_wait_their_turn_and_all_end() {
     }
     let ends =
         |world: &World| world.told.iter().filter(|(_, _, told)| matches!(told, Action::LookupDone { .. })).count();
-    assert!(world.run_until(Duration::from_secs(60), |world| ends(world) == 200), "{}", ends(&world));
+    assert!(world.run_until(Duration::from_secs(120), |world| ends(world) == 200), "{}", ends(&world));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) delay: Duration,
     wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
+    /// When each node wants to be woken.
+    due: BTreeMap<SocketAddr, Instant>,
     /// What nodes told their owners, in order.
     pub(super) told: Vec<(Instant, SocketAddr, Action)>,
     /// Packets to addresses where nobody is.
@@ -72,6 +74,7 @@ impl World {
             delay: Duration::from_millis(20),
             wire: BTreeMap::new(),
             sent: 0,
+            due: BTreeMap::new(),
             told: Vec::new(),
             astray: Vec::new(),
         }
@@ -92,6 +95,7 @@ impl World {
 
     pub(super) fn add(&mut self, addr: SocketAddr, config: &Config) {
         self.nodes.insert(addr, Node::new(self.now, config));
+        self.plan(addr);
     }
 
     pub(super) fn node(&self, addr: SocketAddr) -> &Node {
@@ -119,6 +123,13 @@ impl World {
         mine.into_iter().filter_map(|key| Some(self.wire.remove(&key)?.2)).collect()
     }
 
+    fn plan(&mut self, addr: SocketAddr) {
+        match self.nodes[&addr].next_timeout() {
+            Some(at) => self.due.insert(addr, at),
+            None => self.due.remove(&addr),
+        };
+    }
+
     fn handle(&mut self, addr: SocketAddr, input: Input<'_>) {
         let Some(node) = self.nodes.get_mut(&addr) else { return };
         node.handle(self.now, input);
@@ -133,6 +144,7 @@ impl World {
                 told => self.told.push((self.now, addr, told)),
             }
         }
+        self.plan(addr);
     }
 
     /// Lets time pass.
@@ -145,8 +157,8 @@ impl World {
         let end = self.now + time;
         while !done(self) {
             let packet = self.wire.keys().next().copied();
-            let timeouts = self.nodes.iter().filter(|(addr, _)| !self.dead.contains(addr));
-            let timeout = timeouts.filter_map(|(addr, node)| Some((node.next_timeout()?, *addr))).min();
+            let awake = self.due.iter().filter(|(addr, _)| !self.dead.contains(addr));
+            let timeout = awake.map(|(addr, at)| (*at, *addr)).min();
             let next = packet.map(|(at, _)| at).into_iter().chain(timeout.map(|(at, _)| at)).min();
             let Some(next) = next.filter(|at| *at <= end) else {
                 self.now = end;
