@@ -214,10 +214,10 @@ pub(crate) struct Asked {
     pub(crate) pieces: Option<u32>,
 }
 
-/// Finds out what to ask trackers; `more` are further trackers.
-pub(crate) fn ask_about(env: &mut Env, argument: &OsStr, more: &[String]) -> Result<Asked, Failure> {
+/// Finds out what any kind of torrent argument says of its torrent.
+pub(crate) fn look_up(env: &mut Env, argument: &OsStr) -> Result<Asked, Failure> {
     let named = |failure: Failure| failure.input(argument.to_string_lossy());
-    let mut asked = match TorrentSource::parse(argument) {
+    Ok(match TorrentSource::parse(argument) {
         TorrentSource::Magnet(link) => {
             let magnet = parse_magnet(&link).map_err(named)?;
             warn_if_cut(env, &magnet);
@@ -243,7 +243,12 @@ pub(crate) fn ask_about(env: &mut Env, argument: &OsStr, more: &[String]) -> Res
                 pieces: Some(loaded.piece_count()),
             }
         }
-    };
+    })
+}
+
+/// Finds out what to ask trackers; `more` are further trackers.
+pub(crate) fn ask_about(env: &mut Env, argument: &OsStr, more: &[String]) -> Result<Asked, Failure> {
+    let mut asked = look_up(env, argument)?;
     for url in more {
         if !asked.trackers.contains(url) {
             asked.trackers.push(url.clone());
@@ -251,7 +256,7 @@ pub(crate) fn ask_about(env: &mut Env, argument: &OsStr, more: &[String]) -> Res
     }
     if asked.trackers.is_empty() {
         let failure = Failure::new(Exit::NoProgress, "no tracker to ask: the torrent names none");
-        return Err(named(failure.help("--tracker URL names one")));
+        return Err(failure.help("--tracker URL names one").input(argument.to_string_lossy()));
     }
     Ok(asked)
 }

@@ -174,7 +174,9 @@ impl Config {
                 None => arg,
             }
         });
-        definition.mut_subcommands(|command| self.applied(command))
+        // The options of a tracker only sound like those of who asks trackers.
+        definition
+            .mut_subcommands(|command| if command.get_name() == "tracker" { command } else { self.applied(command) })
     }
 
     /// The failure with the line of the file that caused it, if one did.

@@ -16,6 +16,7 @@ mod port_owner;
 mod scrape;
 mod seed;
 pub(crate) mod session;
+mod tracker;
 mod verify;
 mod watch;
 
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Peers(peers::Peers),
     /// Ask trackers how many have a torrent
     Scrape(scrape::Scrape),
+    /// Run a small tracker, over HTTP and UDP
+    Tracker(tracker::Tracker),
     /// Show a whole swarm at work on this machine
     Demo(demo::Demo),
     /// Print a completion script for a shell
@@ -74,6 +77,7 @@ pub(crate) fn run(env: &mut Env, cli: Cli) -> Outcome {
         Command::Edit(args) => edit::run(env, &general, &args),
         Command::Peers(args) => peers::run(env, &general, &args),
         Command::Scrape(args) => scrape::run(env, &general, &args),
+        Command::Tracker(args) => tracker::run(env, &general, &args),
         Command::Demo(args) => demo::run(env, &general, &args),
         Command::Completions(args) => completions::run(env, &args),
         Command::Man(args) => man::run(env, &args),

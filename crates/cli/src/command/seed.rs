@@ -1,7 +1,7 @@
 //! `riverrun seed`: shares a file, a folder or the content of a torrent.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ use crate::torrent_source::{self, Loaded, TorrentSource};
 Examples:
   riverrun seed album/ --tracker http://tracker.example/announce --torrent-out album.torrent
   riverrun seed album.torrent --data music/
-  riverrun seed film.mkv                            prints a magnet link that works in the local network")]
+  riverrun seed film.mkv                            prints a magnet link that works in the local network
+  riverrun seed film.mkv --embed-tracker            with a tracker, so that many find each other")]
 pub(crate) struct Seed {
     /// A file or folder to share, or a .torrent file
     #[arg(value_name = "PATH|TORRENT")]
@@ -54,8 +55,8 @@ pub(crate) struct Seed {
     #[arg(long, help_heading = "Content")]
     qr: bool,
 
-    /// Run a tracker too (not there yet)
-    #[arg(long, hide = true)]
+    /// Run a tracker for it too, and name that in the torrent
+    #[arg(long, help_heading = "Network", conflicts_with = "no_trackers")]
     embed_tracker: bool,
 
     /// How to reach peers
@@ -63,6 +64,8 @@ pub(crate) struct Seed {
     network: Network,
 }
 
+/// How often peers come to the tracker that runs beside: it is small, and has little to do.
+const EMBEDDED_INTERVAL: Duration = Duration::from_secs(120);
 /// How long the end may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -81,11 +84,13 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Seed) -> Outcome {
 fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &mut Progress) -> Outcome {
     options.network.refuse_what_is_not_there()?;
     net::take(env, general, &options.network.route)?;
-    if options.embed_tracker {
-        return Err(Failure::not_yet("running a tracker beside it (--embed-tracker)"));
-    }
     options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
-    let Shared { loaded, content, hashed } = what_to_share(env, general, options)?;
+    let embedded = options.embed_tracker.then(|| Embedded::start(options.network.listen.as_deref())).transpose()?;
+    let trackers = [embedded.as_ref().map(|tracker| tracker.url.clone()).as_slice(), &options.network.tracker].concat();
+    let Shared { loaded, content, hashed } = what_to_share(env, general, options, &trackers)?;
+    if let Some(embedded) = &embedded {
+        embedded.tracker.allow_only(loaded.metainfo.hashes().wire_all());
+    }
     for warning in loaded.warnings() {
         env.say(format_args!("warning: {warning}"));
     }
@@ -105,17 +110,44 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
         } else {
             // A torrent that was made here names them itself.
             let own: Vec<&String> = loaded.metainfo.trackers().iter().flatten().collect();
-            let more = options.network.tracker.iter().filter(|url| !own.contains(url));
+            let more = trackers.iter().filter(|url| !own.contains(url));
             add.add_trackers(more.map(|url| vec![url.clone()]).collect())
         };
         let torrent = session.add(add).await.map_err(|error| match error {
             riverrun::AddError::Storage(error) => Failure::new(Exit::Storage, shown(&watch::chain(&error))),
             other => Failure::internal(watch::chain(&other)),
         })?;
-        Sharing { env, options, general, loaded: &loaded, content: &content, session, torrent, signals }
-            .run(progress)
-            .await
+        let (loaded, content, trackers) = (&loaded, content.as_path(), trackers.as_slice());
+        Sharing { env, options, general, loaded, content, trackers, session, torrent, signals }.run(progress).await
     })
+}
+
+/// A tracker for what is shared, and for nothing else.
+struct Embedded {
+    tracker: riverrun::Tracker,
+    /// How others reach it.
+    url: String,
+    /// What it runs on: it begins before there is a torrent.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Embedded {
+    /// Starts one on a free port of the addresses that the session will listen on.
+    fn start(listen: Option<&str>) -> Result<Self, Failure> {
+        let mut builder = riverrun::Tracker::builder().interval(EMBEDDED_INTERVAL);
+        if let Some(listen) = listen {
+            let addrs = session::listen_addrs(listen)?;
+            builder = builder.listen(addrs.iter().map(|addr| SocketAddr::new(addr.ip(), 0)));
+        }
+        let runtime = session::runtime()?;
+        let tracker = runtime.block_on(builder.start());
+        let tracker = tracker.map_err(|error| session::listen_failure(&error, "--listen with another address"))?;
+        let reachable = || tracker.http_addrs().iter().filter_map(session::reachable);
+        // One address is enough; most networks have IPv4.
+        let addr = reachable().find(SocketAddr::is_ipv4).or_else(|| reachable().next());
+        let addr = addr.ok_or_else(|| Failure::internal("the tracker listens nowhere"))?;
+        Ok(Self { tracker, url: format!("http://{addr}/announce"), _runtime: runtime })
+    }
 }
 
 /// What is shared.
@@ -128,7 +160,7 @@ struct Shared {
 }
 
 /// The torrent and its content: made of a path, or read.
-fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<Shared, Failure> {
+fn what_to_share(env: &mut Env, general: &General, options: &Seed, trackers: &[String]) -> Result<Shared, Failure> {
     let path = match TorrentSource::parse(&options.what) {
         TorrentSource::Path(path) => path,
         _ => PathBuf::from("-"),
@@ -149,12 +181,8 @@ fn what_to_share(env: &mut Env, general: &General, options: &Seed) -> Result<Sha
     }
     let target = options.torrent_out.clone().map(Target::File);
     target.as_ref().map_or(Ok(()), |target| target.check(false))?;
-    let create = Create {
-        path: path.clone(),
-        tracker: options.network.tracker.clone(),
-        name: options.name.clone(),
-        ..Create::default()
-    };
+    let create =
+        Create { path: path.clone(), tracker: trackers.to_vec(), name: options.name.clone(), ..Create::default() };
     let bytes = create::make(env, general, &create)?;
     if let Some(target) = target {
         target.write(env, &bytes, false)?;
@@ -170,6 +198,8 @@ struct Sharing<'a> {
     general: &'a General,
     loaded: &'a Loaded,
     content: &'a Path,
+    /// Those that were named and the one that runs here.
+    trackers: &'a [String],
     session: Session,
     torrent: Torrent,
     signals: Signals,
@@ -223,12 +253,13 @@ impl Sharing<'_> {
     fn announce(&mut self, progress: &mut Progress) -> Result<(), Failure> {
         let addrs = self.session.listen_addrs();
         let mut link = self.loaded.magnet();
-        for url in &self.options.network.tracker {
+        for url in self.trackers {
             if !link.trackers.contains(url) {
                 link.trackers.push(url.clone());
             }
         }
-        link.peers = addrs.iter().filter_map(reachable).filter_map(|addr| addr.to_string().parse().ok()).collect();
+        link.peers =
+            addrs.iter().filter_map(session::reachable).filter_map(|addr| addr.to_string().parse().ok()).collect();
         link.peers.sort();
         link.peers.dedup();
         let name = shown(&self.loaded.name).into_owned();
@@ -243,6 +274,9 @@ impl Sharing<'_> {
         }
         let size = self.general.scale().bytes(self.loaded.length);
         let port = addrs.first().map_or(0, SocketAddr::port);
+        if let Some(url) = self.trackers.first().filter(|_| self.options.embed_tracker) {
+            self.env.say(format_args!("tracker {url}"));
+        }
         self.env.say(format_args!("sharing {name}: {size} on port {port}"));
         if progress.for_machines() {
             return Ok(());
@@ -302,21 +336,4 @@ impl Sharing<'_> {
         }
         Ok(exit)
     }
-}
-
-/// An address at which others can reach a listener: a real one in place of "any".
-fn reachable(listener: &SocketAddr) -> Option<SocketAddr> {
-    let ip = match listener.ip() {
-        ip if !ip.is_unspecified() => ip,
-        // Connecting a datagram socket sends nothing: it only asks the system which address leads out.
-        IpAddr::V4(_) => own_address("0.0.0.0:0", "192.0.2.1:9").unwrap_or([127, 0, 0, 1].into()),
-        IpAddr::V6(_) => own_address("[::]:0", "[2001:db8::1]:9")?,
-    };
-    Some(SocketAddr::new(ip, listener.port()))
-}
-
-fn own_address(any: &str, outside: &str) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(outside).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }

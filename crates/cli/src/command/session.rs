@@ -1,10 +1,11 @@
 //! What every command that meets peers does first: signals, a session, addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
 use riverrun::proto::address::Refusal;
 use riverrun::{Net, Session, Settings, StartError};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{General, Network};
@@ -39,14 +40,17 @@ impl Signals {
 
 /// Runs `work` on a runtime of its own, to its end or to the moment it is dropped.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::internal(format!("no threads from the system: {error}")))?;
+    let runtime = runtime()?;
     let result = runtime.block_on(Box::pin(work));
     // Nothing that still runs is worth waiting for: sessions were shut down before.
     runtime.shutdown_background();
     result
+}
+
+/// A runtime on which something goes on while others work.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    made.map_err(|error| Failure::internal(format!("no threads from the system: {error}")))
 }
 
 /// The settings that the network options ask for.
@@ -67,15 +71,16 @@ pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> 
 
 /// Starts a session.
 pub(crate) async fn start(settings: Settings) -> Result<Session, Failure> {
-    Session::builder().settings(settings).start().await.map_err(|error| start_failure(&error))
+    let help = "--listen with another port, or without --listen any free one is taken";
+    Session::builder().settings(settings).start().await.map_err(|error| listen_failure(&error, help))
 }
 
-fn start_failure(error: &StartError) -> Failure {
+/// Why nothing listens; `help` says what to do about a port that is taken.
+pub(crate) fn listen_failure(error: &StartError, help: &str) -> Failure {
     match error {
         StartError::Listen { addr, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
             let owner = port_owner::of(addr.port()).map(|owner| format!(" by {owner}")).unwrap_or_default();
-            Failure::usage(format!("cannot listen on port {}: in use{owner}", addr.port()))
-                .help("--listen with another port, or without --listen any free one is taken")
+            Failure::usage(format!("cannot listen on port {}: in use{owner}", addr.port())).help(help)
         }
         StartError::Listen { addr, source } => Failure::usage(format!("cannot listen on {addr}: {}", reason(source))),
         StartError::StateDir { path, source } => Failure::new(
@@ -93,7 +98,7 @@ pub(crate) fn state_dir(env: &Env, general: &General) -> Option<PathBuf> {
 }
 
 /// Where `[IP:]PORT` means to listen: without an address, on every address of both families.
-fn listen_addrs(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) fn listen_addrs(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     let any = |port| {
         vec![
             SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
@@ -110,6 +115,23 @@ fn listen_addrs(text: &str) -> Result<Vec<SocketAddr>, Failure> {
         return Ok(vec![SocketAddr::new(ip, 0)]);
     }
     Err(Failure::usage(format!("--listen {:?} is not PORT or IP:PORT", shown(text))))
+}
+
+/// An address at which others can reach a listener: a real one in place of "any".
+pub(crate) fn reachable(listener: &SocketAddr) -> Option<SocketAddr> {
+    let ip = match listener.ip() {
+        ip if !ip.is_unspecified() => ip,
+        // Connecting a datagram socket sends nothing: it only asks the system which address leads out.
+        IpAddr::V4(_) => own_address("0.0.0.0:0", "192.0.2.1:9").unwrap_or([127, 0, 0, 1].into()),
+        IpAddr::V6(_) => own_address("[::]:0", "[2001:db8::1]:9")?,
+    };
+    Some(SocketAddr::new(ip, listener.port()))
+}
+
+fn own_address(any: &str, outside: &str) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(outside).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
 
 /// The addresses of peers that the user named.

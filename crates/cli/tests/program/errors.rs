@@ -141,7 +141,6 @@ fn what_only_a_later_version_brings_says_so() {
         &["download", "--anonymous", "x.torrent"],
         &["download", &magnet],
         &["download", &hash],
-        &["seed", "--embed-tracker", "x"],
         &["peers", "--dht", "x.torrent"],
         &["peers", "--lsd", "x.torrent"],
         &["info", "--fetch", &magnet],
@@ -162,7 +161,7 @@ fn row_20_unknown_options_and_commands() {
         .fails(2, &["error: unknown command \"dowload\"", "help: did you mean \"riverrun download\"?"]);
     room.run(&["teleport"])
         .fails(2, &["error: unknown command \"teleport\"", "help: riverrun --help lists the commands"]);
-    for later in ["stream", "serve", "ctl", "tui", "bench", "tracker", "doctor", "config"] {
+    for later in ["stream", "serve", "ctl", "tui", "bench", "doctor", "config"] {
         let ran = room.run(&[later]);
         assert_eq!(ran.code, 2);
         assert!(ran.err.starts_with(&format!("error: unknown command {later:?}\n")), "{ran:#?}");

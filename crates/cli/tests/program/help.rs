@@ -2,7 +2,7 @@
 
 use crate::room::Room;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "download",
     "seed",
     "create",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 13] = [
     "edit",
     "peers",
     "scrape",
+    "tracker",
     "demo",
     "completions",
     "man",

@@ -16,5 +16,6 @@ mod room;
 mod schema;
 mod swarm;
 mod terminal;
+mod tracker_command;
 mod trackers;
 mod verify;

@@ -134,6 +134,21 @@ fn documents_of_trackers_and_the_demo() {
 }
 
 #[test]
+fn events_of_the_tracker() {
+    let room = Room::new();
+    let args = ["tracker", "--listen", "127.0.0.1:0", "--json", "-vv", "--progress-interval", "50ms"];
+    let mut tracker = Watched::start(&room, &args);
+    // It says nothing on standard error but its log.
+    tracker.until(|line| line.contains("the tracker listens"));
+    signal(tracker.id(), "INT");
+    let ran = tracker.finish();
+    let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.iter().for_each(|line| conforms("tracker", line));
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!((ran.code, events), (130, vec!["listening", "stats", "stopped"]));
+}
+
+#[test]
 fn events() {
     let room = Room::new();
     room.content("data/x", 50_000);

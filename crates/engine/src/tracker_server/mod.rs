@@ -219,12 +219,13 @@ impl TrackerBuilder {
         let sockets = self.bind()?;
         let desk = Arc::new(Desk(Mutex::new(Server::new(self.config, Instant::now(), secret))));
         let http: Vec<SocketAddr> = sockets.http.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-        let udp = sockets.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let udp: Vec<SocketAddr> = sockets.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let mut tasks = vec![tokio::spawn(sweep(desk.clone()))];
         tasks.extend(sockets.udp.into_iter().map(|socket| tokio::spawn(udp::run(socket, desk.clone()))));
         let door = Arc::new(http::Door::new());
         let run = |listener| tokio::spawn(http::run(listener, desk.clone(), door.clone()));
         tasks.extend(sockets.http.into_iter().map(run));
+        tracing::debug!(?http, ?udp, "the tracker listens");
         Ok(Tracker { desk, http, udp, tasks })
     }
 
