@@ -40,7 +40,7 @@ async fn connect(core: &Core, addr: SocketAddr) -> Result<(TcpStream, Handshake,
     let permit = engine.connections.clone().acquire_owned().await.map_err(|_| DialError::Unreachable)?;
     let _dial = engine.dials.acquire().await.map_err(|_| DialError::Unreachable)?;
     let hashes = core.info_hashes();
-    let ours = Handshake { reserved: Reserved::ours(), info_hash: hashes.wire(), peer_id: engine.peer_id };
+    let ours = Handshake { reserved: Reserved::ours().of(hashes), info_hash: hashes.wire(), peer_id: engine.peer_id };
     let shaken = timeout(HANDSHAKE_TIMEOUT, async {
         let mut stream = TcpStream::connect(addr).await.map_err(|error| dial_error(&error))?;
         prepare(&stream);
@@ -101,9 +101,11 @@ pub(crate) async fn answer(
         let count = stream.read(&mut bytes[..decoder.missing()]).await.ok().filter(|count| *count > 0)?;
         let whole = decoder.feed(&mut &bytes[..count]).ok()?;
         if let (None, Some(info_hash)) = (&meant, decoder.info_hash()) {
-            meant = Some(find(info_hash)?);
+            let core = find(info_hash)?;
             // The id of the other side may come only after ours: some clients wait for it.
-            let ours = Handshake { reserved: Reserved::ours(), info_hash, peer_id };
+            let theirs = decoder.reserved().unwrap_or_default();
+            let ours = Handshake::answer(core.info_hashes(), info_hash, theirs, peer_id);
+            meant = Some(core);
             stream.write_all(&ours.encode()).await.ok()?;
         }
         if let (Some(handshake), Some(core)) = (whole, &meant) {

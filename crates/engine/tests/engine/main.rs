@@ -4,6 +4,7 @@
 mod exchange;
 mod faults;
 mod hostile;
+mod layers;
 mod net;
 mod resume;
 mod tracker_server;

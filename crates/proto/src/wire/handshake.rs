@@ -1,6 +1,6 @@
 //! The 68 bytes that open a connection (BEP 3).
 
-use riverrun_metainfo::WireHash;
+use riverrun_metainfo::{InfoHashV2, InfoHashes, WireHash};
 
 use super::PeerId;
 
@@ -19,6 +19,14 @@ impl Reserved {
     #[must_use]
     pub fn ours() -> Self {
         Self([0, 0, 0, 0, 0, 0x10, 0, 0x04])
+    }
+    /// The same for one torrent: whoever has its v2 half can go on in v2 (BEP 52).
+    #[must_use]
+    pub fn of(mut self, torrent: InfoHashes) -> Self {
+        if torrent.v2().is_some() {
+            self.0[7] |= 0x10;
+        }
+        self
     }
     /// The extension protocol (BEP 10).
     #[must_use]
@@ -54,6 +62,13 @@ pub struct Handshake {
 }
 
 impl Handshake {
+    /// Our answer to a peer that asked for a torrent by one of its hashes. Who came by the v1 hash of a hybrid and speaks v2 is
+    /// answered with the v2 hash: the connection goes on in v2 (BEP 52).
+    #[must_use]
+    pub fn answer(torrent: InfoHashes, asked: WireHash, theirs: Reserved, peer_id: PeerId) -> Self {
+        let upgraded = torrent.v2().map(InfoHashV2::truncated).filter(|_| theirs.v2());
+        Self { reserved: Reserved::ours().of(torrent), info_hash: upgraded.unwrap_or(asked), peer_id }
+    }
     /// The handshake as it goes over the wire.
     #[must_use]
     pub fn encode(&self) -> [u8; HANDSHAKE_LENGTH] {
@@ -147,6 +162,29 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use riverrun_metainfo::InfoHashV1;
+
+    #[test]
+    fn a_hybrid_is_gone_on_with_in_v2_if_both_sides_can() {
+        let (v1, v2) = (InfoHashV1([1; 20]), InfoHashV2([2; 32]));
+        let answer =
+            |torrent, asked: WireHash, theirs: Reserved| Handshake::answer(torrent, asked, theirs, PeerId([3; 20]));
+        let hybrid = InfoHashes::Hybrid(v1, v2);
+        let new = Reserved::ours().of(hybrid);
+        assert!(new.v2() && new.fast() && new.extended() && !Reserved::ours().of(InfoHashes::V1(v1)).v2());
+        assert_eq!(answer(hybrid, v1.into(), new).info_hash, v2.truncated());
+        assert_eq!(answer(hybrid, v1.into(), Reserved::ours()).info_hash, v1.into());
+        assert_eq!(answer(hybrid, v2.truncated(), Reserved::ours()).info_hash, v2.truncated());
+        assert!(answer(hybrid, v1.into(), Reserved::ours()).reserved.v2());
+    }
+
+    #[test]
+    fn p25_a_v2_claim_on_a_v1_torrent_is_ignored() {
+        let v1 = InfoHashV1([1; 20]);
+        let claim = Reserved([0xff; 8]);
+        let ours = Handshake::answer(InfoHashes::V1(v1), v1.into(), claim, PeerId([3; 20]));
+        assert_eq!((ours.info_hash, ours.reserved.v2()), (v1.into(), false));
+    }
 
     fn example() -> Handshake {
         Handshake {
