@@ -21,6 +21,7 @@ pub mod address;
 mod compact;
 pub mod dht;
 pub mod limits;
+pub mod lsd;
 pub mod mse;
 pub mod swarm;
 pub mod tracker;

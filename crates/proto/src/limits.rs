@@ -33,6 +33,16 @@ pub const PEX_MEMORY: Duration = Duration::from_secs(6 * 60);
 pub const MAX_PEX_GONE: usize = 2000;
 /// Candidates of one torrent that one teller (an IPv4 address, or a /64 of IPv6) named by peer exchange (P22): a tenth of the list.
 pub const MAX_CANDIDATES_PER_TELLER: usize = MAX_CANDIDATES / 10;
+/// The longest packet of local discovery, in bytes, sent or read (BEP 14).
+pub const MAX_LSD_PACKET: usize = 1400;
+/// The longest cookie in such a packet that is looked at, in bytes.
+pub const MAX_LSD_COOKIE: usize = 64;
+/// Packets of local discovery read in a minute (L1).
+pub const MAX_LSD_PACKETS: u32 = 3000;
+/// The same from one address: 100 torrents a second from one program.
+pub const MAX_LSD_PACKETS_PER_SOURCE: u32 = 250;
+/// Neighbours remembered, so that somebody new is known as such; over it nobody is new.
+pub const MAX_LSD_SOURCES: usize = 256;
 /// How long the whole handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pad of an MSE handshake, in bytes, as its text says: whoever searches behind a pad gives up there (P26).
