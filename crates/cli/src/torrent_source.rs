@@ -212,6 +212,19 @@ pub(crate) struct Asked {
     pub(crate) length: Option<u64>,
     /// Its pieces, if they are known.
     pub(crate) pieces: Option<u32>,
+    /// Its peers come from its trackers alone (BEP 27), as far as is known.
+    pub(crate) private: bool,
+}
+
+impl Asked {
+    /// Refuses to go on without a tracker.
+    pub(crate) fn needs_trackers(self, argument: &OsStr) -> Result<Self, Failure> {
+        if self.trackers.is_empty() {
+            let failure = Failure::new(Exit::NoProgress, "no tracker to ask: the torrent names none");
+            return Err(failure.help("--tracker URL names one").input(argument.to_string_lossy()));
+        }
+        Ok(self)
+    }
 }
 
 /// Finds out what any kind of torrent argument says of its torrent.
@@ -227,11 +240,12 @@ pub(crate) fn look_up(env: &mut Env, argument: &OsStr) -> Result<Asked, Failure>
                 length: magnet.length,
                 trackers: magnet.trackers,
                 pieces: None,
+                private: false,
             }
         }
         TorrentSource::InfoHash(text) => {
             let info_hashes = parse_info_hash(&text).map_err(named)?;
-            Asked { info_hashes, trackers: Vec::new(), name: None, length: None, pieces: None }
+            Asked { info_hashes, trackers: Vec::new(), name: None, length: None, pieces: None, private: false }
         }
         _ => {
             let loaded = load(env, argument)?;
@@ -241,6 +255,7 @@ pub(crate) fn look_up(env: &mut Env, argument: &OsStr) -> Result<Asked, Failure>
                 name: Some(shown(&loaded.name).into_owned()),
                 length: Some(loaded.length),
                 pieces: Some(loaded.piece_count()),
+                private: loaded.metainfo.info().is_private(),
             }
         }
     })
@@ -253,10 +268,6 @@ pub(crate) fn ask_about(env: &mut Env, argument: &OsStr, more: &[String]) -> Res
         if !asked.trackers.contains(url) {
             asked.trackers.push(url.clone());
         }
-    }
-    if asked.trackers.is_empty() {
-        let failure = Failure::new(Exit::NoProgress, "no tracker to ask: the torrent names none");
-        return Err(failure.help("--tracker URL names one").input(argument.to_string_lossy()));
     }
     Ok(asked)
 }

@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle};
 use crate::ask_tracker::Ask;
 use crate::drive::Core;
 use crate::drive::listen::{HandshakeLimits, Handshakes};
+use crate::drive::lsd::Lsd;
 use crate::drive::timer::Timers;
 use crate::http::Http;
 use crate::rate::RateLimit;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     pub(crate) announces: Semaphore,
     pub(crate) handshakes: Handshakes,
     pub(crate) timers: Arc<Timers>,
+    pub(crate) lsd: Arc<Lsd>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) http: Http,
@@ -94,6 +96,7 @@ impl Engine {
             announces: Semaphore::new(MAX_ANNOUNCES),
             handshakes: Handshakes::default(),
             timers: Arc::default(),
+            lsd: Arc::default(),
             events: broadcast::Sender::new(settings.event_backlog.max(1)),
             listening,
             http: Http::new(settings.user_agent.clone(), settings.net.clone()),

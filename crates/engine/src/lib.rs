@@ -76,6 +76,7 @@
 
 mod add;
 mod ask;
+mod ask_lan;
 mod ask_tracker;
 mod drive;
 mod engine;
@@ -98,6 +99,7 @@ pub use ask::{
     AnnounceAnswer, Probe, ProbeError, ScrapeAnswer, ScrapeCounts, TrackerError, TrackerQuery, announce_once,
     probe_peer, scrape,
 };
+pub use ask_lan::lan_peers;
 pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};
 pub use fetch::{FetchError, fetch_torrent};

@@ -11,7 +11,7 @@ use riverrun_proto::wire::PeerId;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::drive::{add, leave, listen, timer};
+use crate::drive::{add, leave, listen, lsd, timer};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, Events, Settings, StartError, Torrent};
 
@@ -26,6 +26,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Running {
     engine: Arc<Engine>,
+    /// Those who listen for peers, and for word of peers.
     listeners: Vec<AbortHandle>,
     timers: AbortHandle,
 }
@@ -52,6 +53,8 @@ pub struct SessionStatus {
     pub down_bytes: u64,
     /// Bytes sent to peers, protocol included, handshakes not.
     pub up_bytes: u64,
+    /// Network interfaces over which peers on the local network are looked for, IPv4 and IPv6 counted apart; `None`: not looked for.
+    pub lsd_interfaces: Option<usize>,
     /// The share of the block memory in use, 0 to 1.
     pub memory_used: f32,
 }
@@ -99,6 +102,13 @@ impl SessionBuilder {
         self
     }
 
+    /// Looks for peers on the local network, or not.
+    #[must_use]
+    pub fn lsd(mut self, lsd: bool) -> Self {
+        self.settings.lsd = lsd;
+        self
+    }
+
     /// The most connections at once over all torrents.
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
@@ -131,7 +141,10 @@ impl SessionBuilder {
         let engine = Arc::new(Engine::new(settings, PeerId::ours(peer_id), seed, random()?, listening));
         let weak = Arc::downgrade(&engine);
         let listeners = listeners.into_iter().map(|listener| tokio::spawn(listen::run(weak.clone(), listener)));
-        let listeners = listeners.map(|task| task.abort_handle()).collect();
+        let mut listeners: Vec<_> = listeners.map(|task| task.abort_handle()).collect();
+        if engine.settings.lsd {
+            listeners.push(tokio::spawn(lsd::run(weak.clone(), engine.seed())).abort_handle());
+        }
         let timers = tokio::spawn(timer::run(weak.clone())).abort_handle();
         Ok(Session { running: Arc::new(Running { engine, listeners, timers }) })
     }
@@ -192,6 +205,7 @@ impl Session {
             handshakes_dropped,
             down_bytes: engine.down.total(),
             up_bytes: engine.up.total(),
+            lsd_interfaces: engine.settings.lsd.then(|| engine.lsd.interfaces.load(Ordering::Relaxed)),
             memory_used: engine.pool().used(),
         }
     }

@@ -28,6 +28,9 @@ pub struct Settings {
     pub max_dials: usize,
     /// Exchange peers with peers (BEP 11), but in private torrents. Default true.
     pub pex: bool,
+    /// Look for peers on the local network by multicast (BEP 14), over the interfaces that `listen` names, but not for private
+    /// torrents. Default false: what a program sends to its network is its own decision.
+    pub lsd: bool,
     /// The most bytes a second from peers, protocol included; `None` is no limit.
     pub down_limit: Option<u64>,
     /// The most bytes a second to peers, protocol included; `None` is no limit.
@@ -67,6 +70,7 @@ impl Default for Settings {
             loopback_exempt: true,
             max_dials: 64,
             pex: true,
+            lsd: false,
             down_limit: None,
             up_limit: None,
             upload_slots: None,

@@ -169,6 +169,8 @@ pub struct TorrentStatus {
     pub candidates: usize,
     /// Peers known, by who named them.
     pub sources: swarm::Sources,
+    /// Peers on the local network are looked for.
+    pub lsd: bool,
     /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
     pub waiting: Option<Waiting>,
     /// Its trackers.
@@ -275,6 +277,7 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         seeds: swarm.seeds,
         candidates: swarm.candidates,
         sources: swarm.sources,
+        lsd: core.engine.settings.lsd && !core.info.is_private(),
         waiting,
         trackers,
     }

@@ -1,7 +1,8 @@
-//! `riverrun peers`: asks trackers who has a torrent.
+//! `riverrun peers`: asks trackers and the local network who has a torrent.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use riverrun::{AnnounceAnswer, Net, Probe, ProbeError, TrackerError, TrackerQuery};
 use serde::Serialize;
@@ -53,8 +54,8 @@ pub(crate) struct Peers {
     #[arg(long, hide = true)]
     dht: bool,
 
-    /// Ask the local network (not there yet)
-    #[arg(long, hide = true)]
+    /// Ask the local network too, for up to five seconds
+    #[arg(long)]
     lsd: bool,
 }
 
@@ -62,7 +63,11 @@ const EXAMPLES: &str = "\
 Examples:
   riverrun peers album.torrent
   riverrun peers --handshake album.torrent
+  riverrun peers --lsd album.torrent
   riverrun peers INFOHASH --tracker http://tracker.example/announce";
+
+/// How long the local network is listened to, at most.
+const LAN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many peers are greeted at once.
 const GREETINGS: usize = 50;
@@ -72,6 +77,8 @@ struct Document {
     v: u8,
     info_hash: String,
     trackers: Vec<TrackerLine>,
+    /// Peers found on the local network; `None`: it was not asked.
+    lan: Option<usize>,
     peers: Vec<PeerLine>,
 }
 
@@ -105,33 +112,43 @@ struct Greeting {
 
 /// Asks and prints.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome {
-    if options.dht || options.lsd {
-        let what = if options.dht { "asking the DHT (--dht)" } else { "asking the local network (--lsd)" };
-        return Err(Failure::not_yet(what));
+    if options.dht {
+        return Err(Failure::not_yet("asking the DHT (--dht)"));
     }
     let argument = options.torrent.as_ref().or(options.torrent_option.as_ref());
     let argument = argument.ok_or_else(|| Failure::usage("TORRENT is missing"))?;
     options.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     net::take(env, general, &options.route)?;
-    let asked = torrent_source::ask_about(env, argument, &options.tracker)?;
+    let mut asked = torrent_source::ask_about(env, argument, &options.tracker)?;
+    let lan = options.lsd && !asked.private;
+    if options.lsd && !lan {
+        env.say("the torrent is private: the local network is not asked");
+    }
+    if !lan {
+        asked = asked.needs_trackers(argument)?;
+    }
     let query = query_of(&asked, options, env.net.clone());
     let pieces = asked.pieces;
-    let (trackers, peers, error) = session::block_on(async {
-        let answers = riverrun::announce_once(&query).await;
-        let (trackers, addrs, error) = sort_out(answers);
+    let (trackers, near, peers, error) = session::block_on(async {
+        let (answers, near) = tokio::join!(riverrun::announce_once(&query), near(&query, lan));
+        let (trackers, mut addrs, error) = sort_out(answers);
+        addrs.extend(near.iter().flatten().filter(|addr| !addrs.contains(addr)).copied().collect::<Vec<_>>());
         let peers = if options.handshake {
             greet(addrs, &query, pieces).await
         } else {
             addrs.into_iter().map(|addr| PeerLine { addr, handshake: None }).collect()
         };
-        Ok((trackers, peers, error))
+        Ok((trackers, near.map(|near| near.len()), peers, error))
     })?;
     let nobody_answered = trackers.iter().all(|tracker| tracker.error.is_some());
-    if nobody_answered && let Some((url, error)) = error {
+    if nobody_answered
+        && near.is_none_or(|near| near == 0)
+        && let Some((url, error)) = error
+    {
         return Err(no_answer(&url, &error));
     }
     if general.json {
-        let document = Document { v: 1, info_hash: hash_text(query.info_hashes), trackers, peers };
+        let document = Document { v: 1, info_hash: hash_text(query.info_hashes), trackers, lan: near, peers };
         env.result(events::pretty(&document))?;
         return Ok(Exit::Ok);
     }
@@ -139,11 +156,20 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
         for tracker in &trackers {
             env.say(note(tracker));
         }
+        if let Some(near) = near {
+            env.say(format!("LAN: {}", units::counted(near as u64, "peer")));
+        }
     }
     for peer in &peers {
         env.result(line(peer))?;
     }
     Ok(Exit::Ok)
+}
+
+/// Who is on the local network, if it is to be asked.
+async fn near(query: &TrackerQuery, ask: bool) -> Option<Vec<SocketAddr>> {
+    let patience = query.timeout.min(LAN_PATIENCE);
+    if ask { Some(riverrun::lan_peers(query.info_hashes, patience, &query.net).await) } else { None }
 }
 
 fn query_of(asked: &Asked, options: &Peers, net: Net) -> TrackerQuery {

@@ -88,7 +88,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Scrape) -> Outcome
 }
 
 fn one(env: &mut Env, argument: &std::ffi::OsStr, options: &Scrape) -> Result<TorrentLine, Failure> {
-    let asked = torrent_source::ask_about(env, argument, &options.tracker)?;
+    let asked = torrent_source::ask_about(env, argument, &options.tracker)?.needs_trackers(argument)?;
     let Asked { info_hashes, trackers, name, .. } = asked;
     let mut query = TrackerQuery::new(info_hashes, trackers);
     query.timeout = options.timeout.0;

@@ -64,6 +64,7 @@ pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> 
         settings.max_connections = settings.max_connections.max(max as usize);
     }
     settings.pex = !network.no_pex;
+    settings.lsd = !network.no_lsd;
     settings.down_limit = network.down_limit.and_then(|rate| rate.0);
     settings.up_limit = network.up_limit.and_then(|rate| rate.0);
     Ok(settings)

@@ -84,15 +84,18 @@ fn stage(status: &TorrentStatus, goal: Goal) -> Stage {
     }
 }
 
-/// Where peers come from so far: `tracker: 34`.
+/// Where peers come from so far: `tracker: 34, LAN: 0`.
 fn sources(status: &TorrentStatus) -> String {
     let named: Vec<usize> = status.trackers.iter().filter_map(|tracker| tracker.peers).collect();
     let asking = status.trackers.iter().any(|tracker| matches!(tracker.state, TrackerState::Asking));
-    match (named.is_empty(), asking) {
-        (false, _) => format!("tracker: {}", named.iter().sum::<usize>()),
-        (true, true) => "asking the tracker".to_owned(),
-        (true, false) => String::new(),
-    }
+    let tracker = match (named.is_empty(), asking) {
+        (false, _) => Some(format!("tracker: {}", named.iter().sum::<usize>())),
+        (true, true) => Some("asking the tracker".to_owned()),
+        (true, false) => None,
+    };
+    let lan = status.lsd.then(|| format!("LAN: {}", status.sources.lsd));
+    let pex = Some(status.sources.pex).filter(|pex| *pex > 0).map(|pex| format!("PEX: {pex}"));
+    [tracker, lan, pex].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The sentence for why nothing comes.

@@ -113,6 +113,8 @@ impl Room {
             .current_dir(self.dir.path())
             .env_clear()
             .env("HOME", self.path(".home"))
+            // No test leaves loopback.
+            .env("RIVERRUN_NO_LSD", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

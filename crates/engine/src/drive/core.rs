@@ -273,6 +273,7 @@ impl Core {
                 effects.events.push(EventKind::Phase(brain.phase(now)));
             }
         });
+        self.engine.lsd.changed.notify_one();
     }
 
     /// A piece in which a block is a hole is not bad data of a peer: its file was cut between write and hash. Nobody is to be

@@ -78,6 +78,7 @@ async fn save(core: &Arc<Core>) {
 /// Stops a torrent at once. What is given back is alive as long as some thread still has its files.
 pub(crate) fn abandon(core: &Arc<Core>) -> Option<Weak<dyn Storage>> {
     core.engine.forget(core.id, core.info_hashes());
+    core.engine.lsd.changed.notify_one();
     core.set_stopping();
     let exchange = core.act(|brain, _, effects| {
         brain.life.stop();

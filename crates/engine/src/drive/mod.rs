@@ -13,6 +13,7 @@ pub(crate) mod dial;
 pub(crate) mod leave;
 mod link;
 pub(crate) mod listen;
+pub(crate) mod lsd;
 pub(crate) mod open;
 mod read_runs;
 pub(crate) mod records;

@@ -169,6 +169,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         }
         effects.events.push(EventKind::Phase(brain.phase(now)));
     });
+    engine.lsd.changed.notify_one();
 }
 
 /// Everything wanted is here and synced: sees that the files are there, too, and were not exchanged (THREATS L4).

@@ -5,6 +5,7 @@ mod exchange;
 mod faults;
 mod hostile;
 mod layers;
+mod lsd;
 mod net;
 mod resume;
 mod tracker_server;

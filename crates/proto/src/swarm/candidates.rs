@@ -4,7 +4,7 @@
 //! is dialled, how many dials are under way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 use crate::address::AddressRules;
@@ -430,14 +430,21 @@ impl Allowance {
 
 /// An IPv4 address mapped into IPv6 is the same peer as the IPv4 address.
 pub(super) fn canonical(addr: &SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+    match addr {
+        // An address of a link says nothing without the link.
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
+            SocketAddr::V6(SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()))
+        }
+        _ => SocketAddr::new(addr.ip().to_canonical(), addr.port()),
+    }
 }
 
 /// Whether a peer can listen there at all.
 pub(super) fn is_dialable(addr: &SocketAddr) -> bool {
     let ip = addr.ip();
     let reserved = matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0 || ip.octets()[0] >= 240);
-    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !reserved
+    let no_link = matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0);
+    addr.port() != 0 && !no_link && !ip.is_unspecified() && !ip.is_multicast() && !reserved
 }
 
 /// Which source is believed first.

@@ -23,6 +23,13 @@ fn addresses_that_are_no_peers_are_left_out() {
         ["1.2.3.4:0", "0.0.0.0:80", "0.1.2.3:80", "224.0.0.1:80", "255.255.255.255:80", "[::]:80", "[ff02::1]:80"];
     all.add(Source::Tracker, &bad.map(addr));
     assert_eq!(all.len(), 0);
+    all.add(Source::Tracker, &["240.0.0.1:80", "[fe80::1]:80"].map(addr));
+    assert_eq!(all.len(), 0);
+    let on_link = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().expect("an address"), 80, 7, 2));
+    all.add(Source::Lsd, &[on_link]);
+    let dialled = all.dial(seconds(0), TERMS);
+    assert!(matches!(dialled, Some(SocketAddr::V6(v6)) if v6.scope_id() == 2), "the link belongs to the address");
+    all.remove(on_link);
     all.add(Source::Tracker, &[addr("1.2.3.4:80"), addr("[::ffff:1.2.3.4]:80"), addr("[2001:db8::1]:80")]);
     assert_eq!(all.len(), 2, "a mapped address is the same peer");
 }
