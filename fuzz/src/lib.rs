@@ -6,6 +6,7 @@
 mod address_list;
 mod bencode;
 mod bits;
+mod discovery;
 mod hash;
 mod layout;
 mod magnet;
@@ -19,6 +20,7 @@ mod wire;
 
 pub use address_list::address_list;
 pub use bencode::bencode;
+pub use discovery::{lsd, pex};
 pub use hash::hash;
 pub use layout::layout;
 pub use magnet::magnet;
@@ -40,10 +42,12 @@ pub const BODIES: &[(&str, Body)] = &[
     ("extended", extended),
     ("hash", hash),
     ("layout", layout),
+    ("lsd", lsd),
     ("magnet", magnet),
     ("merkle", merkle),
     ("metainfo", metainfo),
     ("mse", mse),
+    ("pex", pex),
     ("safe_path", safe_path),
     ("tracker_http", tracker_http),
     ("tracker_server_http", tracker_server_http),
