@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, InfoHashV1, InfoHashes, Layout, WireHash};
+use riverrun_proto::address::AddressRules;
 use riverrun_proto::limits;
 use riverrun_proto::lsd::{
     Action as LsdAction, Announcer, AnnouncerConfig, Group, Input as LsdInput, LsdPacket, Network,
@@ -79,6 +80,7 @@ pub fn pex(data: &[u8]) {
         private,
         pex: true,
         encryption: Encryption::Off,
+        addresses: AddressRules::default(),
         peer_id: PeerId(*b"-RV0100-0123456789ab"),
         listen_port: None,
         max_connections: 50,

@@ -142,7 +142,6 @@ fn what_only_a_later_version_brings_says_so() {
         &["download", &magnet],
         &["download", &hash],
         &["peers", "--dht", "x.torrent"],
-        &["peers", "--lsd", "x.torrent"],
         &["info", "--fetch", &magnet],
         &["demo", "--web"],
         &["demo", "--tui"],

@@ -3,7 +3,7 @@
 use riverrun::testing::Tracker;
 
 use crate::room::Room;
-use crate::swarm::Seeder;
+use crate::swarm::{Seeder, dead_port};
 
 struct Swarm {
     room: Room,
@@ -92,4 +92,16 @@ fn a_download_finds_its_peer_by_the_tracker() {
     assert_eq!(ran.ok().out, "Downloaded x.bin to dir/x.bin.\n");
     let ran = swarm.room.run(&["download", "--no-trackers", "--wait-peers", "300ms", "-o", "none", "x.torrent"]);
     assert_eq!(ran.code, 6, "{ran:#?}");
+}
+
+#[test]
+fn bep_27_the_local_network_is_not_asked_about_a_private_torrent() {
+    let room = Room::new();
+    room.content("x", 40_000);
+    let tracker = format!("http://127.0.0.1:{}/announce", dead_port());
+    room.run(&["create", "x", "--private", "-t", &tracker]).ok();
+    let ran = room.run(&["peers", "--lsd", "--timeout", "2s", "x.torrent"]);
+    assert_eq!(ran.code, 6, "{ran:#?}");
+    assert!(ran.err.contains("the torrent is private: the local network is not asked"), "{ran:#?}");
+    assert!(!ran.err.contains("LAN:"), "{ran:#?}");
 }
