@@ -136,3 +136,6 @@ impl Exchanges {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -285,3 +285,6 @@ impl Search {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,16 +111,14 @@ impl Table {
 
     /// The node answered: it is put in if there is room for it.
     pub(super) fn answered(&mut self, now: Instant, contact: Contact) {
-        if let Some(entry) = self.find_mut(contact.addr) {
-            if entry.contact.id == contact.id {
-                (entry.seen, entry.failures, entry.probed) = (now, 0, None);
-                let bucket = self.bucket_of(contact.id);
-                self.buckets[bucket].changed = now;
-                return;
-            }
-            // A node that came back with a new id; or one that lies, which a bucket of its own does not bother.
-            self.remove(contact.addr);
+        if let Some(entry) = self.find_mut(contact.addr).filter(|entry| entry.contact.id == contact.id) {
+            (entry.seen, entry.failures, entry.probed) = (now, 0, None);
+            let bucket = self.bucket_of(contact.id);
+            self.buckets[bucket].changed = now;
+            return;
         }
+        // A node that came back with a new id, or one that lies; or a spare of which newer things are known now.
+        self.remove(contact.addr);
         let secure = is_secure(contact.id, contact.addr.ip());
         self.insert(now, Entry { contact, secure, seen: now, probed: None, failures: 0 });
     }
@@ -250,6 +248,10 @@ impl Table {
         if id == self.own || self.is_taken(now, &entry) {
             return;
         }
+        let twin = |other: &Entry| other.contact.id == id || self.same_ip(other, &entry);
+        let twins: Vec<SocketAddr> =
+            self.entries().filter(|other| twin(other)).map(|other| other.contact.addr).collect();
+        twins.into_iter().for_each(|twin| self.remove(twin));
         loop {
             let index = self.bucket_of(id);
             let splits = index + 1 == self.buckets.len() && self.buckets.len() < Id::BITS;
@@ -288,14 +290,16 @@ impl Table {
     /// Whether another node has this id already, or this address (outside of local networks), and is not bad: an id is not
     /// taken over from whoever has it.
     fn is_taken(&self, now: Instant, entry: &Entry) -> bool {
-        let ip = entry.contact.addr.ip();
-        let single = Group::of(ip).is_some() && self.rules.one_per_group;
         let yields = |other: &Entry| entry.secure && !other.secure;
         self.entries().any(|other| {
             let same_id = other.contact.id == entry.contact.id;
-            let same_ip = single && ip_of(other) == ip && !yields(other);
-            (same_id || same_ip) && other.standing(now) != Standing::Bad
+            (same_id || (self.same_ip(other, entry) && !yields(other))) && other.standing(now) != Standing::Bad
         })
+    }
+
+    /// Whether both are at one address, of which there may be one node.
+    fn same_ip(&self, one: &Entry, other: &Entry) -> bool {
+        self.rules.one_per_group && ip_of(one) == ip_of(other) && one.group().is_some()
     }
 
     /// Divides the last bucket: the ids that share a bit more with ours go to a new one.
@@ -323,23 +327,17 @@ impl Table {
                 return;
             }
             let Some(spare) = bucket.spares.pop() else { return };
-            if spare.standing(now) == Standing::Bad {
+            let rival = self.rules.one_per_group.then(|| rival(&bucket.entries, &spare)).flatten();
+            let fits = rival.is_none() || rival == bad;
+            if !fits || spare.standing(now) == Standing::Bad || self.is_taken(now, &spare) {
                 continue;
             }
+            let bucket = &mut self.buckets[index];
             match bad {
-                Some(place) if rival(&bucket.entries, &spare).is_none_or(|rival| rival == place) => {
-                    bucket.entries.remove(place);
-                }
-                Some(_) if bucket.entries.len() >= K => continue,
-                _ => {}
+                Some(place) => bucket.entries[place] = spare,
+                None => bucket.entries.push(spare),
             }
-            if !self.is_taken(now, &spare) {
-                let bucket = &mut self.buckets[index];
-                if !self.rules.one_per_group || rival(&bucket.entries, &spare).is_none() {
-                    bucket.entries.push(spare);
-                    bucket.changed = now;
-                }
-            }
+            bucket.changed = now;
         }
     }
 }
@@ -362,3 +360,6 @@ fn replaceable(entries: &[Entry], entry: &Entry, now: Instant, rules: Rules) -> 
         entries.iter().position(weak)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attacks;
 mod network;
+mod service;
 mod world;

@@ -177,12 +177,12 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "one moment to start from")]
     fn d4_a_flood_of_info_hashes_leaves_the_closest() {
         let (mut store, now) = (PeerStore::default(), Instant::now());
-        for number in (0..10_000).rev() {
+        for number in (0..4_000).rev() {
             store.insert(now, OWN, hash(number), peer(number * 256), false);
         }
         assert_eq!((store.hash_count(), store.peer_count()), (MAX_STORED_HASHES, MAX_STORED_HASHES));
         assert!(store.swarms.contains_key(&hash(0)) && !store.swarms.contains_key(&hash(2000)));
-        assert!(!store.insert(now, OWN, hash(5000), peer(7), false), "farther than all that is there");
+        assert!(!store.insert(now, OWN, hash(3999), peer(7), false), "farther than all that is there");
         store.expire(now + PEER_AGE);
         assert_eq!((store.hash_count(), store.peer_count(), store.shares.0.len()), (0, 0, 0));
     }

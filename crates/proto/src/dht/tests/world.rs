@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::dht::{Action, Command, Config, FamilyConfig, Id, Input, Item, LookupId, LookupReport, Node};
+use crate::dht::krpc::{Body, Message, Response, Transaction};
+use crate::dht::{Action, Command, Config, Contact, FamilyConfig, Id, Input, Item, LookupId, LookupReport, Node};
 
 /// Nodes, the packets between them, and the time.
 pub(super) struct World {
@@ -16,6 +17,8 @@ pub(super) struct World {
     pub(super) dead: BTreeSet<SocketAddr>,
     pub(super) rng: Rng,
     pub(super) delay: Duration,
+    /// Nodes that answer every question with one another.
+    pub(super) evil: Vec<Contact>,
     wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
     /// When each node wants to be woken.
@@ -72,6 +75,7 @@ impl World {
             dead: BTreeSet::new(),
             rng: Rng::with_seed(1),
             delay: Duration::from_millis(20),
+            evil: Vec::new(),
             wire: BTreeMap::new(),
             sent: 0,
             due: BTreeMap::new(),
@@ -123,6 +127,17 @@ impl World {
         mine.into_iter().filter_map(|key| Some(self.wire.remove(&key)?.2)).collect()
     }
 
+    /// Where the latest query of this kind went that is still on its way, and its name.
+    pub(super) fn last_query(&self, from: SocketAddr, method: &str) -> Option<(SocketAddr, Transaction)> {
+        self.wire.values().rev().filter(|(sender, ..)| *sender == from).find_map(|(_, to, bytes)| {
+            let message = Message::decode(bytes).ok()?;
+            match message.body {
+                Body::Query { query, .. } if query.method() == method => Some((*to, message.transaction)),
+                _ => None,
+            }
+        })
+    }
+
     fn plan(&mut self, addr: SocketAddr) {
         match self.nodes[&addr].next_timeout() {
             Some(at) => self.due.insert(addr, at),
@@ -145,6 +160,19 @@ impl World {
             }
         }
         self.plan(addr);
+    }
+
+    /// What an evil node answers: it has heard of none but its accomplices, who all live close to the target.
+    fn answer_as(&mut self, evil: usize, to: SocketAddr, bytes: &[u8]) {
+        let Ok(Message { transaction, body: Body::Query { .. }, .. }) = Message::decode(bytes) else { return };
+        let own = self.evil[evil];
+        let mut response = Response::new(own.id);
+        response.nodes = Some((0..8).map(|_| self.evil[self.rng.usize(..self.evil.len())]).collect());
+        response.token = Some(b"evil".to_vec());
+        let body = Body::Response(Box::new(response));
+        let bytes = Message { transaction, version: None, ip: None, body }.encode();
+        self.wire.insert((self.now + self.delay / 4, self.sent), (own.addr, to, bytes));
+        self.sent += 1;
     }
 
     /// Lets time pass.
@@ -171,7 +199,9 @@ impl World {
                     if self.dead.contains(&to) || self.dead.contains(&from) {
                         continue;
                     }
-                    if self.nodes.contains_key(&to) {
+                    if let Some(evil) = self.evil.iter().position(|contact| contact.addr == to) {
+                        self.answer_as(evil, from, &bytes);
+                    } else if self.nodes.contains_key(&to) {
                         self.handle(to, Input::Packet { from, bytes: &bytes });
                     } else {
                         self.astray.push((from, to, bytes));
