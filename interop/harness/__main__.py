@@ -1,5 +1,6 @@
 """The whole matrix: `interop/run [--list] [--only TEXT] [--us CLIENT] [--jobs N] [--keep]`."""
 import argparse
+import itertools
 import os
 import shutil
 import sys
@@ -8,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, makers, namespace, swarm
+from . import announce, crash, makers, namespace, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -24,6 +25,10 @@ ONLY = {
     "large": ("aria2c", "libtorrent"),                               # time
     "awkward": ("aria2c", "libtorrent", "qbittorrent", "rtorrent"),  # Transmission changes such names
 }
+
+
+# So many pieces that their hashes fill one run of 512, go a little over, or need a short last one.
+LAYERS = {f"{pieces:04} pieces.bin": pieces * 16 * KIB - 9 for pieces in (1, 2, 3, 511, 513, 1025)}
 
 
 class Plan:
@@ -60,6 +65,10 @@ def plans(us, made, everything):
     add("crash/libtorrent seeds and is killed", lambda case: crash.kill_seeder(case, *made("crash"), libtorrent, us))
     add(f"crash/{us.name} seeds to libtorrent and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, libtorrent))
     add(f"crash/{us.name} downloads and is killed", lambda case: crash.kill_downloader(case, *made("crash"), libtorrent, us))
+    for content, kind, bare in itertools.product(("layers", "edges"), v2.KINDS, (False, True)):
+        for up, down in [(libtorrent, us), (us, libtorrent)]:
+            name = f"v2/{kind}/{content}/{up.name} to {down.name}" + (" without layers" if bare else "")
+            add(name, lambda case, c=content, k=kind, up=up, down=down, b=bare: v2.transfer(case, made(c)[0], k, up, down, b))
     if us is not RIVERRUN:
         return planned
 
@@ -94,7 +103,8 @@ class Made:
     def __call__(self, name):
         with self._locks[name]:
             if name not in self._done:
-                maker = MAKER.get(name, "mktorrent")
+                # mktorrent makes no pieces of 16 KiB.
+                maker = MAKER.get(name, "libtorrent-hybrid" if name == "layers" else "mktorrent")
                 if maker.startswith("riverrun") and self.us is not RIVERRUN:
                     maker = "mktorrent"
                 folder = os.path.join(self.folder, "contents", name)
@@ -140,6 +150,7 @@ def main():
     us = clients[options.us]
     everything = contents()
     everything["swarm"] = Content("swarm", 128 * KIB, {"": 40 * MIB}, "swarm.bin")
+    everything["layers"] = Content("layers", 16 * KIB, LAYERS, "layers")
     everything["crash"] = Content("crash", 256 * KIB, {"": 96 * MIB + 77}, "crash.bin")
 
     folder = tempfile.mkdtemp(prefix="riverrun-interop-")

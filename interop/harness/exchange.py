@@ -5,18 +5,24 @@ from .case import Failure
 from .tracker import OpenTracker
 
 
-def exchange(case, content, torrent, seeder, downloader, seeder_udp=False, downloader_udp=False):
-    """Moves `content` from one client to another; returns the seconds from the downloader's start to its end."""
-    tracker = OpenTracker(case, [torrent.v1])
+def exchange(case, content, torrent, seeder, downloader, seeder_udp=False, downloader_udp=False, bare=False):
+    """Moves `content` from one client to another; returns the seconds from the downloader's start to its end.
+
+    `bare`: the downloader's torrent lacks the piece layers (BEP 52).
+    """
+    tracker = OpenTracker(case, torrent.wire_hashes)
     over_http = torrent.with_trackers(case.path("http.torrent"), [tracker.http_url])
     over_udp = torrent.with_trackers(case.path("udp.torrent"), [tracker.udp_url])
     data = content.copy(case.path("seed"))
     up = seeder.seed(case, over_udp if seeder_udp else over_http, data, case.address(), role="-seeder")
     case.wait(up.ready, f"{seeder.name} serves", [up.process, tracker.process])
-    case.wait(tracker.knows(torrent.v1, 1), f"{seeder.name} has announced itself", [up.process, tracker.process])
+    case.wait(tracker.knows(torrent.wire_hashes[0], 1), f"{seeder.name} has announced itself", [up.process, tracker.process])
     begin = time.monotonic()
     out = case.new_folder("out")
-    down = downloader.download(case, over_udp if downloader_udp else over_http, out, case.address(), role="-downloader")
+    wanted = over_udp if downloader_udp else over_http
+    if bare:
+        wanted = wanted.bare(case.path("bare.torrent"))
+    down = downloader.download(case, wanted, out, case.address(), role="-downloader")
     case.wait(down.complete, f"{downloader.name} completes", [down.process, up.process, tracker.process])
     seconds = time.monotonic() - begin
     compare(case, content, out, downloader)

@@ -55,6 +55,15 @@ class TorrentFile:
         self.v1 = hashlib.sha1(raw).hexdigest() if b"pieces" in self.info else None
         self.v2 = hashlib.sha256(raw).hexdigest() if self.info.get(b"meta version") == 2 else None
 
+    @property
+    def wire_hashes(self):
+        """What peers and trackers call it: the v1 hash, the first 20 bytes of the v2 hash, or either."""
+        return [wire for wire in (self.v1, self.v2 and self.v2[:40]) if wire]
+
+    def bare(self, path):
+        """A copy without its piece layers; the info-hash stays."""
+        return self._copy(path, {key: value for key, value in self.top.items() if key != b"piece layers"})
+
     def with_trackers(self, path, urls):
         """A copy with these trackers; the info-hash stays."""
         top = {key: value for key, value in self.top.items() if key not in (b"announce", b"announce-list", b"nodes")}
@@ -62,6 +71,10 @@ class TorrentFile:
             top[b"announce"] = urls[0]
         if len(urls) > 1:
             top[b"announce-list"] = [[url] for url in urls]
+        return self._copy(path, top)
+
+    @staticmethod
+    def _copy(path, top):
         with open(path, "wb") as file:
             file.write(bencode(top))
         return TorrentFile(path)

@@ -203,6 +203,19 @@ impl Layout {
         block.length > 0 && end <= u64::from(self.length_of(block.piece))
     }
 
+    /// The bytes of the stream that answer a peer's request; `None` if it is not for bytes of its piece.
+    ///
+    /// They may be fewer than asked for: libtorrent takes the gap behind a v2 file for padding and asks for the file's last block
+    /// in full length. Zeros stand for what is missing.
+    #[must_use]
+    pub fn served_span(&self, asked: Block) -> Option<Span> {
+        let length = self.length_of(asked.piece);
+        let end = u64::from(asked.begin) + u64::from(asked.length);
+        let padded = self.pieces_end_with_files && end <= u64::from(length.next_multiple_of(BLOCK_LENGTH));
+        let real = if padded && asked.begin < length { asked.length.min(length - asked.begin) } else { asked.length };
+        self.block_span(Block { length: real, ..asked })
+    }
+
     /// The bytes of a block in the stream; `None` if it is not inside its piece.
     #[must_use]
     pub fn block_span(&self, block: Block) -> Option<Span> {

@@ -30,7 +30,7 @@ pub(crate) struct ReadRun {
 impl ReadRuns {
     /// Adds a block; a run that it does not go on with is asked for first.
     pub(crate) fn add(&mut self, disk: &DiskTorrent, layout: &Layout, connection: ConnectionId, block: Block) {
-        let Some(span) = layout.block_span(block) else {
+        let Some(span) = layout.served_span(block) else {
             debug_assert!(false, "the swarm serves only blocks that lie in the torrent");
             return;
         };
@@ -68,13 +68,26 @@ impl ReadRuns {
     }
 }
 
+/// Fills up what was read with zeros: the last block of a v2 file may be asked for in full length.
+fn pad(payload: &mut [Buffer], length: u32) {
+    const ZEROS: [u8; BLOCK_LENGTH as usize] = [0; BLOCK_LENGTH as usize];
+    let read: usize = payload.iter().map(Buffer::len).sum();
+    if let Some(last) = payload.last_mut() {
+        let missing = (length as usize).saturating_sub(read).min(ZEROS.len());
+        let added = last.append(&ZEROS[..missing]);
+        debug_assert_eq!(added, missing, "what is missing is in the last block");
+    }
+}
+
 impl ReadRun {
     /// Deals the buffers of the run out to its blocks.
     pub(crate) fn outgoing(self, buffers: Vec<Buffer>) -> impl Iterator<Item = Outgoing> {
         let mut buffers = buffers.into_iter();
         self.blocks.into_iter().map(move |block| {
             let count = block.length.div_ceil(BLOCK_LENGTH) as usize;
-            Outgoing::new(block, buffers.by_ref().take(count).collect())
+            let mut payload: Vec<Buffer> = buffers.by_ref().take(count).collect();
+            pad(&mut payload, block.length);
+            Outgoing::new(block, payload)
         })
     }
 }

@@ -226,3 +226,23 @@ fn spans_far_outside_have_no_extent() {
     assert_eq!(layout.extents(Span { offset: 5, length: 11 }).count(), 0, "the gap before the second file");
     assert_eq!(layout.extents(Span { offset: 0, length: u64::MAX }).count(), 2);
 }
+
+#[test]
+fn the_last_block_of_a_v2_file_may_be_asked_for_in_full_length() {
+    let layout = Layout::v2(65_536, [100_000, 65_536, 7]).unwrap();
+    let served = |piece, begin, length| layout.served_span(Block { piece: PieceIndex(piece), begin, length });
+    // The last piece of the first file has two blocks and 1,696 bytes.
+    assert_eq!(served(1, 32_768, 1_696), Some(Span { offset: 98_304, length: 1_696 }));
+    assert_eq!(served(1, 32_768, 16_384), Some(Span { offset: 98_304, length: 1_696 }));
+    assert_eq!(served(1, 16_384, 32_768), Some(Span { offset: 81_920, length: 18_080 }));
+    assert_eq!(served(1, 32_768, 16_385), None, "into the next block");
+    assert_eq!(served(1, 34_464, 1), None, "padding alone");
+    assert_eq!(served(1, 49_152, 16_384), None);
+    assert_eq!(served(1, 32_768, 0), None);
+    assert_eq!(served(0, 49_152, 16_385), None, "across pieces");
+    assert_eq!(served(3, 0, 16_384), Some(Span { offset: 196_608, length: 7 }));
+    assert_eq!(served(4, 0, 16_384), None);
+    assert_eq!(served(1, u32::MAX, u32::MAX), None);
+    let v1 = Layout::v1(65_536, [(100_000, false)]).unwrap();
+    assert_eq!(v1.served_span(Block { piece: PieceIndex(1), begin: 32_768, length: 16_384 }), None);
+}

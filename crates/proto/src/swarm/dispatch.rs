@@ -101,7 +101,7 @@ impl Swarm {
             if block.length > limits::MAX_REQUEST_LENGTH {
                 return Err("request of more than 128 KiB");
             }
-            let exists = self.progress.layout().contains(*block);
+            let exists = self.progress.layout().served_span(*block).is_some();
             let had = exists && self.progress.have().has(block.piece);
             let allowed = !peer.up.choking || peer.may_ask_choked(block.piece);
             if had && allowed && !peer.up.queue.is_full() {
