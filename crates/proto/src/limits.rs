@@ -8,8 +8,38 @@ pub const MAX_MESSAGE_LENGTH: u32 = 1 << 20;
 pub const MAX_REQUEST_LENGTH: u32 = 128 * 1024;
 /// The longest extended handshake (BEP 10), in bytes.
 pub const MAX_EXTENDED_HANDSHAKE_LENGTH: u32 = 64 * 1024;
-/// The longest info dictionary that is taken from peers, in bytes; allocated only as it is received.
-pub const MAX_METADATA_LENGTH: u32 = 32 << 20;
+/// The longest info dictionary that is taken from peers, in bytes (30 MiB, as libtorrent); allocated only as it is received.
+pub const MAX_METADATA_LENGTH: u32 = 30 << 20;
+/// Metadata held of all sizes that peers claim, in bytes; over it the largest copy is dropped.
+pub const MAX_METADATA_HELD: usize = 40 << 20;
+/// Pieces of the metadata that are asked of one peer at once.
+pub const MAX_METADATA_REQUESTS: usize = 4;
+/// How long a piece of the metadata may take before the peer that was asked rests and others are asked.
+pub const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a piece of the metadata may take before a peer with nothing else to do is asked for it as well.
+pub const METADATA_PATIENCE: Duration = Duration::from_secs(3);
+/// The first rest of a peer that rejected or did not answer a request for metadata; it doubles each time.
+pub const METADATA_REST: Duration = Duration::from_secs(5);
+/// The longest such rest.
+pub const MAX_METADATA_REST: Duration = Duration::from_secs(60);
+/// What each piece adds to [`METADATA_TIMEOUT`] for a peer that is to send a whole copy alone.
+pub const METADATA_ALONE_PER_PIECE: Duration = Duration::from_millis(500);
+/// Requests for metadata that were given up and may still be answered, kept of one peer.
+pub const MAX_METADATA_LATE: usize = 64;
+/// Pieces of metadata given to one peer at once (2 MiB), before they are given by time.
+pub const METADATA_BURST: u32 = 128;
+/// Pieces of metadata given to one peer in a second (512 KiB).
+pub const METADATA_PER_SECOND: u32 = 32;
+/// Pieces of metadata given to all peers of a torrent at once (16 MiB).
+pub const METADATA_BURST_OF_ALL: u32 = 1024;
+/// Pieces of metadata given to all peers of a torrent in a second (8 MiB).
+pub const METADATA_PER_SECOND_OF_ALL: u32 = 512;
+/// Messages about pieces that are kept of one peer until the metadata tells how many pieces there are.
+pub const MAX_EARLY_MESSAGES: usize = 10_000;
+/// The same over all peers, in bytes.
+pub const MAX_EARLY_BYTES: usize = 8 << 20;
+/// Haves sent to a peer at once; a peer that would have to be told more is connected to anew.
+pub const MAX_HAVES_AT_ONCE: u32 = 5_000;
 /// Contacts kept of one message of peer exchange: BEP 11 allows 50, more only in the first.
 pub const MAX_PEX_CONTACTS: usize = 200;
 /// Contacts taken of a message of peer exchange after a peer's first (BEP 11).

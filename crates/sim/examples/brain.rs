@@ -22,6 +22,7 @@ fn swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
             info_hashes: HASHES,
             layout: Arc::clone(layout),
             hashes: None,
+            metadata: Default::default(),
             have,
             private: false,
             encryption: Encryption::Off,

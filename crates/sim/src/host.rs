@@ -124,6 +124,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         info_hashes: torrent.hashes(),
         layout: torrent.layout().clone(),
         hashes: None,
+        metadata: Default::default(),
         have,
         private: false,
         encryption: Encryption::Off,

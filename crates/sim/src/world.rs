@@ -417,6 +417,8 @@ impl World {
                 }
                 self.close(host, connection, reason);
             }
+            // Every torrent of a world is known from the start.
+            Action::JudgeMetadata { .. } => {}
             Action::NeedPeers => self.set(Duration::from_millis(200), host, Event::Tracker),
             Action::Event(event) => {
                 if let Told::Banned(address) = event {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use riverrun_metainfo::{Block, PieceIndex};
 
 use crate::mse::Way;
@@ -56,6 +57,12 @@ pub enum Action {
         /// Why.
         reason: CloseReason,
     },
+    /// All of the metadata has come: see whether its hash is the torrent's, v1 or v2. Answered by
+    /// [`Input::Metadata`](crate::swarm::Input::Metadata).
+    JudgeMetadata {
+        /// Its bytes, in order.
+        parts: Vec<Bytes>,
+    },
     /// Few candidates are left: ask trackers before their interval, as far as they allow.
     NeedPeers,
     /// Something happened that the owner may tell the user.
@@ -70,6 +77,8 @@ pub enum Event {
     PieceDone(PieceIndex),
     /// A piece failed its hash.
     PieceCorrupt(PieceIndex),
+    /// Metadata came whole and failed its hash.
+    MetadataCorrupt,
     /// Every wanted piece is here.
     Finished,
     /// A peer was proved to send bad data and is banned for the session.
@@ -111,6 +120,8 @@ pub enum CloseReason {
     TooMany,
     /// Neither has anything for the other.
     NothingToExchange,
+    /// The torrent turned out to be private, and the peer was not named by a tracker.
+    Private,
     /// No message for too long.
     Idle,
     /// We go.
@@ -124,7 +135,12 @@ impl CloseReason {
         match self {
             Self::Wire(_) | Self::Breach(_) | Self::Banned => Blame::Them,
             Self::Eof | Self::Io(_) | Self::Idle => Blame::Network,
-            Self::Myself | Self::Duplicate | Self::TooMany | Self::NothingToExchange | Self::Stopped => Blame::Us,
+            Self::Myself
+            | Self::Duplicate
+            | Self::TooMany
+            | Self::NothingToExchange
+            | Self::Private
+            | Self::Stopped => Blame::Us,
         }
     }
 }

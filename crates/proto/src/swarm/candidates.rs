@@ -151,8 +151,7 @@ impl Candidates {
     /// Adds one, if it can be a peer; false if there is no room for any more of this source.
     fn insert(&mut self, source: Source, addr: &SocketAddr, teller: Option<IpAddr>, flags: PexFlags) -> bool {
         let addr = canonical(addr);
-        let from_elsewhere = matches!(source, Source::Dht | Source::Pex | Source::Lsd | Source::Resume);
-        if (self.private && from_elsewhere) || !is_dialable(&addr) || self.ourselves.contains(&addr) {
+        if (self.private && source.is_elsewhere()) || !is_dialable(&addr) || self.ourselves.contains(&addr) {
             return true;
         }
         if self.rules.may_meet(addr.ip()).is_err() {
@@ -383,6 +382,13 @@ impl Candidates {
     pub(super) fn remove_where(&mut self, which: impl Fn(IpAddr) -> bool) {
         let gone: Vec<_> = self.known.keys().copied().filter(|addr| which(addr.ip())).collect();
         gone.into_iter().for_each(|addr| self.remove(addr));
+    }
+
+    /// The torrent turned out to be private: who was named by neither a tracker nor the user is forgotten.
+    pub(super) fn become_private(&mut self) {
+        self.private = true;
+        let elsewhere = self.known.iter().filter(|(_, known)| known.source.is_elsewhere()).map(|(addr, _)| *addr);
+        elsewhere.collect::<Vec<_>>().into_iter().for_each(|addr| self.remove(addr));
     }
 
     /// The candidate has, or has not any more, every piece.

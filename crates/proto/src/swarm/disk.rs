@@ -92,7 +92,7 @@ impl Swarm {
     }
 
     /// An address was proved to send bad data.
-    fn ban(&mut self, now: Instant, address: IpAddr) {
+    pub(super) fn ban(&mut self, now: Instant, address: IpAddr) {
         if !self.blame.ban(address) {
             return;
         }

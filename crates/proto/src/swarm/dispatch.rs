@@ -18,6 +18,9 @@ impl Swarm {
     pub(super) fn received(&mut self, now: Instant, connection: ConnectionId, messages: &[Message]) {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         peer.heard = now;
+        if self.beginning.is_some() {
+            return self.received_early(now, connection, messages);
+        }
         let mut nth = 0;
         while let Some(message) = messages.get(nth) {
             let result = match message {
@@ -40,7 +43,7 @@ impl Swarm {
     }
 
     /// A run of blocks: the hot path of a download.
-    fn blocks(
+    pub(super) fn blocks(
         &mut self,
         now: Instant,
         connection: ConnectionId,
@@ -84,7 +87,7 @@ impl Swarm {
     }
 
     /// A run of requests: the hot path of an upload.
-    fn requests_of(
+    pub(super) fn requests_of(
         &mut self,
         now: Instant,
         connection: ConnectionId,
@@ -123,7 +126,7 @@ impl Swarm {
     }
 
     /// Any other message.
-    fn message(&mut self, now: Instant, connection: ConnectionId, message: &Message) -> Result<(), Breach> {
+    pub(super) fn message(&mut self, now: Instant, connection: ConnectionId, message: &Message) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
         // Some clients send their extended handshake or port before the bitfield; anything else makes a bitfield late: it
         // then has to say more than was known. aria2c sends one in place of several `have`, where that is shorter.
@@ -308,8 +311,10 @@ impl Swarm {
                 if began {
                     self.pex_begin();
                 }
+                self.claims_metadata(now, connection);
             }
             Ok(Some(ExtendedMessage::Pex(message))) => return self.pex_received(now, connection, &message),
+            Ok(Some(ExtendedMessage::Metadata(message))) => return self.metadata_message(now, connection, message),
             Ok(Some(ExtendedMessage::DontHave(piece))) => return self.dont_have(now, connection, piece),
             Ok(Some(ExtendedMessage::UploadOnly(upload_only))) => peer.extensions.upload_only = upload_only,
             Ok(_) => {}

@@ -10,7 +10,7 @@ use crate::wire::extended::{ExtendedHandshake, ExtendedMessage, Extension, Exten
 
 /// The extensions that we take messages of; those whose messages nobody here would answer are not named to peers. Peer exchange
 /// is named besides where peers are exchanged.
-const SPOKEN: [Extension; 2] = [Extension::DontHave, Extension::UploadOnly];
+const SPOKEN: [Extension; 3] = [Extension::Metadata, Extension::DontHave, Extension::UploadOnly];
 
 /// What a peer said of itself. The values before it said anything are the protocol's defaults.
 #[derive(Clone, Debug)]
@@ -25,13 +25,24 @@ pub(super) struct Extensions {
     pub(super) client: Option<String>,
     /// It prefers encrypted connections (BEP 11).
     pub(super) prefers_encryption: bool,
+    /// The length of its metadata in bytes, as it says (BEP 9).
+    metadata_size: Option<u32>,
     ids: ExtensionIds,
 }
 
 impl Extensions {
     pub(super) fn new(spoken: bool) -> Self {
         let ids = ExtensionIds::default();
-        Self { spoken, reqq: limits::DEFAULT_REQQ, upload_only: false, client: None, prefers_encryption: false, ids }
+        let (metadata_size, prefers_encryption) = (None, false);
+        Self {
+            spoken,
+            reqq: limits::DEFAULT_REQQ,
+            upload_only: false,
+            client: None,
+            prefers_encryption,
+            metadata_size,
+            ids,
+        }
     }
 
     /// Takes in a peer's extended handshake; a later one changes only what it names.
@@ -40,6 +51,7 @@ impl Extensions {
         self.reqq = handshake.reqq.unwrap_or(self.reqq);
         self.upload_only = handshake.upload_only.unwrap_or(self.upload_only);
         self.prefers_encryption = handshake.prefers_encryption.unwrap_or(self.prefers_encryption);
+        self.metadata_size = handshake.metadata_size.or(self.metadata_size);
         if handshake.client.is_some() {
             self.client.clone_from(&handshake.client);
         }
@@ -48,6 +60,11 @@ impl Extensions {
     /// Whether the peer takes messages of this extension now.
     pub(super) fn speaks(&self, extension: Extension) -> bool {
         self.ids.get(extension).is_some()
+    }
+
+    /// The length of the metadata that it can be asked for, in bytes.
+    pub(super) fn metadata_size(&self) -> Option<u32> {
+        self.metadata_size.filter(|_| self.speaks(Extension::Metadata))
     }
 
     /// A message by the peer's number for it, if it has one.
@@ -68,6 +85,8 @@ pub(super) struct Hello {
     pub(super) port: Option<u16>,
     /// We want nothing more (BEP 21).
     pub(super) upload_only: bool,
+    /// The length of the metadata that we can give, in bytes (BEP 9).
+    pub(super) metadata_size: Option<u32>,
     /// Peers are exchanged (BEP 11).
     pub(super) pex: bool,
     /// We like to be dialled by MSE (BEP 11).
@@ -84,6 +103,7 @@ impl Hello {
             client: Some(concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
             your_ip: Some(peer.to_canonical()),
             reqq: Some(limits::ADVERTISED_REQQ),
+            metadata_size: self.metadata_size,
             upload_only: Some(self.upload_only),
             prefers_encryption: self.prefers_encryption.then_some(true),
             ..ExtendedHandshake::default()

@@ -134,6 +134,7 @@ impl Swarm {
         Hello {
             port: self.identity.listen_port,
             upload_only: self.progress.is_finished(),
+            metadata_size: self.serving.size(),
             pex: self.contacts.is_on(),
             prefers_encryption: self.identity.encryption.is_wished(),
         }
@@ -168,6 +169,9 @@ impl Swarm {
         self.pex_unlist(now, &peer);
         self.hashes.closed(&peer);
         self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);
+        if let Some(beginning) = &mut self.beginning {
+            beginning.closed(connection);
+        }
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().remove_peer(&peer.pieces);
         }

@@ -1,8 +1,11 @@
 //! What can happen to a swarm.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use riverrun_metainfo::{Block, PieceIndex};
+use bytes::Bytes;
+use riverrun_metainfo::metainfo::PieceHashes;
+use riverrun_metainfo::{Bitfield, Block, InfoHashes, Layout, PieceIndex};
 
 use crate::mse::Cover;
 use crate::swarm::CloseReason;
@@ -29,6 +32,14 @@ pub enum Source {
     Lsd,
     /// Resume data of an earlier run.
     Resume,
+}
+
+impl Source {
+    /// Whether it is one that a private torrent must not use (BEP 27).
+    #[must_use]
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Self::Dht | Self::Pex | Self::Lsd | Self::Resume)
+    }
 }
 
 /// Why dialling a candidate brought no connection.
@@ -87,6 +98,35 @@ pub enum DiskDone {
     },
 }
 
+/// Whether metadata is right.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Judgement {
+    /// Its hash is the torrent's.
+    Right {
+        /// The info dictionary, to be given to others.
+        metadata: Bytes,
+        /// Peers come from trackers and the user alone (BEP 27).
+        private: bool,
+    },
+    /// It is something else.
+    Wrong,
+}
+
+/// What a swarm is told once the metadata is here.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// All hashes of the torrent.
+    pub info_hashes: InfoHashes,
+    /// Its pieces and files.
+    pub layout: Arc<Layout>,
+    /// As in [`SwarmConfig`](crate::swarm::SwarmConfig).
+    pub hashes: Option<Arc<PieceHashes>>,
+    /// The pieces that are verified and stored already.
+    pub have: Bitfield,
+    /// Which pieces are wanted; `None`: all.
+    pub wanted: Option<Bitfield>,
+}
+
 /// How much room there is for what peers send.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Pressure {
@@ -108,7 +148,7 @@ pub enum Command {
     /// The most connections at once.
     SetMaxConnections(usize),
     /// Which pieces are wanted, one bit each; all at birth.
-    SetWanted(riverrun_metainfo::Bitfield),
+    SetWanted(Bitfield),
     /// Ask for wanted pieces in order.
     SetSequential(bool),
     /// These pieces are found damaged or missing on disk: they are not had any more.
@@ -164,6 +204,11 @@ pub enum Input<'a> {
     },
     /// A disk job is done.
     Disk(DiskDone),
+    /// The answer to [`Action::JudgeMetadata`](crate::swarm::Action::JudgeMetadata).
+    Metadata(Judgement),
+    /// The metadata is here and the files are open: the exchange begins. Without effect on a swarm that had its layout from the
+    /// start.
+    Begin(Content),
     /// The room for incoming payload changed.
     Pressure(Pressure),
     /// The owner wants something.

@@ -22,6 +22,7 @@ mod extensions;
 mod greeting;
 mod hashes;
 mod input;
+mod metadata;
 mod outbox;
 mod partial;
 mod peer;
@@ -46,11 +47,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use riverrun_metainfo::metainfo::PieceHashes;
-use riverrun_metainfo::{Bitfield, InfoHashes, Layout, WireHash};
+use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, InfoHashes, Layout, WireHash};
 
 pub use self::action::{Action, Blame, CloseReason, Event};
-pub use self::input::{Command, Connected, ConnectionId, DialError, DiskDone, Input, Pressure, Source};
+pub use self::input::{
+    Command, Connected, ConnectionId, Content, DialError, DiskDone, Input, Judgement, Pressure, Source,
+};
+pub use self::metadata::MetadataStatus;
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
 use crate::address::AddressRules;
 use crate::mse::Encryption;
@@ -66,6 +71,8 @@ pub struct SwarmConfig {
     /// What its pieces hash to, shared with whoever judges them: piece layers that are missing are asked of peers and learned
     /// (BEP 52). `None`: every piece can be judged, and no layers are exchanged.
     pub hashes: Option<Arc<PieceHashes>>,
+    /// The info dictionary, for peers that have none yet (BEP 9); empty: none is given.
+    pub metadata: Bytes,
     /// The pieces that are verified and stored already.
     pub have: Bitfield,
     /// Peers come from trackers and the user alone (BEP 27).
@@ -88,6 +95,33 @@ pub struct SwarmConfig {
     pub seed: u64,
 }
 
+impl SwarmConfig {
+    /// For a swarm that is to get the metadata from peers first: nothing is known of the content, and everything else is as it
+    /// usually is.
+    ///
+    /// # Panics
+    /// Never: a layout of nothing is within all limits.
+    #[must_use]
+    pub fn without_content(info_hashes: InfoHashes, peer_id: PeerId, seed: u64) -> Self {
+        Self {
+            info_hashes,
+            layout: Arc::new(Layout::v1(u64::from(BLOCK_LENGTH), []).expect("nothing is within all limits")),
+            hashes: None,
+            metadata: Bytes::new(),
+            have: Bitfield::empty(0),
+            private: false,
+            pex: true,
+            encryption: Encryption::Off,
+            addresses: AddressRules::default(),
+            peer_id,
+            listen_port: None,
+            max_connections: 200,
+            upload_slots: None,
+            seed,
+        }
+    }
+}
+
 /// Who we are to peers, and how many of them we take.
 #[derive(Debug)]
 struct Identity {
@@ -103,6 +137,9 @@ struct Identity {
 pub struct Swarm {
     identity: Identity,
     paused: bool,
+    /// Until the layout is known and the exchange begins.
+    beginning: Option<Box<metadata::Beginning>>,
+    serving: metadata::Serving,
     progress: progress::Progress,
     peers: BTreeMap<ConnectionId, peer::Peer>,
     requests: requests::Requests,
@@ -132,6 +169,8 @@ impl Swarm {
         let mut swarm = Self {
             identity,
             paused: false,
+            beginning: None,
+            serving: metadata::Serving::new(now, config.metadata),
             progress: progress::Progress::new(config.layout, config.have),
             peers: BTreeMap::new(),
             requests: requests::Requests::new(),
@@ -146,6 +185,19 @@ impl Swarm {
             rng,
         };
         swarm.plan_hashes();
+        swarm
+    }
+
+    /// A swarm with no peers yet, which gets the metadata before anything else (BEP 9). [`Action::JudgeMetadata`] comes when it is
+    /// there; [`Input::Begin`] makes it the swarm that [`new`](Self::new) makes. What the configuration says of the content
+    /// counts for nothing: see [`SwarmConfig::without_content`].
+    #[must_use]
+    pub fn gathering(now: Instant, config: SwarmConfig) -> Self {
+        let nothing = SwarmConfig::without_content(config.info_hashes, config.peer_id, config.seed);
+        let SwarmConfig { layout, have, .. } = nothing;
+        let mut swarm = Self::new(now, SwarmConfig { layout, have, hashes: None, metadata: Bytes::new(), ..config });
+        swarm.progress = progress::Progress::unknown();
+        swarm.beginning = Some(Box::new(metadata::Beginning::new()));
         swarm
     }
 
@@ -168,6 +220,9 @@ impl Swarm {
             Input::ServeFailed { connection, block } => self.serve_failed(now, connection, block),
             Input::Closed { connection, reason } => self.closed(now, connection, &reason),
             Input::Disk(done) => self.disk_done(now, done),
+            Input::Metadata(Judgement::Right { metadata, private }) => self.metadata_right(now, metadata, private),
+            Input::Metadata(Judgement::Wrong) => self.metadata_wrong(now),
+            Input::Begin(content) => self.begin(now, content),
             Input::Pressure(pressure) => self.pressed(pressure),
             Input::Command(command) => self.command(now, command),
             Input::Timeout => self.timeout(now),

@@ -11,6 +11,7 @@ use crate::mse::Cover;
 use crate::swarm::conduct::Conduct;
 use crate::swarm::extensions::Extensions;
 use crate::swarm::hashes::PeerHashes;
+use crate::swarm::metadata::Allowance;
 use crate::swarm::pex::Exchange;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::{Pipeline, Window};
@@ -33,6 +34,8 @@ pub(super) struct Peer {
     pub(super) conduct: Conduct,
     pub(super) exchange: Exchange,
     pub(super) hashes: PeerHashes,
+    /// What it may have of the metadata.
+    pub(super) metadata: Allowance,
     /// When the last message came.
     pub(super) heard: Instant,
     /// When the last message went.
@@ -171,6 +174,7 @@ impl Peer {
             conduct: Conduct::new(now),
             exchange: Exchange::default(),
             hashes: PeerHashes::new(now, v2),
+            metadata: Allowance::of_peer(now),
             heard: now,
             spoke: now,
         }

@@ -74,6 +74,11 @@ impl Contacts {
         }
     }
 
+    /// The torrent turned out to be private (BEP 27): nobody is told of anybody any more.
+    pub(super) fn turn_off(&mut self) {
+        *self = Self::new(false);
+    }
+
     /// Whether peers are exchanged at all.
     pub(super) fn is_on(&self) -> bool {
         self.on

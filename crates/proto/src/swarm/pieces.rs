@@ -45,9 +45,9 @@ impl PeerPieces {
         self.total
     }
 
-    /// Whether the peer is a seed.
+    /// Whether the peer is a seed. Nobody is before the number of pieces is known.
     pub(super) fn is_all(&self) -> bool {
-        self.count == self.total
+        self.count == self.total && self.total > 0
     }
 
     /// The pieces as bits, where they are neither all nor none.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
+use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Layout, PieceIndex};
 
 /// The sets of pieces and their bytes. Invariant: needed = wanted without had, and every sum agrees with its set.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ impl Progress {
             left_bytes: 0,
         };
         progress.set_wanted(Bitfield::full(pieces));
+        progress
+    }
+
+    /// Before the layout is known: there are no pieces, and yet something is needed.
+    pub(super) fn unknown() -> Self {
+        let layout = Layout::v1(u64::from(BLOCK_LENGTH), []).expect("nothing is within all limits");
+        let mut progress = Self::new(Arc::new(layout), Bitfield::empty(0));
+        (progress.needed_pieces, progress.left_bytes) = (1, u64::from(BLOCK_LENGTH));
         progress
     }
 
@@ -112,7 +120,7 @@ impl Progress {
 
     /// Every piece is had.
     pub(super) fn is_complete(&self) -> bool {
-        self.have_pieces == self.layout.piece_count()
+        self.needed_pieces == 0 && self.have_pieces == self.layout.piece_count()
     }
 
     pub(super) fn have_bytes(&self) -> u64 {

@@ -48,6 +48,7 @@ impl Swarm {
             seeds: self.peers.values().filter(|peer| peer.pieces.is_all()).count(),
             candidates: self.candidates.len(),
             sources: self.candidates.sources(),
+            metadata: self.beginning.as_ref().and_then(|beginning| beginning.status()),
             waiting: self.waiting(now),
         }
     }
@@ -71,6 +72,13 @@ impl Swarm {
                 (_, addresses) if candidates == 0 => Waiting::Refused { addresses },
                 (peers, _) if peers == candidates => Waiting::Unencrypted { peers },
                 _ => Waiting::Connecting { candidates },
+            });
+        }
+        if let Some(beginning) = &self.beginning {
+            let givers = beginning.status()?.peers;
+            return Some(match givers {
+                0 => Waiting::NobodyHasMetadata { peers: self.peers.len() },
+                peers => Waiting::Slow { peers },
             });
         }
         let useful = || self.peers.values().filter(|peer| peer.down.useful > 0);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use riverrun_metainfo::PieceIndex;
 
 use crate::mse::Cover;
-use crate::swarm::{ConnectionId, Source};
+use crate::swarm::{ConnectionId, MetadataStatus, Source};
 
 /// Why nothing comes, in the order of what to tell first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +26,11 @@ pub enum Waiting {
     /// No connection; all candidates closed the encrypted handshake, without which none is wanted.
     Unencrypted {
         /// How many.
+        peers: usize,
+    },
+    /// Nobody connected has the metadata.
+    NobodyHasMetadata {
+        /// How many are connected.
         peers: usize,
     },
     /// Nobody connected has a piece that is still wanted.
@@ -97,7 +102,7 @@ pub struct SwarmStatus {
     pub have_bytes: u64,
     /// Bytes of wanted pieces, had or not.
     pub wanted_bytes: u64,
-    /// Bytes of wanted pieces not verified yet (what trackers call `left`).
+    /// Bytes of wanted pieces not verified yet (what trackers call `left`); one block as long as nobody knows.
     pub left_bytes: u64,
     /// Bytes received of pieces that are not verified yet.
     pub partial_bytes: u64,
@@ -121,6 +126,8 @@ pub struct SwarmStatus {
     pub candidates: usize,
     /// Peers known, by who named them.
     pub sources: Sources,
+    /// How far the metadata is; `None` once it is here.
+    pub metadata: Option<MetadataStatus>,
     /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
     pub waiting: Option<Waiting>,
 }

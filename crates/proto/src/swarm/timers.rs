@@ -114,6 +114,7 @@ impl Swarm {
         let able = |down: &super::peer::Download| !down.choked && !down.snubbed && down.useful > 0;
         let count = self.peers.values().filter(|peer| able(&peer.down)).count();
         self.make_room(now);
+        self.metadata_tick(now);
         for peer in self.peers.values_mut() {
             if silent(peer.spoke) >= limits::KEEP_ALIVE_INTERVAL {
                 peer.spoke = now;

@@ -220,7 +220,7 @@ impl Chaos {
             Action::Event(Event::PieceCorrupt(piece)) => {
                 self.failed.insert(piece);
             }
-            Action::Dial { .. } | Action::NeedPeers | Action::Event(_) => {}
+            Action::Dial { .. } | Action::NeedPeers | Action::JudgeMetadata { .. } | Action::Event(_) => {}
         }
     }
 

@@ -51,7 +51,11 @@ fn our_extended_handshake_says_what_we_take() {
         assert_eq!(hello.your_ip, Some(peer_addr(1).ip()));
         assert!(hello.client.is_some_and(|name| name.starts_with("riverrun ")));
         let spoken: Vec<_> = hello.extensions.iter().map(|(extension, _)| *extension).collect();
-        assert_eq!(spoken, [Extension::DontHave, Extension::UploadOnly], "nothing that is not served");
+        assert_eq!(
+            spoken,
+            [Extension::DontHave, Extension::UploadOnly, Extension::Metadata],
+            "nothing that is not served"
+        );
     }
 }
 

@@ -7,6 +7,7 @@ mod exchange;
 mod hashes;
 mod hostile;
 mod lab;
+mod magnet;
 mod net;
 mod pex;
 

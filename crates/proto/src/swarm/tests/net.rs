@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, InfoHashV1, InfoHashes, Layout, PieceIndex};
 
 use super::birth;
 use crate::mse::{Cover, Encryption};
 use crate::swarm::{
-    Action, CloseReason, Command, Connected, ConnectionId, DialError, DiskDone, Event, Input, Source, Swarm,
-    SwarmConfig,
+    Action, CloseReason, Command, Connected, ConnectionId, Content, DialError, DiskDone, Event, Input, Judgement,
+    Source, Swarm, SwarmConfig,
 };
 use crate::wire::{Handshake, Message, PeerId, Reserved};
 
@@ -30,6 +31,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
         info_hashes: HASHES,
         layout: Arc::clone(layout),
         hashes: None,
+        metadata: Bytes::new(),
         have,
         private: false,
         encryption: Encryption::Off,
@@ -52,6 +54,7 @@ enum Happening {
     Ends { node: usize, connection: ConnectionId, reason: CloseReason },
     Served { node: usize, connection: ConnectionId, block: Block },
     Judged { node: usize, piece: PieceIndex, digests: bool },
+    JudgedMetadata { node: usize, right: bool },
 }
 
 struct Due(Instant, u64, Happening);
@@ -100,6 +103,10 @@ pub(in crate::swarm) struct Net {
     pub(in crate::swarm) now: Instant,
     pub(in crate::swarm) nodes: Vec<Node>,
     pub(in crate::swarm) delay: Duration,
+    /// The right metadata.
+    pub(in crate::swarm) metadata: Bytes,
+    /// What the metadata says.
+    pub(in crate::swarm) private: bool,
     layout: Arc<Layout>,
     happenings: BinaryHeap<Due>,
     sequence: u64,
@@ -112,6 +119,8 @@ impl Net {
             now: birth(),
             nodes: Vec::new(),
             delay: Duration::from_millis(5),
+            metadata: Bytes::new(),
+            private: false,
             layout: Arc::clone(layout),
             happenings: BinaryHeap::new(),
             sequence: 0,
@@ -122,14 +131,28 @@ impl Net {
     /// Adds a swarm; node `n` lives at 10.0.0.n+1.
     pub(in crate::swarm) fn add(&mut self, have: Bitfield) -> usize {
         let number = u8::try_from(self.nodes.len() + 1).expect("a small world");
-        self.add_with(config(&self.layout, have, number))
+        let metadata = self.metadata.clone();
+        self.add_with(SwarmConfig { metadata, ..config(&self.layout, have, number) })
     }
 
     pub(in crate::swarm) fn add_with(&mut self, config: SwarmConfig) -> usize {
+        self.add_swarm(config.peer_id, Swarm::new(self.now, config))
+    }
+
+    /// Adds a swarm that knows nothing but the hash.
+    pub(in crate::swarm) fn add_magnet(&mut self) -> usize {
+        let number = u8::try_from(self.nodes.len() + 1).expect("a small world");
+        let peer_id = PeerId([number; 20]);
+        let nothing = SwarmConfig::without_content(HASHES, peer_id, number.into());
+        let config = SwarmConfig { listen_port: Some(6881), max_connections: 50, ..nothing };
+        self.add_swarm(peer_id, Swarm::gathering(self.now, config))
+    }
+
+    fn add_swarm(&mut self, peer_id: PeerId, swarm: Swarm) -> usize {
         let number = u8::try_from(self.nodes.len() + 1).expect("a small world");
         self.nodes.push(Node {
-            peer_id: config.peer_id,
-            swarm: Swarm::new(self.now, config),
+            peer_id,
+            swarm,
             addr: SocketAddr::from(([10, 0, 0, number], 6881)),
             lies: None,
             up: true,
@@ -224,6 +247,10 @@ impl Net {
                     self.after(wait, Happening::Served { node, connection, block });
                 }
                 Action::Close { connection, reason } => ended.push((connection, reason)),
+                Action::JudgeMetadata { parts } => {
+                    let right = parts.concat() == self.metadata;
+                    self.after(Duration::from_millis(1), Happening::JudgedMetadata { node, right });
+                }
                 Action::NeedPeers => {}
                 Action::Event(event) => self.nodes[node].events.push(event),
             }
@@ -294,6 +321,17 @@ impl Net {
                     DiskDone::Corrupt { piece, digests: found }
                 };
                 self.feed(node, Input::Disk(done));
+            }
+            Happening::JudgedMetadata { node, right } => {
+                if !right {
+                    return self.feed(node, Input::Metadata(Judgement::Wrong));
+                }
+                let (metadata, private) = (self.metadata.clone(), self.private);
+                self.feed(node, Input::Metadata(Judgement::Right { metadata, private }));
+                let layout = Arc::clone(&self.layout);
+                let have = Bitfield::empty(layout.piece_count());
+                let (info_hashes, hashes, wanted) = (HASHES, None, None);
+                self.feed(node, Input::Begin(Content { info_hashes, layout, hashes, have, wanted }));
             }
         }
     }
@@ -383,7 +421,8 @@ impl Net {
     }
 
     pub(in crate::swarm) fn is_complete(&self, node: usize) -> bool {
-        self.nodes[node].swarm.have().is_full()
+        let have = self.nodes[node].swarm.have();
+        have.pieces() > 0 && have.is_full()
     }
 
     pub(in crate::swarm) fn all_complete(&self) -> bool {
