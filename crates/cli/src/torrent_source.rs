@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use bytes::Bytes;
 use riverrun::metainfo::InfoHashes;
 use riverrun::metainfo::info_hash::InfoHashError;
 use riverrun::metainfo::magnet::{Magnet, MagnetError};
-use riverrun::metainfo::metainfo::{Metainfo, MetainfoError};
-use riverrun::{FetchError, Net};
+use riverrun::metainfo::metainfo::{Metainfo, MetainfoError, Warning};
+use riverrun::{AddTorrent, FetchError, Net};
 
+use crate::args::Network;
 use crate::command::session;
 use crate::env::Env;
 use crate::exit::Exit;
@@ -99,6 +101,8 @@ pub(crate) struct Loaded {
     pub(crate) files: Vec<FileEntry>,
     /// The length of all files but padding, in bytes.
     pub(crate) length: u64,
+    /// It is what peers gave: only the info dictionary is of the torrent's maker.
+    pub(crate) from_peers: bool,
 }
 
 /// A file of a torrent.
@@ -118,6 +122,15 @@ impl Loaded {
     /// Reads the bytes of a torrent file; `subject` names them in messages.
     pub(crate) fn parse(bytes: Bytes, subject: &str) -> Result<Self, Failure> {
         let metainfo = Metainfo::parse(bytes.clone()).map_err(|error| invalid(&error, subject))?;
+        Ok(Self::of(bytes, metainfo))
+    }
+
+    /// What peers gave.
+    pub(crate) fn of_metadata(metainfo: &Metainfo) -> Self {
+        Self { from_peers: true, ..Self::of(metainfo.draft().encode().into(), metainfo.clone()) }
+    }
+
+    fn of(bytes: Bytes, metainfo: Metainfo) -> Self {
         let info = metainfo.info();
         let files = info
             .files()
@@ -131,7 +144,7 @@ impl Loaded {
             .collect();
         let (name, single) = (info.name().as_str().to_owned(), info.is_single_file());
         let length = info.layout().content_length();
-        Ok(Self { bytes, name, single, files, length, metainfo })
+        Self { bytes, name, single, files, length, metainfo, from_peers: false }
     }
 
     /// The number of pieces.
@@ -146,7 +159,8 @@ impl Loaded {
 
     /// What is wrong without being fatal, fit for display.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.metainfo.warnings().iter().map(|warning| shown(&warning.to_string()).into_owned()).collect()
+        let told = |warning: &&Warning| !(self.from_peers && matches!(warning, Warning::NoLayers { .. }));
+        self.metainfo.warnings().iter().filter(told).map(|warning| shown(&warning.to_string()).into_owned()).collect()
     }
 
     /// The magnet link, with all trackers and web seeds.
@@ -157,6 +171,44 @@ impl Loaded {
         magnet.trackers = self.metainfo.trackers().iter().flatten().cloned().collect();
         magnet.web_seeds = self.metainfo.web_seeds().to_vec();
         magnet
+    }
+}
+
+/// What names a torrent whose metadata has to come from peers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Link(pub(crate) Magnet);
+
+impl Link {
+    /// Reads an argument that is a magnet link or an info-hash; `None` for one that names a torrent as a whole.
+    pub(crate) fn parse(env: &mut Env, argument: &OsStr) -> Result<Option<Self>, Failure> {
+        let named = |failure: Failure| failure.input(argument.to_string_lossy());
+        let magnet = match TorrentSource::parse(argument) {
+            TorrentSource::Magnet(link) => {
+                let magnet = parse_magnet(&link).map_err(named)?;
+                warn_if_cut(env, &magnet);
+                magnet
+            }
+            TorrentSource::InfoHash(text) => Magnet::new(parse_info_hash(&text).map_err(named)?),
+            _ => return Ok(None),
+        };
+        Ok(Some(Self(magnet)))
+    }
+
+    /// What to tell a session of it: the metadata, and then nothing until somebody has decided where the content goes.
+    pub(crate) fn wish(&self, network: &Network, peers: &[SocketAddr]) -> AddTorrent {
+        let add = AddTorrent::magnet(self.0.to_string())
+            .add_trackers(network.tracker.iter().map(|url| vec![url.clone()]).collect())
+            .peers(peers.iter().copied())
+            .fail_on_storage_error(true)
+            .metadata_only(true);
+        if network.no_trackers { add.trackers(Vec::new()) } else { add }
+    }
+
+    /// The files that it selects, by their places; `None`: all. Those that are not there count for nothing.
+    pub(crate) fn selected(&self, loaded: &Loaded) -> Option<Vec<usize>> {
+        let selects = |file: &usize| u32::try_from(*file).is_ok_and(|file| self.0.selects(file));
+        let some = (0..loaded.files.len()).filter(selects).collect::<Vec<_>>();
+        (!self.0.selected.is_empty() && !some.is_empty()).then_some(some)
     }
 }
 
@@ -181,18 +233,12 @@ pub(crate) fn load(env: &mut Env, argument: &OsStr) -> Result<Loaded, Failure> {
         TorrentSource::Stdin => read_all(&mut *env.input, &subject),
         TorrentSource::Path(path) => read_file(&path, &subject),
         TorrentSource::Url(url) => fetch(&env.net, &url),
-        TorrentSource::Magnet(link) => {
-            let magnet = parse_magnet(&link).map_err(named)?;
-            warn_if_cut(env, &magnet);
+        TorrentSource::Magnet(_) | TorrentSource::InfoHash(_) => {
+            Link::parse(env, argument)?;
+            let failure =
+                Failure::usage("this needs the torrent itself, which a magnet link or an info-hash only names");
             return Err(named(
-                Failure::not_yet("getting a torrent's metadata from peers (a magnet link alone)")
-                    .help("give the .torrent file"),
-            ));
-        }
-        TorrentSource::InfoHash(_) => {
-            return Err(named(
-                Failure::not_yet("getting a torrent's metadata from peers (an info-hash alone)")
-                    .help("give the .torrent file"),
+                failure.help("give the .torrent file; download and info --fetch get what is in it from peers"),
             ));
         }
     };

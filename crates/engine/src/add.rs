@@ -1,12 +1,13 @@
 //! What to add to a session, and how.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use riverrun_metainfo::Bitfield;
 use riverrun_metainfo::metainfo::Metainfo;
+use riverrun_metainfo::{Bitfield, InfoHashes};
 use riverrun_storage::{PartSuffix, Storage};
 
 /// Where the description of a torrent comes from.
@@ -17,8 +18,10 @@ pub enum Source {
     Bytes(Bytes),
     /// A torrent file that was read already.
     Metainfo(Arc<Metainfo>),
-    /// A magnet link; not supported yet.
+    /// A magnet link (BEP 9): the rest comes from peers.
     Magnet(String),
+    /// An info-hash alone. Peers must be named by [`AddTorrent::peers`] or by trackers of the owner.
+    InfoHash(InfoHashes),
 }
 
 impl From<Bytes> for Source {
@@ -42,6 +45,12 @@ impl From<Arc<Metainfo>> for Source {
 impl From<Metainfo> for Source {
     fn from(metainfo: Metainfo) -> Self {
         Self::Metainfo(Arc::new(metainfo))
+    }
+}
+
+impl From<InfoHashes> for Source {
+    fn from(hashes: InfoHashes) -> Self {
+        Self::InfoHash(hashes)
     }
 }
 
@@ -74,6 +83,8 @@ pub struct AddTorrent {
     pub(crate) trackers: Option<Vec<Vec<String>>>,
     pub(crate) more_trackers: Vec<Vec<String>>,
     pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) metadata_only: bool,
+    pub(crate) selected: Vec<RangeInclusive<u32>>,
     pub(crate) paused: bool,
     pub(crate) read_only: bool,
     pub(crate) overwrite: bool,
@@ -99,6 +110,8 @@ impl AddTorrent {
             trackers: None,
             more_trackers: Vec::new(),
             peers: Vec::new(),
+            metadata_only: false,
+            selected: Vec::new(),
             paused: false,
             read_only: false,
             overwrite: false,
@@ -115,7 +128,9 @@ impl AddTorrent {
         }
     }
 
-    /// A magnet link (BEP 9). [`Session::add`](crate::Session::add) answers that magnet links are not supported yet.
+    /// A magnet link (BEP 9). [`Session::add`](crate::Session::add) gives the torrent at once; its info dictionary comes from
+    /// peers, or from the state folder if an earlier run got it, and then it goes on like any other. The files that the link
+    /// selects (BEP 53) are wanted, unless [`wanted_files`](Self::wanted_files) says otherwise.
     #[must_use]
     pub fn magnet(link: impl Into<String>) -> Self {
         Self::new(Source::Magnet(link.into()))
@@ -153,6 +168,14 @@ impl AddTorrent {
     #[must_use]
     pub fn peers(mut self, addrs: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.peers.extend(addrs);
+        self
+    }
+
+    /// Of a magnet link or an info-hash, gets the metadata and then waits: [`Torrent::metadata`](crate::Torrent::metadata) gives it,
+    /// and adding that torrent to the session says where its content goes. It goes on with the connections that there are.
+    #[must_use]
+    pub fn metadata_only(mut self, only: bool) -> Self {
+        self.metadata_only = only;
         self
     }
 

@@ -1,5 +1,6 @@
 //! What all torrents of a session share.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,10 +16,10 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 use crate::ask_tracker::Ask;
-use crate::drive::Core;
 use crate::drive::listen::{HandshakeLimits, Handshakes};
 use crate::drive::lsd::Lsd;
 use crate::drive::timer::Timers;
+use crate::drive::{Brain, Core};
 use crate::http::Http;
 use crate::rate::RateLimit;
 use crate::udp_hub::UdpHub;
@@ -189,18 +190,35 @@ impl Engine {
         torrents.by_id.insert(core.id, core.clone());
     }
 
+    /// Enters a torrent under the hashes that its metadata brought; false if it is gone, or is here already under one of them.
+    pub(crate) fn enter_all(&self, core: &Arc<Core>) -> bool {
+        let mut torrents = self.torrents();
+        let hashes = || core.info_hashes().wire_all();
+        let mut others = hashes().filter_map(|hash| torrents.by_hash.get(&hash));
+        let taken = others.any(|other| other.as_ref().is_none_or(|other| other.id != core.id));
+        if taken || !torrents.by_id.contains_key(&core.id) {
+            return false;
+        }
+        torrents.by_hash.extend(hashes().map(|hash| (hash, Some(core.clone()))));
+        true
+    }
+
     /// Frees a torrent's name, and forgets it if it was entered.
     pub(crate) fn forget(&self, id: TorrentId, hashes: InfoHashes) {
         let mut torrents = self.torrents();
         torrents.by_id.remove(&id);
         for hash in hashes.wire_all() {
-            torrents.by_hash.remove(&hash);
+            if let Entry::Occupied(entry) = torrents.by_hash.entry(hash)
+                && entry.get().as_ref().is_none_or(|core| core.id == id)
+            {
+                entry.remove();
+            }
         }
     }
 
     /// The torrent that peers call by this hash, if it exchanges now.
     pub(crate) fn find_open(&self, hash: WireHash) -> Option<Arc<Core>> {
-        self.find_wire(hash).filter(|core| core.look(|brain| brain.life.exchanges()))
+        self.find_wire(hash).filter(|core| core.look(Brain::is_open))
     }
 
     /// The torrent that peers call by this hash.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use riverrun_metainfo::magnet::MagnetError;
 use riverrun_metainfo::metainfo::MetainfoError;
 use riverrun_metainfo::{InfoHashes, PieceIndex};
 use riverrun_storage::StorageError;
@@ -41,10 +42,10 @@ pub enum AddError {
     /// It is no torrent, or none that can be used.
     #[error(transparent)]
     Metainfo(#[from] MetainfoError),
-    /// Magnet links come with a later version.
-    #[error("magnet links are not supported yet")]
-    Magnet,
-    /// The session has this torrent already.
+    /// It is no magnet link that can be used.
+    #[error(transparent)]
+    Magnet(#[from] MagnetError),
+    /// The session has this torrent already. A magnet link has brought it its peers.
     #[error("the torrent is there already")]
     Duplicate(InfoHashes),
     /// A file that is wanted is not in the torrent.
@@ -87,6 +88,15 @@ pub enum TorrentError {
         /// The pieces of the torrent.
         pieces: u32,
     },
+    /// The metadata that the info-hash stands for is no torrent that can be used.
+    #[error("the metadata is no torrent that can be used")]
+    Metadata(#[source] Arc<MetainfoError>),
+    /// The metadata came, and the torrent could not be added with it.
+    #[error(transparent)]
+    NotOpened(Arc<AddError>),
+    /// The metadata shows that the session has this torrent already, under its other hash.
+    #[error("the torrent is there already")]
+    Duplicate,
     /// A piece has the right v1 hash and the wrong v2 hash, or the other way round: no data can be right for this torrent (BEP 52).
     #[error("piece {0} cannot be right: the torrent has inconsistent hashes")]
     Inconsistent(PieceIndex),

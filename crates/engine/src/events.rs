@@ -24,6 +24,10 @@ pub enum EventKind {
     Added,
     /// It does something else from now on. (Progress of a check is no event.)
     Phase(Phase),
+    /// Its metadata is here.
+    Metadata,
+    /// Metadata came from peers and failed its hash.
+    MetadataCorrupt,
     /// A piece is verified and stored.
     PieceDone(PieceIndex),
     /// A piece failed its hash.

@@ -19,6 +19,22 @@
 //! # Ok(()) }
 //! ```
 //!
+//! From a magnet link:
+//!
+//! ```
+//! # use riverrun::testing::{Content, LocalSwarm};
+//! # use riverrun::{AddTorrent, Session};
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let swarm = LocalSwarm::of(Content::file("hello.bin", 1, 100_000)).start().await?;
+//! # let (link, out) = (swarm.magnet(), swarm.dir());
+//! # let session = Session::builder().start().await?;
+//! let torrent = session.add(AddTorrent::magnet(link).into_dir(&out)).await?;
+//! println!("{}", torrent.metadata().await?.info().name());
+//! torrent.completed().await?;
+//! # assert!(swarm.content().compare(&out).is_ok());
+//! # Ok(()) }
+//! ```
+//!
 //! Share what is there, and go on until told otherwise:
 //!
 //! ```

@@ -6,13 +6,22 @@ use std::time::{Duration, Instant};
 use riverrun_metainfo::{Bitfield, InfoHashes, Layout, PieceIndex};
 use riverrun_proto::swarm;
 
-use crate::drive::Core;
+use crate::drive::{Content, Core};
 use crate::{TorrentError, TorrentId};
 
 /// What a torrent does now.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Its metadata is being fetched from peers (BEP 9).
+    FetchingMetadata {
+        /// Blocks of 16 KiB that are here.
+        have_blocks: u32,
+        /// Blocks there are, as peers say; 0 while nobody has said so.
+        blocks: u32,
+        /// Peers that say they have it.
+        peers: usize,
+    },
     /// Its files are being opened.
     #[default]
     Opening,
@@ -49,6 +58,7 @@ impl Phase {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
+            Self::FetchingMetadata { .. } => "fetching metadata",
             Self::Opening => "opening",
             Self::Checking { .. } => "checking",
             Self::Downloading => "downloading",
@@ -131,9 +141,10 @@ pub struct TorrentStatus {
     pub id: TorrentId,
     /// Its hashes.
     pub info_hashes: InfoHashes,
-    /// Its name, fit for a file system. Text of a stranger: escape before display.
+    /// Its name, fit for a file system. While its metadata is not here: what the link calls it, if that, fit for nothing but
+    /// display. Text of a stranger: escape before display.
     pub name: String,
-    /// Where its content stands: the file, or the folder.
+    /// Where its content stands: the file, or the folder; empty while that is not decided.
     pub path: PathBuf,
     /// What it does.
     pub phase: Phase,
@@ -223,8 +234,8 @@ impl Padding {
 }
 
 /// Padding in wanted pieces that are had, in bytes.
-pub(crate) fn padding_had(core: &Core, have: &Bitfield) -> u64 {
-    core.padding.within(|piece| have.has(piece) && core.wanted.as_ref().is_none_or(|wanted| wanted.has(piece)))
+pub(crate) fn padding_had(content: &Content, have: &Bitfield) -> u64 {
+    content.padding.within(|piece| have.has(piece) && content.wanted.as_ref().is_none_or(|wanted| wanted.has(piece)))
 }
 
 /// Wanted content that is had, in bytes; `padded` of what the swarm counts is padding.
@@ -235,37 +246,35 @@ pub(crate) fn content_had(swarm: &swarm::SwarmStatus, padded: u64) -> u64 {
 /// Puts a snapshot together.
 pub(crate) fn of(core: &Core) -> TorrentStatus {
     let now = Instant::now();
-    let layout = core.layout();
     let (phase, swarm, trackers, padded) = core.look(|brain| {
-        let padded = brain.exchange.as_ref().map_or(0, |exchange| padding_had(core, exchange.swarm.have()));
+        let had = brain.exchange.as_ref().zip(core.decided());
+        let padded = had.map_or(0, |(exchange, content)| padding_had(content, exchange.swarm.have()));
         (brain.phase(now), brain.status(now), brain.announcer.status(now), padded)
     });
-    let all: u64 = match &core.wanted {
-        None => layout.content_length(),
-        Some(wanted) => {
-            let bytes: u64 = wanted.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
-            bytes - core.padding.within(|piece| wanted.has(piece))
-        }
-    };
+    let all = core.decided().map_or(0, wanted_bytes);
     let have_bytes = content_had(&swarm, padded);
     let waiting = match phase {
-        Phase::Downloading => swarm.waiting.map(|waiting| waits_for(waiting, &trackers)),
+        Phase::Downloading | Phase::FetchingMetadata { .. } => {
+            swarm.waiting.map(|waiting| waits_for(waiting, &trackers))
+        }
         _ => None,
     };
     let left = all.saturating_sub(have_bytes + swarm.partial_bytes);
     let eta = left.checked_div(swarm.down_rate).map(Duration::from_secs);
+    let info = core.metainfo().map(|metainfo| metainfo.info());
+    let name = info.map(|info| info.name().as_str().to_owned()).or_else(|| core.link().name.clone());
     TorrentStatus {
         id: core.id,
         info_hashes: core.info_hashes(),
-        name: core.info.name().as_str().to_owned(),
-        path: core.options.path.clone(),
+        name: name.unwrap_or_else(|| core.info_hashes().wire().to_string()),
+        path: core.decided().map(|content| content.options.path.clone()).unwrap_or_default(),
         eta: eta.filter(|_| matches!(phase, Phase::Downloading)),
         phase,
         total_bytes: all,
         have_bytes,
         found_bytes: core.found_bytes.get().copied(),
         partial_bytes: swarm.partial_bytes,
-        pieces: layout.piece_count(),
+        pieces: info.map_or(0, |info| info.layout().piece_count()),
         have_pieces: swarm.have_pieces,
         down_bytes: swarm.down_bytes,
         up_bytes: swarm.up_bytes,
@@ -277,9 +286,21 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         seeds: swarm.seeds,
         candidates: swarm.candidates,
         sources: swarm.sources,
-        lsd: core.engine.settings.lsd && !core.info.is_private(),
+        lsd: core.engine.settings.lsd && !core.is_private(),
         waiting,
         trackers,
+    }
+}
+
+/// The bytes of the files that are wanted, without padding.
+fn wanted_bytes(content: &Content) -> u64 {
+    let layout = content.info.layout();
+    match &content.wanted {
+        None => layout.content_length(),
+        Some(wanted) => {
+            let bytes: u64 = wanted.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
+            bytes - content.padding.within(|piece| wanted.has(piece))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, InfoHashes};
+use riverrun_metainfo::{Bitfield, InfoHashes, Metainfo};
 use riverrun_proto::swarm::{Command, PeerStatus, Source};
 
 use crate::drive::stage::Outcome;
@@ -39,10 +39,41 @@ impl Torrent {
         self.core.info_hashes()
     }
 
-    /// Where its content stands: the file, or the folder.
+    /// Where its content stands: the file, or the folder; empty while that is not decided.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.core.options.path.clone()
+        self.core.decided().map(|content| content.options.path.clone()).unwrap_or_default()
+    }
+
+    /// The torrent file, or what stands for it once the metadata is here.
+    #[must_use]
+    pub fn metainfo(&self) -> Option<Arc<Metainfo>> {
+        self.core.metainfo().cloned()
+    }
+
+    /// Waits for the metadata: at once there for what was added as a torrent file, from peers for a magnet link.
+    ///
+    /// # Errors
+    /// It ended before that.
+    pub async fn metadata(&self) -> Result<Arc<Metainfo>, TorrentError> {
+        let mut outcome = self.core.outcome();
+        loop {
+            let changed = self.core.quiet.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(metainfo) = self.metainfo() {
+                return Ok(metainfo);
+            }
+            tokio::select! {
+                () = changed => {}
+                ended = outcome.wait_for(|outcome| !matches!(outcome, Outcome::Open)) => {
+                    return Err(match ended.as_deref() {
+                        Ok(Outcome::Failed(error)) => error.clone(),
+                        _ => TorrentError::Stopped,
+                    });
+                }
+            }
+        }
     }
 
     /// How it is now.
@@ -64,7 +95,7 @@ impl Torrent {
     pub fn have(&self) -> Bitfield {
         self.core.look(|brain| match &brain.exchange {
             Some(exchange) => exchange.swarm.have().clone(),
-            None => Bitfield::empty(self.core.layout().piece_count()),
+            None => Bitfield::empty(self.metainfo().map_or(0, |metainfo| metainfo.info().layout().piece_count())),
         })
     }
 
@@ -128,6 +159,9 @@ impl Torrent {
     /// # Errors
     /// The disk cannot be read, or the torrent is gone.
     pub async fn check(&self) -> Result<u32, TorrentError> {
+        if self.core.decided().is_none() {
+            return Ok(0);
+        }
         open::check_again(&self.core).await
     }
 

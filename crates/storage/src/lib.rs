@@ -22,7 +22,7 @@ pub use error::StorageError;
 pub use file::{Access, BadSuffix, FileOptions, FilePlace, FileStorage, OpenFiles, PartSuffix, Place, Preallocation};
 pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
-pub use resume::{Judged, Record, ResumeError};
+pub use resume::{Judged, Record, ResumeError, write_atomically};
 pub use source::SourceFiles;
 
 use std::io::{IoSlice, IoSliceMut};

@@ -126,13 +126,7 @@ impl Record {
             _ => Path::new("."),
         };
         fs::create_dir_all(folder).map_err(failed("create", folder))?;
-        let draft = draft_path(path);
-        let written = write_synced(&draft, &self.encode()).and_then(|()| fs::rename(&draft, path));
-        if written.is_err() {
-            // What is left of the draft helps nobody; the error to tell is the first one.
-            let _ = fs::remove_file(&draft);
-        }
-        written.map_err(failed("write", path))?;
+        replace(path, &self.encode()).map_err(failed("write", path))?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
     }
 
@@ -227,6 +221,28 @@ impl Record {
             saved_at: number("saved")?,
         })
     }
+}
+
+/// Writes a small file so that after a loss of power there is this one or the one before, whole. Folders that are missing are made;
+/// only the user may read it.
+///
+/// # Errors
+/// The system could not; the file before is still there.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    replace(path, bytes)?;
+    File::open(folder)?.sync_all()
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft_path(path);
+    let written = write_synced(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // What is left of the draft helps nobody; the error to tell is the first one.
+        let _ = fs::remove_file(&draft);
+    }
+    written
 }
 
 /// A name that no other writer uses, in the folder of the record, so that renaming works.

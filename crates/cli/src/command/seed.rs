@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use riverrun::metainfo::magnet::PeerAddress;
 use riverrun::{AddTorrent, EventKind, Session, Torrent, TorrentError};
 
 use crate::args::{General, Network};
@@ -12,7 +13,7 @@ use crate::command::create::output::Target;
 use crate::command::create::{self, Create};
 use crate::command::session::{self, Signals};
 use crate::command::watch::{self, Goal};
-use crate::command::{content_place, magnet, net};
+use crate::command::{content_place, magnet, net, own_addresses};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -142,7 +143,7 @@ impl Embedded {
         let runtime = session::runtime()?;
         let tracker = runtime.block_on(builder.start());
         let tracker = tracker.map_err(|error| session::listen_failure(&error, "--listen with another address"))?;
-        let reachable = || tracker.http_addrs().iter().filter_map(session::reachable);
+        let reachable = || own_addresses::of(tracker.http_addrs()).into_iter();
         // One address is enough; most networks have IPv4.
         let addr = reachable().find(SocketAddr::is_ipv4).or_else(|| reachable().next());
         let addr = addr.ok_or_else(|| Failure::internal("the tracker listens nowhere"))?;
@@ -258,10 +259,7 @@ impl Sharing<'_> {
                 link.trackers.push(url.clone());
             }
         }
-        link.peers =
-            addrs.iter().filter_map(session::reachable).filter_map(|addr| addr.to_string().parse().ok()).collect();
-        link.peers.sort();
-        link.peers.dedup();
+        link.peers = own_addresses::of(&addrs).into_iter().map(PeerAddress::from).collect();
         let name = shown(&self.loaded.name).into_owned();
         let link = link.to_string();
         if progress.for_machines() {

@@ -1,6 +1,6 @@
 //! What every command that meets peers does first: signals, a session, addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use riverrun::proto::address::Refusal;
@@ -116,23 +116,6 @@ pub(crate) fn listen_addrs(text: &str) -> Result<Vec<SocketAddr>, Failure> {
         return Ok(vec![SocketAddr::new(ip, 0)]);
     }
     Err(Failure::usage(format!("--listen {:?} is not PORT or IP:PORT", shown(text))))
-}
-
-/// An address at which others can reach a listener: a real one in place of "any".
-pub(crate) fn reachable(listener: &SocketAddr) -> Option<SocketAddr> {
-    let ip = match listener.ip() {
-        ip if !ip.is_unspecified() => ip,
-        // Connecting a datagram socket sends nothing: it only asks the system which address leads out.
-        IpAddr::V4(_) => own_address("0.0.0.0:0", "192.0.2.1:9").unwrap_or([127, 0, 0, 1].into()),
-        IpAddr::V6(_) => own_address("[::]:0", "[2001:db8::1]:9")?,
-    };
-    Some(SocketAddr::new(ip, listener.port()))
-}
-
-fn own_address(any: &str, outside: &str) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(outside).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
 
 /// The addresses of peers that the user named.

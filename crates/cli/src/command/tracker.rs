@@ -11,6 +11,7 @@ use riverrun::{TrackerBuilder, TrackerStats};
 use serde::Serialize;
 
 use crate::args::{General, ProgressChoice};
+use crate::command::own_addresses;
 use crate::command::session::{self, Signals};
 use crate::env::Env;
 use crate::exit::Exit;
@@ -183,7 +184,7 @@ fn introduce(env: &mut Env, general: &General, tracker: &riverrun::Tracker, what
 
 /// The announce URLs of these sockets, with real addresses in place of "any".
 fn urls(scheme: &str, addrs: &[SocketAddr]) -> Vec<String> {
-    let real = addrs.iter().filter_map(session::reachable);
+    let real = own_addresses::of(addrs).into_iter();
     real.map(|addr| format!("{scheme}://{addr}/announce")).collect()
 }
 

@@ -70,6 +70,9 @@ pub(crate) fn hash_text(hashes: riverrun::metainfo::InfoHashes) -> String {
 
 fn stage(status: &TorrentStatus, goal: Goal) -> Stage {
     match &status.phase {
+        Phase::FetchingMetadata { have_blocks, blocks, peers } => {
+            Stage::Metadata { have: *have_blocks, blocks: *blocks, peers: *peers, sources: sources(status) }
+        }
         Phase::Opening => Stage::Opening,
         Phase::Checking { done_bytes, total_bytes } => Stage::Checking { done: *done_bytes, total: *total_bytes },
         Phase::Downloading if status.connections == 0 && status.down_rate == 0 => {
@@ -111,6 +114,9 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
             ),
             swarm::Waiting::Connecting { candidates } => {
                 of("connecting", format!("connecting to {}", peers(candidates)))
+            }
+            swarm::Waiting::NobodyHasMetadata { peers: number } => {
+                of("no_metadata", format!("{} connected, none has the metadata", peers(number)))
             }
             swarm::Waiting::NobodyHas { piece, missing } => {
                 let share = units::percent(u64::from(missing), u64::from(status.pieces));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::env::Env;
 use crate::render::painter::{Line, Style};
-use crate::render::progress::{Stage, View};
+use crate::render::progress::{Stage, View, metadata};
 use crate::render::text;
 use crate::units::{self, Scale};
 
@@ -86,6 +86,9 @@ fn one(view: &View, columns: usize, look: Look, scale: Scale, check_speed: Optio
     let phase = |text: String| Line::default().text(format!("  {text}"));
     match &view.stage {
         Stage::Opening => lines.push(phase("opening files".into())),
+        Stage::Metadata { have, blocks, peers, sources } => {
+            lines.push(phase(metadata(*have, *blocks, *peers, sources)));
+        }
         Stage::Checking { done, total } => {
             let speed = check_speed.map(|speed| format!(" · {}", scale.rate(speed))).unwrap_or_default();
             let left = check_speed.and_then(|speed| total.saturating_sub(*done).checked_div(speed));
@@ -164,6 +167,7 @@ fn state(view: &View, look: Look, scale: Scale) -> String {
         Stage::Hashing { done, total } => format!("{:>5} %  hashing", units::percent(*done, *total)),
         Stage::Sharing { ratio, .. } => format!("sharing  {} {}  ratio {ratio:.2}", look.up(), scale.rate(view.up)),
         Stage::Looking { .. } => "looking for peers".into(),
+        Stage::Metadata { have, blocks, peers, .. } => metadata(*have, *blocks, *peers, ""),
         other => other.word().into(),
     }
 }

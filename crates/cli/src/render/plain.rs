@@ -1,6 +1,6 @@
 //! Progress as lines, for pipes and logs of other programs.
 
-use crate::render::progress::{Stage, View};
+use crate::render::progress::{Stage, View, metadata};
 use crate::units::{self, Scale};
 
 /// The line for what a torrent does from now on, if that is worth a line.
@@ -9,6 +9,10 @@ pub(crate) fn stage(view: &View, several: bool) -> Option<String> {
     match &view.stage {
         Stage::Looking { sources } if sources.is_empty() => Some(named("looking   for peers", name, several)),
         Stage::Looking { sources } => Some(named(&format!("looking   for peers · {sources}"), name, several)),
+        Stage::Metadata { have, blocks, peers, sources } => {
+            let line = metadata(*have, *blocks, *peers, sources);
+            Some(named(&line.replacen("fetching ", "fetching  ", 1), name, several))
+        }
         Stage::Failed { why } => Some(format!("failed    {name}: {why}")),
         Stage::Opening
         | Stage::Checking { .. }
@@ -51,6 +55,9 @@ pub(crate) fn progress(view: &View, scale: Scale, several: bool) -> Option<Strin
         }
         Stage::Sharing { ratio, .. } => {
             format!("sharing   up {}  peers {}  ratio {ratio:.2}", scale.rate(view.up), view.peers)
+        }
+        Stage::Metadata { have, blocks, peers, sources } => {
+            metadata(*have, *blocks, *peers, sources).replacen("fetching ", "fetching  ", 1)
         }
         Stage::Opening | Stage::Finishing | Stage::Failed { .. } | Stage::Stopping => return None,
     };

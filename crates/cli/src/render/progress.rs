@@ -9,7 +9,7 @@ use crate::render::bar::{self, Look};
 use crate::render::events;
 use crate::render::painter::{Line, Painter};
 use crate::render::plain;
-use crate::units::Scale;
+use crate::units::{self, Scale};
 
 /// A torrent as it is shown. Its texts are fit for display.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -46,6 +46,17 @@ pub(crate) enum Stage {
     /// Files are being opened.
     #[default]
     Opening,
+    /// The metadata comes from peers.
+    Metadata {
+        /// Blocks here.
+        have: u32,
+        /// Blocks there are; 0 while nobody has said.
+        blocks: u32,
+        /// Peers that have it.
+        peers: usize,
+        /// What each tracker came to.
+        sources: String,
+    },
     /// What is on disk is being hashed.
     Checking {
         /// Bytes hashed.
@@ -90,6 +101,7 @@ impl Stage {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Opening => "opening",
+            Self::Metadata { .. } => "metadata",
             Self::Checking { .. } => "checking",
             Self::Hashing { .. } => "hashing",
             Self::Looking { .. } => "looking",
@@ -99,6 +111,16 @@ impl Stage {
             Self::Failed { .. } => "failed",
             Self::Stopping => "stopping",
         }
+    }
+}
+
+/// How far the metadata is, in words.
+pub(crate) fn metadata(have: u32, blocks: u32, peers: usize, sources: &str) -> String {
+    let from = units::counted(peers as u64, "peer");
+    match (blocks, sources) {
+        (0, "") => "fetching metadata · looking for peers".to_owned(),
+        (0, sources) => format!("fetching metadata · looking for peers · {sources}"),
+        _ => format!("fetching metadata {have} of {} from {from}", units::counted(u64::from(blocks), "block")),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::room::{Ran, Room, finish};
 use crate::swarm::{Seeder, Watched, dead_port, http, signal};
 
 /// A room with a single file and a folder, their torrents, and nothing else of them in `other/`.
-fn room() -> Room {
+pub(crate) fn room() -> Room {
     let room = Room::new();
     room.content("data/single.bin", 300_000);
     room.content("data/album/01.flac", 200_000)
@@ -23,7 +23,8 @@ fn seeder(room: &Room, torrent: &str) -> Seeder {
     Seeder::start(room, &[torrent, "--data", "data"])
 }
 
-fn download(room: &Room, seeder: &Seeder, args: &[&str]) -> Ran {
+/// Downloads from one seeder.
+pub(crate) fn download(room: &Room, seeder: &Seeder, args: &[&str]) -> Ran {
     room.run(&[&["download", "--peer", &seeder.addr], args].concat())
 }
 

@@ -132,17 +132,12 @@ fn what_only_a_later_version_brings_says_so() {
     let room = Room::new();
     room.content("x", 40_000);
     room.run(&["create", "x"]).ok();
-    let magnet = format!("magnet:?xt=urn:btih:{}&dn=x", "a".repeat(40));
-    let hash = "a".repeat(40);
     for args in [
         &["download", "--encryption", "require", "x.torrent"][..],
         &["download", "--proxy", "socks5://127.0.0.1:1", "x.torrent"],
         &["download", "--interface", "lo", "x.torrent"],
         &["download", "--anonymous", "x.torrent"],
-        &["download", &magnet],
-        &["download", &hash],
         &["peers", "--dht", "x.torrent"],
-        &["info", "--fetch", &magnet],
         &["demo", "--web"],
         &["demo", "--tui"],
     ] {

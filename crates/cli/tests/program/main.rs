@@ -9,6 +9,7 @@ mod errors;
 mod help;
 mod info;
 mod magnet_and_edit;
+mod magnet_link;
 mod net;
 mod output;
 mod readme;

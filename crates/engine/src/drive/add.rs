@@ -1,20 +1,24 @@
 //! Adding a torrent: from its description to its core.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use riverrun_metainfo::Magnet;
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::Metainfo;
-use riverrun_proto::swarm;
+use riverrun_proto::swarm::{self, Command, Swarm};
+use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::{Access, FileOptions, FileStorage, Preallocation};
 
-use super::brain::Brain;
-use super::core::{Core, Options};
+use super::brain::{Brain, Exchange};
+use super::content::{Content, Options};
+use super::core::Core;
 use super::stage::Life;
 use super::store::{self, Store};
-use super::tracker::Announcer;
-use super::{open, records};
+use super::tracker::{self, Announcer};
+use super::{metadata, open, records};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, EventKind, Preallocate, Source};
 
@@ -26,20 +30,131 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     let metainfo = match &wish.source {
         Source::Bytes(bytes) => Arc::new(Metainfo::parse(bytes.clone())?),
         Source::Metainfo(metainfo) => metainfo.clone(),
-        Source::Magnet(_) => return Err(AddError::Magnet),
+        Source::Magnet(link) => {
+            let link = link.parse()?;
+            return add_link(engine, link, wish).await;
+        }
+        Source::InfoHash(hashes) => return add_link(engine, Magnet::new(*hashes), wish).await,
     };
+    let hashes = metainfo.hashes();
+    let Some(id) = engine.reserve(hashes) else {
+        let waits = hashes.wire_all().find_map(|hash| engine.find_wire(hash)).filter(|core| core.decided().is_none());
+        let core = waits.filter(|core| core.metainfo().is_some()).ok_or(AddError::Duplicate(hashes))?;
+        choose(&core, wish).await?;
+        return Ok(core);
+    };
+    let (trackers, peers, paused) = (trackers(metainfo.trackers(), &wish), wish.peers.clone(), wish.paused);
+    let fail_on_storage_error = wish.fail_on_storage_error;
+    let decided = decide(engine, &metainfo, wish).await;
+    let (content, store) = decided.inspect_err(|_| engine.forget(id, hashes))?;
+    let life = Life::new(paused, engine.settings.storage_retry, fail_on_storage_error);
+    let announcer = Announcer::new(engine, hashes, metainfo.info().is_private(), trackers);
+    let early = peers.into_iter().map(|addr| (swarm::Source::User, addr)).collect();
+    let core = Core::new(id, engine.clone(), Magnet::new(hashes), None, Brain::new(life, announcer, early));
+    core.set_metainfo(metainfo);
+    core.decide(content, store);
+    engine.enter(&core);
+    core.emit(EventKind::Added);
+    core.act(|brain, _, _| brain.life.open(fail_on_storage_error));
+    engine.spawn(open::open(core.clone()));
+    Ok(core)
+}
+
+/// Adds a torrent of which little more than a hash is known.
+async fn add_link(engine: &Arc<Engine>, link: Magnet, wish: AddTorrent) -> Result<Arc<Core>, AddError> {
+    let hashes = link.info_hashes;
+    let Some(id) = engine.reserve(hashes) else {
+        if let Some(core) = hashes.wire_all().find_map(|hash| engine.find_wire(hash)) {
+            merge(&core, &link, &wish);
+        }
+        return Err(AddError::Duplicate(hashes));
+    };
+    let kept = metadata::read(engine, &link).await;
+    let of_link: Vec<Vec<String>> = link.trackers.iter().map(|url| vec![url.clone()]).collect();
+    let trackers = trackers(&of_link, &wish);
+    let peers = peers(&link, &wish);
+    let life = Life::new(wish.paused, engine.settings.storage_retry, wish.fail_on_storage_error);
+    let announcer = Announcer::new(engine, hashes, false, trackers);
+    let plan = (!wish.metadata_only).then(|| Box::new(AddTorrent { selected: link.selected.clone(), ..wish.clone() }));
+    let early = if kept.is_some() { peers.clone() } else { Vec::new() };
+    let core = Core::new(id, engine.clone(), link, plan, Brain::new(life, announcer, early));
+    engine.enter(&core);
+    core.emit(EventKind::Added);
+    match kept {
+        Some(metainfo) => metadata::arrived(core.clone(), Arc::new(metainfo)).await,
+        None => gather(&core, &wish, peers),
+    }
+    let names = core.link().peers.iter().filter(|peer| peer.socket_addr().is_none());
+    let names: Vec<_> = names.map(|peer| NamedPeer { host: peer.host().to_owned(), port: peer.port() }).collect();
+    if !names.is_empty() {
+        engine.spawn(tracker::resolve(core.clone(), names));
+    }
+    Ok(core)
+}
+
+/// Starts a swarm that gets the metadata.
+fn gather(core: &Arc<Core>, wish: &AddTorrent, peers: Vec<(swarm::Source, SocketAddr)>) {
+    let engine = &core.engine;
+    let max_connections = wish.max_connections.unwrap_or(engine.settings.max_connections_per_torrent);
+    let config = open::swarm_config(engine, core.info_hashes(), max_connections);
+    core.act(|brain, now, effects| {
+        brain.exchange = Some(Exchange::new(Swarm::gathering(now, config), None));
+        if brain.life.paused {
+            brain.command(now, Command::Pause, effects);
+        } else {
+            brain.start_announcing(now);
+            brain.announce(now, effects);
+        }
+        effects.events.push(EventKind::Phase(brain.phase(now)));
+    });
+    peers.into_iter().for_each(|(source, addr)| core.candidates(source, &[addr]));
+    engine.lsd.changed.notify_one();
+}
+
+/// A link to a torrent that is here brings it peers.
+fn merge(core: &Arc<Core>, link: &Magnet, wish: &AddTorrent) {
+    peers(link, wish).into_iter().for_each(|(source, addr)| core.candidates(source, &[addr]));
+}
+
+/// The peers that a link and its owner name.
+fn peers(link: &Magnet, wish: &AddTorrent) -> Vec<(swarm::Source, SocketAddr)> {
+    let of_link = link.peers.iter().filter_map(riverrun_metainfo::magnet::PeerAddress::socket_addr);
+    of_link.chain(wish.peers.iter().copied()).map(|addr| (swarm::Source::User, addr)).collect()
+}
+
+/// The metadata is here, and so is the wish of what to do with it: opens its files.
+pub(crate) async fn choose(core: &Arc<Core>, wish: AddTorrent) -> Result<(), AddError> {
+    let metainfo = core.metainfo().cloned().ok_or(AddError::Stopped)?;
+    let (peers, fail_on_storage_error) = (wish.peers.clone(), wish.fail_on_storage_error);
+    let (content, store) = decide(&core.engine, &metainfo, wish).await?;
+    if !core.decide(content, store) {
+        return Err(AddError::Duplicate(metainfo.hashes()));
+    }
+    core.act(|brain, now, effects| {
+        brain.life.open(fail_on_storage_error);
+        effects.events.push(EventKind::Phase(brain.phase(now)));
+    });
+    core.candidates(swarm::Source::User, &peers);
+    core.engine.spawn(open::open(core.clone()));
+    Ok(())
+}
+
+/// Where the content of a torrent belongs and how it is wanted, with its files opened.
+async fn decide(engine: &Engine, metainfo: &Metainfo, mut wish: AddTorrent) -> Result<(Content, Store), AddError> {
     let info = metainfo.info().clone();
+    if wish.wanted_files.is_none() && !wish.selected.is_empty() {
+        let numbers = (0u32..).take(info.files().len());
+        let selected = numbers.filter(|file| wish.selected.iter().any(|range| range.contains(file)));
+        wish.wanted_files = Some(selected.map(|file| file as usize).collect());
+    }
     if let Some(missing) = wish.wanted_files.iter().flatten().find(|file| **file >= info.files().len()) {
         return Err(AddError::NoSuchFile(*missing));
     }
-    let hashes = info.hashes();
-    let id = engine.reserve(hashes).ok_or(AddError::Duplicate(hashes))?;
-    let opened = open_store(engine, &info, &wish).await;
-    let (path, store) = opened.inspect_err(|_| engine.forget(id, hashes))?;
-    let trackers = trackers(&metainfo, &wish);
+    let hashes = metainfo.piece_hashes();
+    let (path, store) = open_store(engine, &info, &wish).await?;
     let settings = &engine.settings;
     let options = Options {
-        record: settings.state_dir.as_deref().map(|dir| records::path(dir, hashes, &path)),
+        record: settings.state_dir.as_deref().map(|dir| records::path(dir, info.hashes(), &path)),
         path,
         read_only: wish.read_only,
         overwrite: wish.overwrite,
@@ -50,22 +165,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
         wanted_files: wish.wanted_files,
         wanted_pieces: wish.wanted_pieces,
     };
-    let life = Life::new(wish.paused, settings.storage_retry, wish.fail_on_storage_error);
-    let announcer = Announcer::new(engine, &info, trackers);
-    let early = wish.peers.into_iter().map(|addr| (swarm::Source::User, addr)).collect();
-    let core = Core::new(
-        id,
-        engine.clone(),
-        info,
-        metainfo.piece_hashes(),
-        store,
-        options,
-        Brain::new(life, announcer, early),
-    );
-    engine.enter(&core);
-    core.emit(EventKind::Added);
-    engine.spawn(open::open(core.clone()));
-    Ok(core)
+    Ok((Content::new(info, hashes, options), store))
 }
 
 async fn open_store(engine: &Engine, info: &Arc<Info>, wish: &AddTorrent) -> Result<(PathBuf, Store), AddError> {
@@ -90,8 +190,8 @@ async fn open_store(engine: &Engine, info: &Arc<Info>, wish: &AddTorrent) -> Res
 }
 
 /// The tiers of trackers that the torrent and its owner name (BEP 12).
-fn trackers(metainfo: &Metainfo, wish: &AddTorrent) -> Vec<Vec<String>> {
-    let mut tiers = wish.trackers.clone().unwrap_or_else(|| metainfo.trackers().to_vec());
+fn trackers(own: &[Vec<String>], wish: &AddTorrent) -> Vec<Vec<String>> {
+    let mut tiers = wish.trackers.clone().unwrap_or_else(|| own.to_vec());
     tiers.extend(wish.more_trackers.iter().cloned());
     tiers
 }

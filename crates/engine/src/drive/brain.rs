@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
 use riverrun_proto::swarm::{
-    self, Action, CloseReason, Command, ConnectionId, DiskDone, Input, Pressure, Source, Swarm, SwarmStatus,
+    self, Action, CloseReason, Command, ConnectionId, DiskDone, Input, MetadataStatus, Pressure, Source, Swarm,
+    SwarmStatus,
 };
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::{DiskTorrent, Done, Presence, StorageError, VerifyOutcome};
@@ -42,10 +44,17 @@ pub(crate) struct Brain {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) swarm: Swarm,
+    links: BTreeMap<ConnectionId, Link>,
+    /// Where payload goes and comes from; nowhere while the metadata is being fetched.
+    pub(crate) files: Option<Files>,
+}
+
+/// The swarm's way to the disk.
+#[derive(Debug)]
+pub(crate) struct Files {
     pub(crate) disk: DiskTorrent,
     pub(crate) saver: Saver,
     layout: Arc<Layout>,
-    links: BTreeMap<ConnectionId, Link>,
     reads: ReadRuns,
     writes: WriteRuns,
     pressure: Pressure,
@@ -84,22 +93,15 @@ pub(crate) enum Errand {
         /// What the sync left.
         presence: Presence,
     },
+    /// See whether metadata is right.
+    JudgeMetadata(Vec<Bytes>),
     /// A piece could not be read back: see what became of the files.
     LookAgain,
 }
 
 impl Exchange {
-    pub(crate) fn new(swarm: Swarm, disk: DiskTorrent, layout: Arc<Layout>, saver: Saver) -> Self {
-        Self {
-            swarm,
-            disk,
-            saver,
-            layout,
-            links: BTreeMap::new(),
-            reads: ReadRuns::default(),
-            writes: WriteRuns::default(),
-            pressure: Pressure::None,
-        }
+    pub(crate) fn new(swarm: Swarm, files: Option<Files>) -> Self {
+        Self { swarm, links: BTreeMap::new(), files }
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -109,6 +111,23 @@ impl Exchange {
     /// Whom to wake so that every connection looks.
     pub(crate) fn wakes(&self) -> impl Iterator<Item = Arc<Notify>> + '_ {
         self.links.values().map(Link::wake)
+    }
+}
+
+impl Files {
+    pub(crate) fn new(disk: DiskTorrent, layout: Arc<Layout>, saver: Saver) -> Self {
+        Self { disk, saver, layout, reads: ReadRuns::default(), writes: WriteRuns::default(), pressure: Pressure::None }
+    }
+
+    /// Everything wanted is here, as the swarm knows.
+    pub(crate) fn finish(&mut self, swarm: &Swarm) {
+        self.saver.finish(swarm, &self.disk);
+    }
+
+    /// Hands the disk what has been put together.
+    fn flush(&mut self) {
+        self.writes.flush(&self.disk);
+        self.reads.flush(&self.disk);
     }
 }
 
@@ -127,29 +146,35 @@ impl Brain {
     fn drain(&mut self, now: Instant, payloads: &mut Payloads, effects: &mut Effects) {
         let Some(exchange) = &mut self.exchange else { return };
         while let Some(action) = exchange.swarm.poll() {
-            let Exchange { disk, layout, links, reads, writes, .. } = exchange;
-            match action {
-                Action::Store { nth, block, .. } => writes.add(disk, layout, payloads, nth, block),
-                Action::Verify { piece, digests } => {
-                    writes.flush(disk);
-                    disk.verify(piece, digests);
+            let Exchange { links, files, .. } = exchange;
+            match (action, files) {
+                (Action::Store { nth, block, .. }, Some(files)) => {
+                    files.writes.add(&files.disk, &files.layout, payloads, nth, block);
                 }
-                Action::Serve { connection, block } => reads.add(disk, layout, connection, block),
-                Action::Send { connection, message } => {
+                (Action::Verify { piece, digests }, Some(files)) => {
+                    files.writes.flush(&files.disk);
+                    files.disk.verify(piece, digests);
+                }
+                (Action::Serve { connection, block }, Some(files)) => {
+                    files.reads.add(&files.disk, &files.layout, connection, block);
+                }
+                // A swarm without a layout names no blocks.
+                (Action::Store { .. } | Action::Verify { .. } | Action::Serve { .. }, None) => {}
+                (Action::Send { connection, message }, _) => {
                     with_link(links, connection, effects, |link| link.send(&message));
                 }
-                Action::Close { connection, reason } => {
+                (Action::Close { connection, reason }, _) => {
                     with_link(links, connection, effects, |link| link.close(reason));
                 }
-                Action::Dial { addr, .. } => effects.dials.push(addr),
-                Action::NeedPeers => self.announcer.need_peers(now),
-                Action::Event(event) => {
+                (Action::Dial { addr, .. }, _) => effects.dials.push(addr),
+                (Action::JudgeMetadata { parts }, _) => effects.errands.push(Errand::JudgeMetadata(parts)),
+                (Action::NeedPeers, _) => self.announcer.need_peers(now),
+                (Action::Event(event), _) => {
                     exchange.note(&mut self.life, now, event, effects);
                 }
             }
         }
-        exchange.writes.flush(&exchange.disk);
-        exchange.reads.flush(&exchange.disk);
+        exchange.files.iter_mut().for_each(Files::flush);
     }
 
     /// Takes the ends of disk jobs.
@@ -187,11 +212,11 @@ impl Brain {
         result: Result<Vec<riverrun_storage::Buffer>, Arc<StorageError>>,
         effects: &mut Effects,
     ) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let Some(run) = exchange.reads.done(token) else { return };
+        let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange else { return };
+        let Some(run) = files.reads.done(token) else { return };
         match result {
             Ok(buffers) => {
-                with_link(&mut exchange.links, run.connection, effects, |link| {
+                with_link(links, run.connection, effects, |link| {
                     run.outgoing(buffers).for_each(|block| link.send_block(block));
                 });
             }
@@ -207,8 +232,7 @@ impl Brain {
     }
 
     fn synced(&mut self, now: Instant, token: u64, result: Result<Presence, Arc<StorageError>>, effects: &mut Effects) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let Some((purpose, have)) = exchange.saver.synced(token) else { return };
+        let Some((purpose, have)) = self.files_mut().and_then(|files| files.saver.synced(token)) else { return };
         match result {
             Ok(presence) if purpose.last_look => effects.errands.push(Errand::LastLook { have, presence }),
             Ok(presence) => effects.errands.push(Errand::SaveResume { have, presence, told: purpose.told }),
@@ -244,20 +268,20 @@ impl Brain {
 
     /// Tells the swarm how much room there is, if that changed.
     pub(crate) fn look_at_room(&mut self, now: Instant, used: f32, effects: &mut Effects) {
-        let Some(exchange) = &self.exchange else { return };
-        let level = if self.life.rests(exchange.disk.queued_bytes() == 0) {
+        let Some(files) = self.files() else { return };
+        let level = if self.life.rests(files.disk.queued_bytes() == 0) {
             Pressure::Full
         } else {
-            pressure(exchange.pressure, used)
+            pressure(files.pressure, used)
         };
         self.set_pressure(now, level, effects);
     }
 
     fn set_pressure(&mut self, now: Instant, level: Pressure, effects: &mut Effects) {
-        if let Some(exchange) = &mut self.exchange
-            && exchange.pressure != level
+        if let Some(files) = self.files_mut()
+            && files.pressure != level
         {
-            exchange.pressure = level;
+            files.pressure = level;
             self.feed(now, Input::Pressure(level), &mut Payloads::default(), effects);
         }
     }
@@ -269,18 +293,20 @@ impl Brain {
             self.scheduled = None;
         }
         if let Some(exchange) = &mut self.exchange {
-            if self.life.retry_due(now) {
-                tracing::debug!("trying the disk again");
-                self.life.retry(now);
-                exchange.disk.unpark();
-                if self.life.completion == Completion::Looking {
-                    exchange.saver.finish(&exchange.swarm, &exchange.disk);
+            if let Some(files) = &mut exchange.files {
+                if self.life.retry_due(now) {
+                    tracing::debug!("trying the disk again");
+                    self.life.retry(now);
+                    files.disk.unpark();
+                    if self.life.completion == Completion::Looking {
+                        files.finish(&exchange.swarm);
+                    }
+                } else if self.life.tried(now) && !files.disk.is_parked() {
+                    self.life.unpark();
+                    effects.events.push(EventKind::Phase(self.life.phase(now, 0)));
                 }
-            } else if self.life.tried(now) && !exchange.disk.is_parked() {
-                self.life.unpark();
-                effects.events.push(EventKind::Phase(self.life.phase(now, 0)));
+                files.saver.timeout(now, &exchange.swarm, &files.disk);
             }
-            exchange.saver.timeout(now, &exchange.swarm, &exchange.disk);
             if exchange.swarm.next_timeout().is_some_and(|due| due <= now) {
                 self.feed(now, Input::Timeout, &mut Payloads::default(), effects);
             }
@@ -314,11 +340,10 @@ impl Brain {
 
     /// Sees that the timer queue has us looked at in time. Called at the end of each hold of the lock.
     pub(crate) fn plan(&mut self, now: Instant, effects: &mut Effects) {
-        let exchange = self.exchange.as_ref();
         let due = [
-            exchange.and_then(|exchange| exchange.swarm.next_timeout()),
-            exchange.and_then(|exchange| exchange.saver.next_timeout()),
-            exchange.filter(|exchange| self.is_pressed(exchange)).map(|_| now + PRESSURE_LOOK),
+            self.exchange.as_ref().and_then(|exchange| exchange.swarm.next_timeout()),
+            self.files().and_then(|files| files.saver.next_timeout()),
+            self.files().filter(|files| self.is_pressed(files)).map(|_| now + PRESSURE_LOOK),
             self.life.next_timeout(),
             self.announcer.next_timeout(),
         ];
@@ -332,8 +357,8 @@ impl Brain {
     }
 
     /// Whether the swarm was told of a lack of memory, of whose end nobody tells us.
-    fn is_pressed(&self, exchange: &Exchange) -> bool {
-        exchange.pressure != Pressure::None && !self.life.is_parked()
+    fn is_pressed(&self, files: &Files) -> bool {
+        files.pressure != Pressure::None && !self.life.is_parked()
     }
 
     /// A connection is ready for messages; false if nobody wants it.
@@ -393,10 +418,10 @@ impl Brain {
     /// Pieces were found to be gone or damaged; that was the trouble with the disk, if there was any.
     pub(crate) fn lose(&mut self, now: Instant, pieces: Vec<PieceIndex>, effects: &mut Effects) {
         self.life.reopen();
-        if let Some(exchange) = &self.exchange
-            && self.life.unpark()
+        if self.life.unpark()
+            && let Some(files) = self.files()
         {
-            exchange.disk.unpark();
+            files.disk.unpark();
         }
         effects.events.push(EventKind::PiecesLost(u32::try_from(pieces.len()).unwrap_or(u32::MAX)));
         self.command(now, Command::Forget(pieces), effects);
@@ -414,7 +439,26 @@ impl Brain {
 
     /// As a user sees it.
     pub(crate) fn phase(&self, now: Instant) -> Phase {
-        self.life.phase(now, self.status(now).left_bytes)
+        let status = self.status(now);
+        match (self.life.phase(now, status.left_bytes), status.metadata) {
+            (Phase::Opening, Some(MetadataStatus { have_blocks, blocks, peers })) => {
+                Phase::FetchingMetadata { have_blocks, blocks, peers }
+            }
+            (phase, _) => phase,
+        }
+    }
+
+    fn files(&self) -> Option<&Files> {
+        self.exchange.as_ref()?.files.as_ref()
+    }
+
+    fn files_mut(&mut self) -> Option<&mut Files> {
+        self.exchange.as_mut()?.files.as_mut()
+    }
+
+    /// Whether connections are welcome.
+    pub(crate) fn is_open(&self) -> bool {
+        self.exchange.is_some() && self.life.exchanges()
     }
 
     /// Whether everything wanted is here, as the swarm knows.
@@ -428,15 +472,20 @@ impl Exchange {
     fn note(&mut self, life: &mut Life, now: Instant, event: swarm::Event, effects: &mut Effects) {
         effects.events.push(match event {
             swarm::Event::PieceDone(piece) => {
-                self.saver.piece_done(now, self.layout.length_of(piece));
+                if let Some(files) = &mut self.files {
+                    files.saver.piece_done(now, files.layout.length_of(piece));
+                }
                 EventKind::PieceDone(piece)
             }
             swarm::Event::PieceCorrupt(piece) => EventKind::PieceCorrupt(piece),
             swarm::Event::Finished => {
                 life.completion = Completion::Looking;
-                self.saver.finish(&self.swarm, &self.disk);
+                if let Some(files) = &mut self.files {
+                    files.finish(&self.swarm);
+                }
                 EventKind::Phase(life.phase(now, 0))
             }
+            swarm::Event::MetadataCorrupt => EventKind::MetadataCorrupt,
             swarm::Event::Banned(ip) => EventKind::Banned(canonical(ip)),
             swarm::Event::Downloader(addr) => EventKind::Downloader(addr),
             _ => return,

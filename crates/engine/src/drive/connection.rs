@@ -59,6 +59,8 @@ struct Inbound {
     waiting: Option<Block>,
     /// What was read and comes after that block's head.
     rest: Vec<u8>,
+    /// The number of pieces was not known yet when the decoder was last told of it.
+    unsized_bitfield: bool,
 }
 
 /// Why decoding stopped.
@@ -77,13 +79,14 @@ impl Connection {
         wake: Arc<Notify>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let config = DecoderConfig::new(Some(core.layout().piece_count()));
+        let pieces = core.metainfo().map(|metainfo| metainfo.info().layout().piece_count());
         let inbound = Inbound {
-            decoder: Decoder::new(config),
+            decoder: Decoder::new(DecoderConfig::new(pieces)),
             batch: Batch::default(),
             block: None,
             waiting: None,
             rest: Vec::new(),
+            unsized_bitfield: pieces.is_none(),
         };
         let outbox = Outbox::default();
         Self { core, id, stream, wake, inbound, outbox, read_after: None, write_after: None, _permit: permit }
@@ -160,6 +163,13 @@ impl Connection {
                 return Ok(());
             }
         };
+        if self.inbound.unsized_bitfield
+            && let Some(metainfo) = self.core.metainfo()
+        {
+            self.inbound.unsized_bitfield = false;
+            let pieces = metainfo.info().layout().piece_count();
+            self.inbound.decoder.set_config(DecoderConfig::new(Some(pieces)));
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.resize(SCRATCH_BYTES, 0);
             let result = self.stream.try_read(&mut scratch[..granted]);

@@ -1,50 +1,47 @@
 //! One torrent: its machines behind one lock, and what is done once the lock is free.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
-use riverrun_metainfo::metainfo::PieceHashes;
-use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex, Span};
+use riverrun_metainfo::{InfoHashes, Layout, Magnet, Metainfo, Span};
 use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source};
 use riverrun_proto::wire::Message;
 use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
 use tokio::sync::{Notify, watch};
 
 use super::brain::{Brain, Effects, Errand};
+use super::content::{Content, Options};
 use super::link::Outbox;
 use super::stage::Outcome;
 use super::store::Store;
 use super::write_runs::Payloads;
-use super::{dial, open, tracker};
+use super::{dial, metadata, open, tracker};
 use crate::engine::Engine;
-use crate::status::Padding;
-use crate::{Event, EventKind, TorrentError, TorrentId};
+use crate::{AddTorrent, Event, EventKind, TorrentError, TorrentId};
 
 /// One torrent of a session.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) id: TorrentId,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) info: Arc<Info>,
-    pub(crate) hashes: Arc<PieceHashes>,
+    /// What was known when it was added: the link, or what a link would say.
+    link: Magnet,
+    /// What the owner wants done once the metadata is here; nothing until he says it.
+    plan: Mutex<Option<Box<AddTorrent>>>,
+    metainfo: OnceLock<Arc<Metainfo>>,
+    content: OnceLock<Content>,
     /// Gone once the torrent has left, so that its files are free for others.
     store: Mutex<Option<Store>>,
-    pub(crate) options: Options,
-    /// The pieces of the wanted files; `None`: all.
-    pub(crate) wanted: Option<Bitfield>,
-    pub(crate) padding: Padding,
     pub(crate) totals: Totals,
     /// Content that was there and right before the exchange began, in bytes.
     pub(crate) found_bytes: OnceLock<u64>,
     cell: Mutex<Brain>,
     /// Tells dials and announces under way that nobody waits for them any more.
     stopping: watch::Sender<bool>,
-    /// Woken when a connection is gone.
+    /// Woken when a connection is gone, and when the metadata is here.
     pub(crate) quiet: Notify,
 }
 
@@ -53,42 +50,6 @@ pub(crate) struct Core {
 pub(crate) struct Totals {
     pub(crate) down: AtomicU64,
     pub(crate) up: AtomicU64,
-}
-
-/// How the owner wants it, as far as it does not change.
-#[derive(Debug)]
-pub(crate) struct Options {
-    /// The file or folder that is the content.
-    pub(crate) path: PathBuf,
-    pub(crate) read_only: bool,
-    pub(crate) overwrite: bool,
-    pub(crate) trust_resume: bool,
-    pub(crate) forget_resume_when_complete: bool,
-    pub(crate) sequential: bool,
-    pub(crate) max_connections: usize,
-    pub(crate) wanted_files: Option<Vec<usize>>,
-    pub(crate) wanted_pieces: Option<Bitfield>,
-    /// Where the resume record is, if one is kept.
-    pub(crate) record: Option<PathBuf>,
-}
-
-impl Options {
-    /// The files that are wanted; `None`: all.
-    pub(crate) fn wanted_files(&self) -> Option<BTreeSet<FileIndex>> {
-        let wanted = self.wanted_files.as_ref()?;
-        Some(wanted.iter().filter_map(|file| u32::try_from(*file).ok()).map(FileIndex).collect())
-    }
-
-    fn wanted_pieces(&self, layout: &Layout) -> Option<Bitfield> {
-        if self.wanted_pieces.is_some() {
-            return self.wanted_pieces.clone();
-        }
-        let mut wanted = Bitfield::empty(layout.piece_count());
-        for file in self.wanted_files()? {
-            layout.pieces_of(file).for_each(|piece| _ = wanted.insert(PieceIndex(piece)));
-        }
-        Some(wanted)
-    }
 }
 
 /// The messages and payloads of one read of a socket.
@@ -102,24 +63,19 @@ impl Core {
     pub(crate) fn new(
         id: TorrentId,
         engine: Arc<Engine>,
-        info: Arc<Info>,
-        hashes: Arc<PieceHashes>,
-        store: Store,
-        options: Options,
+        link: Magnet,
+        plan: Option<Box<AddTorrent>>,
         brain: Brain,
     ) -> Arc<Self> {
-        let wanted = options.wanted_pieces(info.layout());
-        let padding = Padding::of(info.layout());
         let cell = Mutex::new(brain);
         Arc::new(Self {
             id,
             engine,
-            info,
-            hashes,
-            store: Mutex::new(Some(store)),
-            options,
-            wanted,
-            padding,
+            link,
+            plan: Mutex::new(plan),
+            metainfo: OnceLock::new(),
+            content: OnceLock::new(),
+            store: Mutex::new(None),
             totals: Totals::default(),
             found_bytes: OnceLock::new(),
             cell,
@@ -128,12 +84,67 @@ impl Core {
         })
     }
 
+    /// As far as they are known.
     pub(crate) fn info_hashes(&self) -> InfoHashes {
-        self.info.hashes()
+        self.metainfo.get().map_or(self.link.info_hashes, |metainfo| metainfo.hashes())
+    }
+
+    /// Whether its peers may come from trackers and the owner alone (BEP 27); not before the metadata says so.
+    pub(crate) fn is_private(&self) -> bool {
+        self.metainfo.get().is_some_and(|metainfo| metainfo.info().is_private())
+    }
+
+    /// What was known when it was added.
+    pub(crate) fn link(&self) -> &Magnet {
+        &self.link
+    }
+
+    /// The torrent file, or what stands for it once the metadata is here.
+    pub(crate) fn metainfo(&self) -> Option<&Arc<Metainfo>> {
+        self.metainfo.get()
+    }
+
+    /// The metadata is here.
+    pub(crate) fn set_metainfo(&self, metainfo: Arc<Metainfo>) {
+        // It has been here already: then it is the same, as the hash says.
+        let _ = self.metainfo.set(metainfo);
+    }
+
+    /// What is to be done once the metadata is here, if that was said.
+    pub(crate) fn take_plan(&self) -> Option<AddTorrent> {
+        self.plan.lock().expect("no panic while the plan is locked").take().map(|plan| *plan)
+    }
+
+    /// Its place is decided; false if it was before.
+    pub(crate) fn decide(&self, content: Content, store: Store) -> bool {
+        let mut place = self.store.lock().expect("no panic while the store is locked");
+        let first = self.content.set(content).is_ok();
+        if first {
+            *place = Some(store);
+        }
+        first
+    }
+
+    /// What it is, if its metadata is here and its place is decided.
+    pub(crate) fn decided(&self) -> Option<&Content> {
+        self.content.get()
+    }
+
+    /// What it is. Whoever asks has seen that its files are being opened, or are open.
+    pub(crate) fn content(&self) -> &Content {
+        self.decided().expect("files are opened once it is decided where")
+    }
+
+    pub(crate) fn info(&self) -> &Arc<Info> {
+        &self.content().info
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.content().options
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {
-        self.info.layout()
+        self.info().layout()
     }
 
     /// Where its bytes rest, as long as it has not left.
@@ -193,6 +204,7 @@ impl Core {
                     self.engine.spawn(open::save_resume(self.clone(), have, presence, told));
                 }
                 Errand::LastLook { have, presence } => self.engine.spawn(open::last_look(self.clone(), have, presence)),
+                Errand::JudgeMetadata(parts) => self.engine.spawn(metadata::judge(self.clone(), parts)),
                 Errand::LookAgain => self.engine.spawn(open::look_again(self.clone())),
             }
         }

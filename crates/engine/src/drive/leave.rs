@@ -65,9 +65,10 @@ async fn quiet(core: &Core) {
 /// Syncs and writes the record, unless it was removed on purpose.
 async fn save(core: &Arc<Core>) {
     let saved = core.act(|brain, _, _| {
-        let done = brain.life.completion == Completion::Yes && core.options.forget_resume_when_complete;
-        let exchange = brain.exchange.as_mut().filter(|_| !done && !core.options.read_only)?;
-        Some(exchange.saver.flush(&exchange.swarm, &exchange.disk))
+        let done = brain.life.completion == Completion::Yes && core.options().forget_resume_when_complete;
+        let exchange = brain.exchange.as_mut().filter(|_| !done && !core.options().read_only)?;
+        let files = exchange.files.as_mut()?;
+        Some(files.saver.flush(&exchange.swarm, &files.disk))
     });
     if let Some(saved) = saved {
         // It fails if the disk does, which was said before.

@@ -8,12 +8,14 @@
 pub(crate) mod add;
 mod brain;
 mod connection;
+mod content;
 mod core;
 pub(crate) mod dial;
 pub(crate) mod leave;
 mod link;
 pub(crate) mod listen;
 pub(crate) mod lsd;
+mod metadata;
 pub(crate) mod open;
 mod read_runs;
 pub(crate) mod records;
@@ -24,4 +26,6 @@ pub(crate) mod timer;
 mod tracker;
 mod write_runs;
 
+pub(crate) use self::brain::Brain;
+pub(crate) use self::content::Content;
 pub(crate) use self::core::Core;

@@ -4,20 +4,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, FileIndex, PieceIndex, Span};
+use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, PieceIndex, Span};
 use riverrun_proto::mse::Encryption;
-use riverrun_proto::swarm::{Command, Input, Swarm, SwarmConfig};
+use riverrun_proto::swarm::{self, Command, Input, Swarm, SwarmConfig};
 use riverrun_storage::check::{Checked, Progress};
 use riverrun_storage::resume::Judged;
 use riverrun_storage::{FilePresence, Presence, StorageError};
 use tokio::sync::oneshot;
 
-use super::brain::Exchange;
+use super::brain::{Brain, Effects, Exchange, Files};
 use super::core::{Core, Sink};
 use super::records;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
+use crate::engine::Engine;
 use crate::{EventKind, TorrentError, status};
 
 /// Opens a torrent: believes or hashes what is there, prepares the files, starts the swarm.
@@ -45,7 +46,7 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     let ours = known.as_ref().is_some_and(|known| known.ours);
     let everything = || Judged { trusted: Bitfield::empty(pieces), doubtful: Bitfield::full(pieces) };
     let judged = known.map_or_else(everything, |known| known.judged);
-    let believed = core.options.read_only && core.options.trust_resume && all_there(core, &presence);
+    let believed = core.options().read_only && core.options().trust_resume && all_there(core, &presence);
     let have = if believed {
         Bitfield::full(pieces)
     } else {
@@ -53,19 +54,19 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
         check(core, judged.doubtful, true).await?.have.iter().for_each(|piece| _ = have.insert(piece));
         have
     };
-    if core.options.read_only {
+    if core.options().read_only {
         let bad = pieces - have.count();
         return if bad == 0 { Ok(have) } else { Err(TorrentError::Incomplete { bad, pieces }) };
     }
     if have.is_empty()
         && !ours
-        && !core.options.overwrite
+        && !core.options().overwrite
         && let Some(path) = in_the_way(core, &presence).await?
     {
         return Err(TorrentError::Occupied { path, pieces });
     }
     // Files that are longer than they should be are ours to cut only if something in them is this torrent's (THREATS L6).
-    let ours = ours || core.options.overwrite || !have.is_empty();
+    let ours = ours || core.options().overwrite || !have.is_empty();
     prepare(core, ours).await?;
     // From now on the files are known as ours, so that a run that is cut off before its first piece can go on.
     let presence = self::presence(core).await?;
@@ -76,7 +77,7 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
 /// Makes the files that are wanted ready for their bytes.
 async fn prepare(core: &Arc<Core>, cut_longer: bool) -> Result<(), TorrentError> {
     let Some(files) = core.store()?.files().cloned() else { return Ok(()) };
-    let wanted = core.options.wanted_files();
+    let wanted = core.options().wanted_files();
     let is_wanted = move |file| wanted.as_ref().is_none_or(|wanted| wanted.contains(&file));
     blocking(core, move || files.prepare(cut_longer, is_wanted)).await
 }
@@ -112,64 +113,78 @@ async fn in_the_way(core: &Arc<Core>, presence: &Presence) -> Result<Option<Path
 
 /// Starts the swarm with what is there.
 fn start(core: &Arc<Core>, have: Bitfield) {
-    let engine = &core.engine;
-    let now = Instant::now();
-    let info = &core.info;
-    let mut swarm = Swarm::new(
-        now,
-        SwarmConfig {
-            info_hashes: info.hashes(),
-            layout: core.layout().clone(),
-            hashes: Some(core.hashes.clone()),
-            have,
-            private: info.is_private(),
-            pex: engine.settings.pex,
-            encryption: Encryption::Off,
-            addresses: engine.settings.net.addresses.clone(),
-            peer_id: engine.peer_id,
-            listen_port: engine.listen_port(),
-            max_connections: core.options.max_connections,
-            upload_slots: engine.settings.upload_slots,
-            seed: engine.seed(),
-        },
-    );
-    if let Some(wanted) = core.wanted.clone() {
-        swarm.handle(now, Input::Command(Command::SetWanted(wanted)));
-    }
-    if core.options.sequential {
-        swarm.handle(now, Input::Command(Command::SetSequential(true)));
-    }
-    let padded = status::padding_had(core, swarm.have());
-    core.found_bytes.get_or_init(|| status::content_had(&swarm.status(now), padded));
     let Ok(store) = core.store() else { return };
     let sink = Arc::new(Sink(Arc::downgrade(core)));
-    let disk = engine.disk.torrent(store.storage(), core.layout().clone(), core.hashes.clone(), sink);
-    let saver = Saver::new(engine.settings.resume_interval);
+    let (layout, hashes) = (core.layout(), core.content().hashes.clone());
+    let disk = core.engine.disk.torrent(store.storage(), layout.clone(), hashes, sink);
+    let files = Files::new(disk, layout.clone(), Saver::new(core.engine.settings.resume_interval));
     core.act(|brain, now, effects| {
         if matches!(brain.life.stage, Stage::Stopped) {
             return;
         }
         brain.life.stage = Stage::Running;
-        let complete = swarm.status(now).left_bytes == 0;
-        let mut exchange = Exchange::new(swarm, disk, core.layout().clone(), saver);
-        if complete {
+        let gathered = begin(core, brain, now, have, files, effects);
+        let Some(exchange) = &mut brain.exchange else { return };
+        let padded = status::padding_had(core.content(), exchange.swarm.have());
+        let status = exchange.swarm.status(now);
+        core.found_bytes.get_or_init(|| status::content_had(&status, padded));
+        if status.left_bytes == 0 {
             brain.life.completion = Completion::Looking;
-            exchange.saver.finish(&exchange.swarm, &exchange.disk);
+            exchange.files.iter_mut().for_each(|files| files.finish(&exchange.swarm));
         }
-        brain.exchange = Some(exchange);
         if brain.life.paused {
             brain.command(now, Command::Pause, effects);
         }
         for (source, addr) in std::mem::take(&mut brain.early) {
             brain.feed(now, Input::Candidates { source, addrs: &[addr] }, &mut Payloads::default(), effects);
         }
-        if !brain.life.paused {
+        if !brain.life.paused && !gathered {
             brain.start_announcing(now);
             brain.announce(now, effects);
         }
         effects.events.push(EventKind::Phase(brain.phase(now)));
     });
-    engine.lsd.changed.notify_one();
+    core.engine.lsd.changed.notify_one();
+}
+
+/// Lets the swarm that got the metadata begin its exchange, or makes one; true if there was one.
+fn begin(core: &Core, brain: &mut Brain, now: Instant, have: Bitfield, files: Files, effects: &mut Effects) -> bool {
+    let content = core.content();
+    let (info, wanted, hashes) = (&content.info, content.wanted.clone(), Some(content.hashes.clone()));
+    let layout = info.layout().clone();
+    if let Some(exchange) = &mut brain.exchange {
+        exchange.files = Some(files);
+        if content.options.sequential {
+            brain.command(now, Command::SetSequential(true), effects);
+        }
+        let content = swarm::Content { info_hashes: info.hashes(), layout, hashes, have, wanted };
+        brain.feed(now, Input::Begin(content), &mut Payloads::default(), effects);
+        return true;
+    }
+    let config = swarm_config(&core.engine, info.hashes(), content.options.max_connections);
+    let (metadata, private) = (info.raw().clone(), info.is_private());
+    let mut swarm = Swarm::new(now, SwarmConfig { layout, hashes, metadata, have, private, ..config });
+    if let Some(wanted) = wanted {
+        swarm.handle(now, Input::Command(Command::SetWanted(wanted)));
+    }
+    if content.options.sequential {
+        swarm.handle(now, Input::Command(Command::SetSequential(true)));
+    }
+    brain.exchange = Some(Exchange::new(swarm, Some(files)));
+    false
+}
+
+/// What a session's swarms have in common.
+pub(crate) fn swarm_config(engine: &Engine, info_hashes: InfoHashes, max_connections: usize) -> SwarmConfig {
+    SwarmConfig {
+        pex: engine.settings.pex,
+        encryption: Encryption::Off,
+        addresses: engine.settings.net.addresses.clone(),
+        listen_port: engine.listen_port(),
+        max_connections,
+        upload_slots: engine.settings.upload_slots,
+        ..SwarmConfig::without_content(info_hashes, engine.peer_id, engine.seed())
+    }
 }
 
 /// Everything wanted is here and synced: sees that the files are there, too, and were not exchanged (THREATS L4).
@@ -179,7 +194,7 @@ pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presenc
             if let Err(error) = give_names(&core, have.clone()).await {
                 return fail(&core, error);
             }
-            if core.options.forget_resume_when_complete {
+            if core.options().forget_resume_when_complete {
                 records::remove(&core).await;
             } else {
                 save_resume(core.clone(), have, presence, None).await;
@@ -211,7 +226,8 @@ pub(crate) async fn look_again(core: Arc<Core>) {
     }
 }
 
-fn fail(core: &Arc<Core>, error: TorrentError) {
+/// It cannot go on.
+pub(crate) fn fail(core: &Arc<Core>, error: TorrentError) {
     core.act(|brain, now, effects| brain.fail(now, error, effects));
 }
 
@@ -221,7 +237,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
     let layout = core.layout();
     let had = core.look(|brain| brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone()));
     let had = had.ok_or(TorrentError::Stopped)?;
-    let wanted = core.options.wanted_files();
+    let wanted = core.options().wanted_files();
     let mut pieces = Bitfield::empty(layout.piece_count());
     let mut changed = false;
     for ((found, file), number) in presence.files.iter().zip(layout.files()).zip((0u32..).map(FileIndex)) {
@@ -248,7 +264,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
     }
     holes(core, had, &mut pieces).await?;
     let lost = if pieces.is_empty() { 0 } else { recheck(core, &pieces).await? };
-    if changed && !core.options.read_only {
+    if changed && !core.options().read_only {
         prepare(core, false).await?;
     }
     Ok(lost)
@@ -280,7 +296,7 @@ async fn recheck(core: &Arc<Core>, pieces: &Bitfield) -> Result<u32, TorrentErro
     let bad: Vec<PieceIndex> = doubtful.iter().filter(|piece| !good.has(*piece)).collect();
     let count = u32::try_from(bad.len()).expect("no more than there are pieces");
     if count > 0 {
-        if core.options.read_only {
+        if core.options().read_only {
             return Err(TorrentError::Incomplete { bad: count, pieces: core.layout().piece_count() });
         }
         core.act(|brain, now, effects| brain.lose(now, bad, effects));
@@ -335,7 +351,7 @@ pub(crate) async fn save_resume(
     presence: Presence,
     told: Option<oneshot::Sender<()>>,
 ) {
-    if !core.options.read_only {
+    if !core.options().read_only {
         if let Err(error) = give_names(&core, have.clone()).await {
             // The last look comes to this again, if it has not passed by then.
             tracing::warn!(%error, "a complete file keeps its suffix");

@@ -39,12 +39,12 @@ pub(crate) fn path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> Path
 
 /// Reads the record and judges it by what is there now; `None` if there is none to go by.
 pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known> {
-    let path = core.options.record.clone()?;
+    let path = core.options().record.clone()?;
     let (reader, now) = (core.clone(), presence.clone());
     let judged = core.engine.blocking(move || {
         let record = Record::read(&path)?;
         let mut judged = record.judge(reader.info_hashes(), reader.layout(), &now)?;
-        if reader.options.trust_resume {
+        if reader.options().trust_resume {
             judged = Judged { trusted: record.have.clone(), doubtful: Bitfield::empty(record.have.pieces()) };
         }
         reader.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
@@ -77,11 +77,11 @@ fn same_files(before: &Presence, now: &Presence) -> bool {
 
 /// Writes the record. What goes wrong is logged: the worst that comes of it is a check at the next start.
 pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) {
-    let Some(path) = core.options.record.clone() else { return };
+    let Some(path) = core.options().record.clone() else { return };
     let swarm = core.look(|brain| brain.status(std::time::Instant::now()));
     let record = Record {
         info_hashes: core.info_hashes(),
-        root: core.options.path.clone(),
+        root: core.options().path.clone(),
         presence,
         have,
         downloaded_bytes: core.totals.down.load(Ordering::Relaxed) + swarm.down_bytes,
@@ -93,7 +93,7 @@ pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) 
 
 /// Removes the record.
 pub(crate) async fn remove(core: &Arc<Core>) {
-    let Some(path) = core.options.record.clone() else { return };
+    let Some(path) = core.options().record.clone() else { return };
     log(core.engine.blocking(move || Record::remove(&path)).await);
 }
 
@@ -109,7 +109,7 @@ pub(crate) async fn check(
     pieces: Bitfield,
     progress: Arc<Progress>,
 ) -> Result<Checked, TorrentError> {
-    let (storage, layout, hashes) = (core.store()?.storage(), core.layout().clone(), core.hashes.clone());
+    let (storage, layout, hashes) = (core.store()?.storage(), core.layout().clone(), core.content().hashes.clone());
     let watched = progress.clone();
     let bytes: u64 = pieces.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
     // A thread costs more than it brings for so little.

@@ -27,6 +27,8 @@ pub(crate) struct Life {
 /// What is done with the torrent.
 #[derive(Debug)]
 pub(crate) enum Stage {
+    /// Its metadata is being fetched, or nobody has said yet where its content belongs.
+    Gathering,
     /// Its files are being opened.
     Opening,
     /// What is on disk is being hashed.
@@ -67,13 +69,21 @@ pub(crate) enum Outcome {
 impl Life {
     pub(crate) fn new(paused: bool, retry: Duration, fail_on_storage_error: bool) -> Self {
         Self {
-            stage: Stage::Opening,
+            stage: Stage::Gathering,
             paused,
             completion: Completion::No,
             parked: None,
             retry,
             fail_on_storage_error,
             outcome: watch::Sender::new(Outcome::Open),
+        }
+    }
+
+    /// Its place is decided: its files are opened.
+    pub(crate) fn open(&mut self, fail_on_storage_error: bool) {
+        if matches!(self.stage, Stage::Gathering) {
+            self.stage = Stage::Opening;
+            self.fail_on_storage_error = fail_on_storage_error;
         }
     }
 
@@ -84,7 +94,8 @@ impl Life {
     /// As a user sees it.
     pub(crate) fn phase(&self, now: Instant, needed_bytes: u64) -> Phase {
         match &self.stage {
-            Stage::Opening => Phase::Opening,
+            Stage::Gathering if self.paused => Phase::Paused,
+            Stage::Gathering | Stage::Opening => Phase::Opening,
             Stage::Checking(progress) => {
                 Phase::Checking { done_bytes: progress.done_bytes(), total_bytes: progress.total_bytes() }
             }
@@ -104,9 +115,9 @@ impl Life {
         }
     }
 
-    /// Whether connections are welcome.
+    /// Whether connections are welcome, where there is a swarm.
     pub(crate) fn exchanges(&self) -> bool {
-        matches!(self.stage, Stage::Running) && !self.paused
+        !matches!(self.stage, Stage::Failed(_) | Stage::Stopped) && !self.paused
     }
 
     /// Everything wanted is here, verified, synced and looked at.

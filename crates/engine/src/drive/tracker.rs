@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::WireHash;
-use riverrun_metainfo::info::Info;
+use riverrun_metainfo::{InfoHashes, WireHash};
 use riverrun_proto::swarm::SwarmStatus;
 use riverrun_proto::tracker::tiers::{self, Action, Announce, AnnounceId, Input, Progress, Tiers, TiersConfig};
 use riverrun_proto::tracker::{AnnounceError, AnnounceReply, AnnounceRequest, NamedPeer, TrackerUrl};
@@ -49,7 +48,7 @@ pub(crate) struct Job {
 }
 
 impl Announcer {
-    pub(crate) fn new(engine: &Arc<Engine>, info: &Info, tiers: Vec<Vec<String>>) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, hashes: InfoHashes, private: bool, tiers: Vec<Vec<String>>) -> Self {
         let shown = tiers.iter().flatten().map(|url| {
             let parsed = TrackerUrl::parse(url).ok();
             let text = parsed.as_ref().map_or_else(|| remote_text(url.as_bytes(), 256), ToString::to_string);
@@ -58,11 +57,11 @@ impl Announcer {
         let shown = shown.collect();
         // Somebody who does not listen names a port all the same: it is the protocol's.
         let port = engine.listen_port().unwrap_or(1);
-        let (private, seed) = (info.is_private(), engine.seed());
+        let seed = engine.seed();
         let config = TiersConfig { tiers, private, announce_to_all: false, listen_port: port, seed };
         Self {
             tiers: Tiers::new(config),
-            info_hash: info.hashes().wire(),
+            info_hash: hashes.wire(),
             peer_id: engine.peer_id,
             port,
             shown,
@@ -84,6 +83,11 @@ impl Announcer {
         self.before = Progress { uploaded: done.up_bytes, downloaded: done.down_bytes, left: 0 };
         self.said_farewell = false;
         self.feed(now, Input::Start { complete });
+    }
+
+    /// The metadata says so (BEP 27).
+    pub(crate) fn become_private(&mut self, now: Instant) {
+        self.feed(now, Input::Private);
     }
 
     pub(crate) fn need_peers(&mut self, now: Instant) {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use riverrun_metainfo::piece_hash::Format;
+use riverrun_metainfo::{InfoHashes, Magnet, Metainfo};
 
 use super::{Content, Tracker};
 use crate::{AddTorrent, Session, Settings, Torrent};
@@ -77,6 +78,22 @@ impl LocalSwarm {
     #[must_use]
     pub fn torrent(&self) -> Vec<u8> {
         self.torrent.clone()
+    }
+
+    /// The hashes of the torrent.
+    ///
+    /// # Panics
+    /// Never: the torrent was made here.
+    #[must_use]
+    pub fn hashes(&self) -> InfoHashes {
+        Metainfo::parse(self.torrent().into()).expect("a torrent of our own").hashes()
+    }
+
+    /// A magnet link that names the tracker and nothing else.
+    #[must_use]
+    pub fn magnet(&self) -> String {
+        let trackers = vec![self.tracker.http_url()];
+        Magnet { trackers, ..Magnet::new(self.hashes()) }.to_string()
     }
 
     /// The content.

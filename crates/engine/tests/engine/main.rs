@@ -6,6 +6,7 @@ mod faults;
 mod hostile;
 mod layers;
 mod lsd;
+mod magnet;
 mod net;
 mod resume;
 mod tracker_server;

@@ -15,11 +15,22 @@ use crate::render::shown;
 use crate::units::{self, Scale};
 
 /// Why a torrent was not added.
-pub(crate) fn add_failure(error: &AddError, job: &Job) -> Failure {
+pub(crate) fn add_failure(error: &AddError, name: &str) -> Failure {
     match error {
-        AddError::Duplicate(_) => Failure::usage(format!("{} is named twice", shown(&job.loaded.name))),
+        AddError::Duplicate(_) => Failure::usage(format!("{} is named twice", shown(name))),
         AddError::Storage(error) => storage_failure(error),
-        AddError::Magnet => Failure::not_yet("downloading by a magnet link"),
+        other => Failure::internal(watch::chain(other)),
+    }
+}
+
+/// Why the metadata of a torrent will never be here.
+pub(crate) fn metadata_failure(error: &TorrentError) -> Failure {
+    match error {
+        TorrentError::Metadata(error) => Failure::new(
+            Exit::Invalid,
+            format!("the metadata is no torrent that can be used: {}", shown(&error.sentence("it"))),
+        ),
+        TorrentError::Duplicate => Failure::usage("the torrent is named twice"),
         other => Failure::internal(watch::chain(other)),
     }
 }

@@ -1,6 +1,7 @@
 //! `riverrun download`: gets what torrents describe.
 
-mod ending;
+pub(crate) mod ending;
+mod gathering;
 mod hook;
 mod options;
 pub(crate) mod place;
@@ -17,7 +18,6 @@ pub(crate) use options::Download;
 use self::place::{Place, Shape, Wish};
 use self::preflight::Preflight;
 use self::run::{Job, Run};
-use self::stream_out::StreamOut;
 use crate::args::General;
 use crate::command::net;
 use crate::command::session::{self, Signals};
@@ -27,7 +27,7 @@ use crate::failure::{Failure, Outcome};
 use crate::file_choice::Choice;
 use crate::render::progress::Progress;
 use crate::render::{events, listing};
-use crate::torrent_source::{self, Loaded};
+use crate::torrent_source::{self, Link, Loaded};
 
 /// Downloads.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Download) -> Outcome {
@@ -47,6 +47,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
     options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     let choice = Choice::parse(&options.files, &options.exclude)?;
     let mut preparation = Preparation {
+        general,
         options,
         choice,
         state: session::state_dir(env, general),
@@ -54,11 +55,10 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
         temporary: None,
         failed: None,
     };
-    let mut jobs = Vec::new();
+    let mut tasks = Vec::new();
     for argument in &options.torrents {
-        match preparation.job(env, general, argument) {
-            Ok(Some(job)) => jobs.push(job),
-            Ok(None) => {}
+        match preparation.task(env, argument) {
+            Ok(task) => tasks.extend(task),
             Err(failure) if options.torrents.len() == 1 => return Err(failure),
             Err(failure) => {
                 preparation.failed.get_or_insert(failure.exit);
@@ -69,27 +69,17 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
             }
         }
     }
-    let Preparation { state, temporary, failed, .. } = preparation;
-    if jobs.is_empty() {
-        return Ok(failed.unwrap_or(Exit::Ok));
+    if tasks.is_empty() {
+        return Ok(preparation.failed.unwrap_or(Exit::Ok));
     }
     let progress = Progress::of(env, general);
-    let settings = session::settings(env, &options.network, state)?;
-    let outcome = session::block_on(async {
+    let settings = session::settings(env, &options.network, preparation.state.clone())?;
+    session::block_on(async {
         let signals = Signals::listen()?;
         let peers = session::peer_addrs(&env.net, &options.network.peer).await?;
         let session = session::start(settings).await?;
-        let mut run = Run::new(env, options, general.scale(), progress, session, signals);
-        run.failed = failed;
-        if temporary.is_some() {
-            let path = jobs[0].path.clone();
-            let out = std::mem::replace(&mut run.env.out, Box::new(std::io::sink()));
-            run.stream = Some(StreamOut::start(path, out)?);
-        }
-        run.all(jobs, &peers).await
-    });
-    drop(temporary);
-    outcome
+        Run::new(env, preparation, progress, session, signals, peers).all(tasks).await
+    })
 }
 
 fn tell(env: &mut Env, progress: &mut Progress, failure: &Failure) {
@@ -101,8 +91,18 @@ fn tell(env: &mut Env, progress: &mut Progress, failure: &Failure) {
     }
 }
 
-/// What is found out about each torrent before any of them begins.
+/// One torrent that is to be got.
+#[derive(Debug)]
+enum Task {
+    /// All is known of it.
+    Job(Box<Job>),
+    /// Its metadata has to come first.
+    Link { input: String, link: Box<Link> },
+}
+
+/// What is found out about each torrent before it begins.
 struct Preparation<'a> {
+    general: &'a General,
     options: &'a Download,
     choice: Choice,
     state: Option<PathBuf>,
@@ -113,23 +113,40 @@ struct Preparation<'a> {
 }
 
 impl Preparation<'_> {
-    /// The job of one argument; `None` if there is nothing to get.
-    fn job(&mut self, env: &mut Env, general: &General, argument: &std::ffi::OsStr) -> Result<Option<Job>, Failure> {
+    /// What is to be done about one argument; `None` if there is nothing to get.
+    fn task(&mut self, env: &mut Env, argument: &std::ffi::OsStr) -> Result<Option<Task>, Failure> {
         let input = argument.to_string_lossy().into_owned();
+        if let Some(link) = Link::parse(env, argument)? {
+            return Ok(Some(Task::Link { input, link: Box::new(link) }));
+        }
+        let loaded = torrent_source::load(env, argument).map_err(|failure| failure.input(input.clone()))?;
+        Ok(self.job(env, input, loaded, None)?.map(|job| Task::Job(Box::new(job))))
+    }
+
+    /// The job of a torrent, named by `link` if its metadata came from peers; `None` if there is nothing to get.
+    fn job(
+        &mut self,
+        env: &mut Env,
+        input: String,
+        loaded: Loaded,
+        link: Option<&Link>,
+    ) -> Result<Option<Job>, Failure> {
         let named = |failure: Failure| failure.input(input.clone());
-        let loaded = torrent_source::load(env, argument).map_err(named)?;
         for warning in loaded.warnings() {
             env.say(format_args!("warning: {warning}"));
         }
         if self.options.list {
-            listing::files(env, &loaded, general)?;
+            listing::files(env, &loaded, self.general)?;
             return Ok(None);
         }
-        let wanted = self.choice.of(&loaded).map_err(named)?;
+        let wanted = match self.choice.of(&loaded).map_err(named)? {
+            None if self.options.exclude.is_empty() => link.and_then(|link| link.selected(&loaded)),
+            chosen => chosen,
+        };
         let path = self.path(&loaded).map_err(named)?;
         let files = run::files_on_disk(&loaded, &path, wanted.as_deref());
         let suffix = self.options.part_suffix.as_ref().map(PartSuffix::as_str);
-        self.preflight.check(&path, &files, suffix, general.scale()).map_err(named)?;
+        self.preflight.check(&path, &files, suffix, self.general.scale()).map_err(named)?;
         Ok(Some(Job { input, loaded, path, wanted }))
     }
 

@@ -17,7 +17,7 @@ use crate::units::Span;
 #[derive(Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Download {
-    /// A .torrent file, its http(s) URL, or - for standard input
+    /// A .torrent file, its http(s) URL, a magnet link, an info-hash, or - for standard input
     #[arg(value_name = "TORRENT", required = true)]
     pub(crate) torrents: Vec<OsString>,
 
@@ -109,6 +109,7 @@ pub(crate) struct Download {
 const EXAMPLES: &str = "\
 Examples:
   riverrun download album.torrent                 into the current folder
+  riverrun download 'magnet:?xt=urn:btih:…'       from a magnet link; the quotes keep the shell off it
   riverrun download -o music/ album.torrent       into music/album
   riverrun download -o live album.torrent         as live, in place of the torrent's own name
   riverrun download --files '*.flac' a.torrent    only some files

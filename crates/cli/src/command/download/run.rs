@@ -1,5 +1,6 @@
 //! The download itself: adds torrents to a session, watches them, and ends when all are done or a limit is reached.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,12 @@ use riverrun::{AddTorrent, EventKind, Events, Phase, Session, Torrent, TorrentEr
 use tokio::sync::oneshot::error::RecvError;
 use tokio::task::JoinSet;
 
-use super::ending;
+use super::gathering::{Found, Gathering};
 use super::hook::Completed;
 use super::options::Download;
 use super::place::as_written;
 use super::stream_out::StreamOut;
+use super::{Preparation, Task, ending};
 use crate::command::session::Signals;
 use crate::command::watch::{self, Goal};
 use crate::env::Env;
@@ -19,7 +21,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::render::progress::{Progress, Stage, View};
 use crate::render::{events, shown};
-use crate::torrent_source::Loaded;
+use crate::torrent_source::{Link, Loaded};
 use crate::units::{self, Scale};
 
 /// How long the end may take when the user wants to go.
@@ -47,10 +49,49 @@ struct Running {
     torrent: Torrent,
     added: Instant,
     completed: Option<Instant>,
-    /// When a byte came last, and how many had come then.
+    patience: Patience,
+    ended: bool,
+}
+
+/// How long nothing has come for a torrent.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    began: Instant,
+    /// When something came last, and how much had come then.
     last: (Instant, u64),
     ever_connected: bool,
-    ended: bool,
+}
+
+impl Patience {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { began: now, last: (now, 0), ever_connected: false }
+    }
+
+    /// Looks at the torrent; why it is to be given up, if it is.
+    fn look(&mut self, now: Instant, status: &TorrentStatus, limits: &Limits) -> Option<Failure> {
+        let came = match status.phase {
+            Phase::FetchingMetadata { have_blocks, .. } => Some(u64::from(have_blocks)),
+            Phase::Downloading => Some(status.down_bytes),
+            _ => None,
+        };
+        if came != Some(self.last.1) {
+            self.last = (now, came.unwrap_or(0));
+        }
+        self.ever_connected |= status.connections > 0;
+        let silent = now.duration_since(self.last.0);
+        let refused = status.connections == 0 && status.candidates == 0 && all_refused(status);
+        let lonely = !self.ever_connected && limits.wait_peers.is_some_and(|wait| silent >= wait);
+        let over = refused || lonely || limits.stall.is_some_and(|stall| silent >= stall);
+        over.then(|| ending::stalled(status, silent, now.duration_since(self.began)))
+    }
+}
+
+/// How long nothing may come; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    stall: Option<Duration>,
+    /// At the start, while no peer was met.
+    wait_peers: Option<Duration>,
 }
 
 /// Gets how writing to standard output ended.
@@ -58,16 +99,20 @@ type Written = tokio::sync::oneshot::Receiver<std::io::Result<()>>;
 
 /// Everything the loop holds.
 pub(crate) struct Run<'a> {
-    pub(crate) env: &'a mut Env,
-    pub(crate) options: &'a Download,
-    pub(crate) scale: Scale,
-    pub(crate) progress: Progress,
-    pub(crate) session: Session,
-    pub(crate) signals: Signals,
+    env: &'a mut Env,
+    preparation: Preparation<'a>,
+    options: &'a Download,
+    scale: Scale,
+    progress: Progress,
+    session: Session,
+    signals: Signals,
+    /// Peers that the user named.
+    peers: Vec<SocketAddr>,
     /// How the first that failed failed.
-    pub(crate) failed: Option<Exit>,
+    failed: Option<Exit>,
     /// The way to standard output, with `-o -`.
-    pub(crate) stream: Option<(StreamOut, Written)>,
+    stream: Option<(StreamOut, Written)>,
+    gathering: Gathering,
     running: Vec<Running>,
     ends: JoinSet<(usize, Result<(), TorrentError>)>,
 }
@@ -76,46 +121,92 @@ impl<'a> Run<'a> {
     /// A run with nothing to do yet.
     pub(crate) fn new(
         env: &'a mut Env,
-        options: &'a Download,
-        scale: Scale,
+        preparation: Preparation<'a>,
         progress: Progress,
         session: Session,
         signals: Signals,
+        peers: Vec<SocketAddr>,
     ) -> Self {
         Self {
             env,
-            options,
-            scale,
+            options: preparation.options,
+            scale: preparation.general.scale(),
+            failed: preparation.failed,
+            preparation,
             progress,
             session,
             signals,
-            failed: None,
+            peers,
             stream: None,
+            gathering: Gathering::default(),
             running: Vec::new(),
             ends: JoinSet::new(),
         }
     }
 
     /// Adds the torrents and sees them through.
-    pub(crate) async fn all(mut self, jobs: Vec<Job>, peers: &[std::net::SocketAddr]) -> Outcome {
+    pub(crate) async fn all(mut self, tasks: Vec<Task>) -> Outcome {
         let mut events = self.session.events();
-        for job in jobs {
-            self.add(job, peers).await;
+        for task in tasks {
+            match task {
+                Task::Job(job) => self.add(*job).await?,
+                Task::Link { input, link } => self.gather(input, *link).await,
+            }
         }
         let exit = self.watch(&mut events).await;
         self.progress.clear(self.env);
         exit
     }
 
-    async fn add(&mut self, job: Job, peers: &[std::net::SocketAddr]) {
+    /// Begins to get the metadata of a torrent.
+    async fn gather(&mut self, input: String, link: Link) {
         if self.failed.is_some() && self.options.fail_fast {
             return;
+        }
+        match self.session.add(link.wish(&self.options.network, &self.peers)).await {
+            Ok(torrent) => self.gathering.push(input, link, torrent),
+            Err(error) => {
+                let name = link.0.name.as_deref().unwrap_or(&input);
+                let failure = ending::add_failure(&error, name);
+                self.fail(failure.input(input));
+            }
+        }
+    }
+
+    /// The metadata of a torrent is here, or will never be.
+    async fn metadata_of(&mut self, (index, result): Found) -> Result<(), Failure> {
+        let Some(waiting) = self.gathering.end(index) else { return Ok(()) };
+        let (input, link, torrent) = (waiting.input.clone(), waiting.link.clone(), waiting.torrent.clone());
+        self.progress.clear(self.env);
+        let job = match result {
+            Ok(metainfo) => {
+                let loaded = Loaded::of_metadata(&metainfo);
+                self.preparation.job(self.env, input, loaded, Some(&link))
+            }
+            Err(error) => Err(ending::metadata_failure(&error).input(input)),
+        };
+        match job {
+            Ok(Some(job)) => return self.add(job).await,
+            Ok(None) => {}
+            Err(failure) => self.fail(failure),
+        }
+        let _ = tokio::time::timeout(PATIENCE, torrent.remove()).await;
+        Ok(())
+    }
+
+    async fn add(&mut self, job: Job) -> Result<(), Failure> {
+        if self.failed.is_some() && self.options.fail_fast {
+            return Ok(());
+        }
+        if self.preparation.temporary.is_some() && self.stream.is_none() {
+            let out = std::mem::replace(&mut self.env.out, Box::new(std::io::sink()));
+            self.stream = Some(StreamOut::start(job.path.clone(), out)?);
         }
         let options = self.options;
         let mut add = AddTorrent::new(job.loaded.bytes.clone())
             .at(&job.path)
             .add_trackers(options.network.tracker.iter().map(|url| vec![url.clone()]).collect())
-            .peers(peers.iter().copied())
+            .peers(self.peers.iter().copied())
             .overwrite(options.overwrite)
             .trust_resume(options.no_verify)
             .sequential(options.sequential)
@@ -136,9 +227,9 @@ impl<'a> Run<'a> {
         let torrent = match self.session.add(add).await {
             Ok(torrent) => torrent,
             Err(error) => {
-                let failure = ending::add_failure(&error, &job).input(job.input.clone());
+                let failure = ending::add_failure(&error, &job.loaded.name).input(job.input.clone());
                 self.fail(failure);
-                return;
+                return Ok(());
             }
         };
         let index = self.running.len();
@@ -153,10 +244,10 @@ impl<'a> Run<'a> {
             torrent,
             added: now,
             completed: None,
-            last: (now, 0),
-            ever_connected: false,
+            patience: Patience::new(now),
             ended: false,
         });
+        Ok(())
     }
 
     async fn watch(&mut self, events: &mut Events) -> Outcome {
@@ -165,7 +256,7 @@ impl<'a> Run<'a> {
         let mut tick = tokio::time::interval(Progress::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut listening = true;
-        while self.running.iter().any(|running| !running.ended) {
+        while self.running.iter().any(|running| !running.ended) || !self.gathering.is_over() {
             tokio::select! {
                 biased;
                 exit = self.signals.next() => return self.stopped(exit).await,
@@ -174,6 +265,7 @@ impl<'a> Run<'a> {
                     let (index, result) = end.map_err(|error| Failure::internal(error.to_string()))?;
                     self.end_of(index, result).await?;
                 }
+                found = self.gathering.next(), if !self.gathering.is_over() => self.metadata_of(found?).await?,
                 event = events.next(), if listening => match event {
                     Ok(event) => self.tell(&event.kind),
                     Err(riverrun::EventError::Lagged(_)) => {}
@@ -201,7 +293,8 @@ impl<'a> Run<'a> {
     }
 
     fn statuses(&self) -> Vec<TorrentStatus> {
-        self.running.iter().filter(|running| !running.ended).map(|running| running.torrent.status()).collect()
+        let running = self.running.iter().filter(|running| !running.ended).map(|running| running.torrent.status());
+        running.chain(self.gathering.statuses()).collect()
     }
 
     fn draw(&mut self, now: Instant) {
@@ -340,26 +433,30 @@ impl<'a> Run<'a> {
 
     /// Ends torrents for which nothing came for too long, or whose trackers all said no.
     async fn give_up_on_the_stalled(&mut self, now: Instant) {
-        let stall = self.options.stall_timeout(self.env.err_screen.is_terminal());
-        let wait_peers = self.options.wait_peers.map(|span| span.0);
+        let limits = Limits {
+            stall: self.options.stall_timeout(self.env.err_screen.is_terminal()),
+            wait_peers: self.options.wait_peers.map(|span| span.0),
+        };
         let mut ends = Vec::new();
+        for (index, waiting) in self.gathering.waiting() {
+            if let Some(failure) = waiting.patience.look(now, &waiting.torrent.status(), &limits) {
+                ends.push((index, failure.input(waiting.input.clone())));
+            }
+        }
+        for (index, failure) in ends.drain(..) {
+            let torrent = self.gathering.end(index).map(|waiting| waiting.torrent.clone());
+            self.fail(failure);
+            if let Some(torrent) = torrent {
+                let _ = tokio::time::timeout(PATIENCE, torrent.remove()).await;
+            }
+        }
         for (index, running) in self.running.iter_mut().enumerate() {
             if running.ended || running.completed.is_some() {
                 continue;
             }
-            let status = running.torrent.status();
-            if !matches!(status.phase, Phase::Downloading) || status.down_bytes != running.last.1 {
-                running.last = (now, status.down_bytes);
-            }
-            running.ever_connected |= status.connections > 0;
-            let silent = now.duration_since(running.last.0);
-            let refused = status.connections == 0 && status.candidates == 0 && all_refused(&status);
-            let lonely = !running.ever_connected && wait_peers.is_some_and(|wait| silent >= wait);
-            if refused || lonely || stall.is_some_and(|stall| silent >= stall) {
-                let elapsed = now.duration_since(running.added);
-                let failure = ending::stalled(&status, silent, elapsed).input(running.job.input.clone());
+            if let Some(failure) = running.patience.look(now, &running.torrent.status(), &limits) {
                 running.ended = true;
-                ends.push((index, failure));
+                ends.push((index, failure.input(running.job.input.clone())));
             }
         }
         for (index, failure) in ends {
@@ -401,7 +498,8 @@ impl<'a> Run<'a> {
     /// Ctrl-C or SIGTERM: saves what is there and goes. A second one goes at once.
     async fn stopped(&mut self, exit: Exit) -> Outcome {
         let statuses = self.statuses();
-        let left = statuses.iter().any(|status| status.have_bytes < status.total_bytes);
+        let gathering = !self.gathering.is_over();
+        let left = gathering || statuses.iter().any(|status| status.have_bytes < status.total_bytes);
         self.show_stopping();
         self.leave(PATIENCE).await;
         self.progress.clear(self.env);
@@ -411,7 +509,10 @@ impl<'a> Run<'a> {
             let event = events::stopped(sum(|status| status.have_bytes), sum(|status| status.total_bytes), exit);
             self.progress.event(self.env, &event);
         }
-        let line = format!("stopped at {percent} %; run the same command to go on");
+        let line = match gathering {
+            true => "stopped before the metadata was here; run the same command to go on".to_owned(),
+            false => format!("stopped at {percent} %; run the same command to go on"),
+        };
         self.progress.note(self.env, if left { &line } else { "stopped sharing" });
         Ok(exit)
     }

@@ -9,13 +9,15 @@ use riverrun::metainfo::PieceIndex;
 use riverrun::metainfo::magnet::Magnet;
 
 use self::document::Document;
-use crate::args::General;
+use crate::args::{General, Network};
+use crate::command::fetch;
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::render::tree::Tree;
 use crate::render::{events, listing, shown, time};
-use crate::torrent_source::{self, Loaded, TorrentSource};
+use crate::torrent_source::{self, Link, Loaded, TorrentSource};
+use crate::units::Span;
 
 /// Options of `info`.
 #[derive(clap::Args, Debug)]
@@ -24,6 +26,7 @@ Examples:
   riverrun info album.torrent
   riverrun info --files album.torrent          numbers, sizes and paths
   riverrun info --json album.torrent | jq .    everything, for programs
+  riverrun info --fetch 'magnet:?xt=…'         what peers say is in it
   curl -s https://example.org/a.torrent | riverrun info -")]
 pub(crate) struct Info {
     /// The torrent: a path, -, a URL or a magnet link
@@ -50,9 +53,21 @@ pub(crate) struct Info {
     #[arg(long, group = "view")]
     raw: bool,
 
-    /// Get the metadata of a magnet link from peers (not there yet)
-    #[arg(long, hide = true)]
+    /// Get the metadata of a magnet link or an info-hash from peers
+    #[arg(long)]
     fetch: bool,
+
+    /// With --fetch: give up after this time
+    #[arg(long, value_name = "DUR", default_value = "2m", requires = "fetch")]
+    wait: Span,
+
+    /// With --fetch: connect to this peer (repeatable)
+    #[arg(long, value_name = "HOST:PORT", requires = "fetch")]
+    peer: Vec<String>,
+
+    /// With --fetch: ask this tracker too (repeatable)
+    #[arg(long, value_name = "URL", requires = "fetch")]
+    tracker: Vec<String>,
 }
 
 /// The files that are shown on a terminal when nothing else is asked for.
@@ -60,8 +75,13 @@ const TREE_LINES: usize = 200;
 
 /// Prints it.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Info) -> Outcome {
-    if options.fetch {
-        return Err(Failure::not_yet("getting metadata from peers (--fetch)"));
+    if options.fetch
+        && let Some(link) = Link::parse(env, &options.torrent)?
+    {
+        let network = Network { peer: options.peer.clone(), tracker: options.tracker.clone(), ..Network::default() };
+        let named = |failure: Failure| failure.input(options.torrent.to_string_lossy());
+        let loaded = fetch::metadata(env, general, &link, &network, options.wait.0).map_err(named)?;
+        return of_torrent(env, general, options, &loaded);
     }
     match TorrentSource::parse(&options.torrent) {
         TorrentSource::Magnet(link) => {

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, sleep_until};
 
 use self::sockets::Sockets;
-use super::Core;
+use super::{Brain, Core};
 use crate::engine::Engine;
 
 /// How often the machine's interfaces are looked at again.
@@ -179,7 +179,7 @@ async fn hear(sockets: Option<&Sockets>, buffer: &mut [u8]) -> io::Result<(usize
 
 /// Whether a torrent is spoken of on the network: one that exchanges and is not private (BEP 27).
 fn is_spoken_of(core: &Core) -> bool {
-    !core.info.is_private() && core.look(|brain| brain.life.exchanges())
+    !core.is_private() && core.look(Brain::is_open)
 }
 
 /// Looks for peers on the local network as long as the session lives.

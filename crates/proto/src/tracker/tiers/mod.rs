@@ -60,6 +60,8 @@ pub enum Input {
     Completed,
     /// Whether we want nothing more although we have not everything (BEP 21).
     PartialSeed(bool),
+    /// The torrent turned out to be private when its metadata came (BEP 27).
+    Private,
     /// Candidates run short: ask before the interval is over, as far as the tracker allows.
     NeedPeers,
     /// How an announce ended. Every [`Action::Announce`] that was not taken back must come to this.
@@ -230,6 +232,7 @@ impl Tiers {
             Input::Start { complete } => self.start(now, complete),
             Input::Completed => self.completed(now),
             Input::PartialSeed(partial) => self.partial_seed = partial,
+            Input::Private => self.private = true,
             Input::NeedPeers => self.lines.iter_mut().for_each(|line| line.hasten(now)),
             Input::Reply { id, result } => self.reply(now, id, result),
             Input::Stop => self.stop(),
