@@ -76,6 +76,7 @@ pub fn pex(data: &[u8]) {
         info_hashes: InfoHashes::V1(InfoHashV1(HASH)),
         layout,
         hashes: None,
+        metadata: bytes::Bytes::new(),
         have: Bitfield::empty(4),
         private,
         pex: true,
