@@ -14,6 +14,7 @@ mod merkle;
 mod metainfo;
 mod mse;
 mod path;
+mod proxy;
 mod tracker;
 mod tracker_server;
 mod wire;
@@ -28,6 +29,7 @@ pub use merkle::merkle;
 pub use metainfo::metainfo;
 pub use mse::mse;
 pub use path::safe_path;
+pub use proxy::proxy;
 pub use tracker::{tracker_http, tracker_udp};
 pub use tracker_server::{tracker_server_http, tracker_server_udp};
 pub use wire::{extended, wire};
@@ -48,6 +50,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("metainfo", metainfo),
     ("mse", mse),
     ("pex", pex),
+    ("proxy", proxy),
     ("safe_path", safe_path),
     ("tracker_http", tracker_http),
     ("tracker_server_http", tracker_server_http),

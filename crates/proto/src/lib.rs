@@ -23,6 +23,7 @@ pub mod dht;
 pub mod limits;
 pub mod lsd;
 pub mod mse;
+pub mod proxy;
 pub mod swarm;
 pub mod tracker;
 pub mod wire;

@@ -237,3 +237,5 @@ pub const PAROLE_PATIENCE: Duration = Duration::from_secs(5);
 pub const MAX_ADDRESS_RANGES: usize = 4 << 20;
 /// The longest line of a list of addresses, in bytes.
 pub const MAX_ADDRESS_LINE: usize = 4096;
+/// The longest header of a proxy's answer to CONNECT, in bytes.
+pub const MAX_PROXY_HEADER: usize = 8 * 1024;
