@@ -267,7 +267,7 @@ impl Caller {
         Self {
             net: net.clone(),
             http: Http::new(Settings::default().user_agent, net.clone()),
-            udp: UdpHub::new(seed),
+            udp: UdpHub::new(seed, net.clone()),
             peer_id: PeerId::ours(id),
             key: u32::from_le_bytes(*random.last_chunk().expect("24 bytes")),
         }
@@ -314,7 +314,7 @@ pub async fn probe_peer(
     let ours =
         Handshake { reserved: Reserved::ours(), info_hash: info_hashes.wire(), peer_id: Caller::new(net).peer_id };
     let shaken = timeout(patience, async {
-        let mut stream = TcpStream::connect(addr).await.map_err(|error| match error.kind() {
+        let mut stream = net.connect(addr).await.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => ProbeError::Refused,
             kind => ProbeError::Network(kind),
         })?;

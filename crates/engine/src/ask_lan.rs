@@ -33,12 +33,12 @@ const MAX_VISITORS: usize = 50;
 pub async fn lan_peers(info_hashes: InfoHashes, patience: Duration, net: &Net) -> Vec<SocketAddr> {
     let until = Instant::now() + patience;
     let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)].map(|ip| SocketAddr::new(ip, 0));
-    let listeners = listen::bind(&any).unwrap_or_else(|error| {
+    let listeners = listen::bind(net, &any).unwrap_or_else(|error| {
         tracing::debug!(%error, "nobody can connect");
         Vec::new()
     });
     let listening: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let mut driver = Driver::new(Instant::now(), &listening, getrandom::u64().unwrap_or_default());
+    let mut driver = Driver::new(Instant::now(), net.clone(), &listening, getrandom::u64().unwrap_or_default());
     driver.set_torrents(Instant::now(), info_hashes.wire_all().collect());
     driver.rescan(Instant::now());
     let mut peers = BTreeSet::new();

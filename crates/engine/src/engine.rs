@@ -101,7 +101,7 @@ impl Engine {
             events: broadcast::Sender::new(settings.event_backlog.max(1)),
             listening,
             http: Http::new(settings.user_agent.clone(), settings.net.clone()),
-            udp: UdpHub::new(udp_seed),
+            udp: UdpHub::new(udp_seed, settings.net.clone()),
             stopped: AtomicBool::new(false),
             torrents: Mutex::default(),
             next_connection: AtomicU64::new(0),

@@ -10,6 +10,8 @@ use riverrun_metainfo::metainfo::MetainfoError;
 use riverrun_metainfo::{InfoHashes, PieceIndex};
 use riverrun_storage::StorageError;
 
+use crate::InterfaceError;
+
 /// Why a session did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +24,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The interface cannot be used.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
     /// The system gives no random bytes.
     #[error("no random bytes from the system")]
     Random,

@@ -180,7 +180,8 @@ impl Http {
     }
 
     fn builder(&self, kind: Kind) -> reqwest::ClientBuilder {
-        Client::builder()
+        self.net
+            .http(Client::builder())
             .user_agent(&self.user_agent)
             .redirect(redirect::Policy::none())
             .referer(false)

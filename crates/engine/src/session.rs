@@ -136,7 +136,10 @@ impl SessionBuilder {
             Some(seed) => fastrand::Rng::with_seed(seed).fill(&mut peer_id),
             None => getrandom::fill(&mut peer_id).map_err(|_| StartError::Random)?,
         }
-        let listeners = listen::bind(&settings.listen)?;
+        if let Some(interface) = &settings.net.interface {
+            interface.check()?;
+        }
+        let listeners = listen::bind(&settings.net, &settings.listen)?;
         let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let engine = Arc::new(Engine::new(settings, PeerId::ours(peer_id), seed, random()?, listening));
         let weak = Arc::downgrade(&engine);

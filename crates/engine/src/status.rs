@@ -86,6 +86,11 @@ pub enum Waiting {
         /// How long until the next try.
         next_try: Option<Duration>,
     },
+    /// The way itself is not there: the interface is gone, or the proxy does not answer.
+    NoWay {
+        /// What is wrong with it, a sentence. May hold text of a stranger: escape before display.
+        why: String,
+    },
     /// No peers, and the trackers' answers are awaited.
     Announcing,
     /// No peers, and there is no tracker to ask.
@@ -255,7 +260,10 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
     let have_bytes = content_had(&swarm, padded);
     let waiting = match phase {
         Phase::Downloading | Phase::FetchingMetadata { .. } => {
-            swarm.waiting.map(|waiting| waits_for(waiting, &trackers))
+            swarm.waiting.map(|waiting| match core.engine.settings.net.trouble() {
+                Some(why) => Waiting::NoWay { why },
+                None => waits_for(waiting, &trackers),
+            })
         }
         _ => None,
     };

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
 use crate::http::Family;
+use crate::net::{self, Net};
 
 /// No answer of a tracker is longer: what is cut off then is none.
 const MAX_PACKET: usize = 64 * 1024;
@@ -25,8 +26,10 @@ const MAX_PACKET: usize = 64 * 1024;
 /// Speaks to UDP trackers for all torrents of a session.
 #[derive(Debug)]
 pub(crate) struct UdpHub {
+    net: Net,
     desk: Arc<Desk>,
-    open: Mutex<Option<(Sockets, Running)>>,
+    /// With the number of the device that they are bound to.
+    open: Mutex<Option<(Sockets, Running, Option<u32>)>>,
 }
 
 /// The machine and those who wait for it.
@@ -79,10 +82,10 @@ impl Drop for Waiting<'_> {
 
 impl UdpHub {
     /// Nothing is opened yet. `seed` must come from the system's source of randomness: transaction ids are drawn from it.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, net: Net) -> Self {
         let state = State { client: Client::new(seed), next: 0, waiting: HashMap::new(), outgoing: Vec::new() };
         let desk = Arc::new(Desk { state: Mutex::new(state), earlier: Notify::new() });
-        Self { desk, open: Mutex::new(None) }
+        Self { net, desk, open: Mutex::new(None) }
     }
 
     /// Announces to a tracker at an address that was resolved and judged.
@@ -140,30 +143,32 @@ impl UdpHub {
 
     fn sockets(&self) -> io::Result<Sockets> {
         let mut opened = self.open.lock().expect("no panic while the sockets are locked");
-        if let Some((sockets, _)) = &*opened {
+        let device = self.net.device_number();
+        if let Some((sockets, _, bound)) = &*opened
+            && *bound == device
+        {
             return Ok(sockets.clone());
         }
-        let sockets = match (open(Family::V4), open(Family::V6)) {
+        // A device that went and came back is another one to the system.
+        *opened = None;
+        let sockets = match (open(&self.net, Family::V4), open(&self.net, Family::V6)) {
             (Err(error), Err(_)) => return Err(error),
             (v4, v6) => Sockets { v4: v4.ok().map(Arc::new), v6: v6.ok().map(Arc::new) },
         };
         let task = tokio::spawn(run(self.desk.clone(), sockets.clone())).abort_handle();
-        *opened = Some((sockets.clone(), Running(task)));
+        *opened = Some((sockets.clone(), Running(task), device));
         Ok(sockets)
     }
 }
 
-fn open(family: Family) -> io::Result<UdpSocket> {
-    let (domain, any): (_, SocketAddr) = match family {
-        Family::V4 => (Domain::IPV4, (Ipv4Addr::UNSPECIFIED, 0).into()),
-        Family::V6 => (Domain::IPV6, (Ipv6Addr::UNSPECIFIED, 0).into()),
-    };
-    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+fn open(net: &Net, family: Family) -> io::Result<UdpSocket> {
+    let local = net::any(family == Family::V4);
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
     if family == Family::V6 {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
-    socket.bind(&any.into())?;
+    net.bind(&socket, local)?;
     UdpSocket::from_std(socket.into())
 }
 

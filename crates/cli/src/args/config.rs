@@ -34,6 +34,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "trackers", Value("tracker")),
     ("network", "peers", Value("peer")),
     ("network", "max_peers", Value("max-peers")),
+    ("network", "interface", Value("interface")),
     ("network", "offline", Flag("offline")),
     ("network", "ip_filter", Value("ip-filter")),
     ("network", "encryption", Value("encryption")),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use riverrun::Interface;
 
 /// Which way, and to whom.
 #[derive(Args, Clone, Debug, Default)]
@@ -21,9 +22,12 @@ pub(crate) struct Route {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) ip_filter: Option<PathBuf>,
 
-    /// Bind to a device or address (not there yet)
-    #[arg(long, value_name = "DEV|IP", hide = true)]
-    pub(crate) interface: Option<String>,
+    /// Use this device or local address alone
+    ///
+    /// Everything is bound to it: connections, listening, UDP, HTTP. When it goes away, downloads wait; nothing takes another way. Only
+    /// names are looked up by the system as ever.
+    #[arg(long, value_name = "DEV|IP", hide_short_help = true)]
+    pub(crate) interface: Option<Interface>,
 
     /// Go through a proxy (not there yet)
     #[arg(long, value_name = "URL", hide = true)]

@@ -13,15 +13,15 @@ use crate::units;
 
 /// Takes the way that the options ask for; whatever the program fetches or meets from now on goes this way.
 pub(crate) fn take(env: &mut Env, general: &General, route: &Route) -> Result<(), Failure> {
-    let later = [
-        (route.interface.is_some(), "binding to an interface (--interface)"),
-        (route.proxy.is_some(), "going through a proxy (--proxy)"),
-        (route.anonymous, "anonymous mode (--anonymous)"),
-    ];
+    let later =
+        [(route.proxy.is_some(), "going through a proxy (--proxy)"), (route.anonymous, "anonymous mode (--anonymous)")];
     if let Some((_, what)) = later.iter().find(|(asked, _)| *asked) {
         return Err(Failure::not_yet(what));
     }
-    env.net = Net { addresses: addresses(env, general, route)? };
+    if let Some(interface) = &route.interface {
+        interface.check().map_err(|error| Failure::usage(format!("--interface: {}", shown(&watch::chain(&error)))))?;
+    }
+    env.net = Net { addresses: addresses(env, general, route)?, interface: route.interface.clone() };
     Ok(())
 }
 

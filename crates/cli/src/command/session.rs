@@ -89,6 +89,9 @@ pub(crate) fn listen_failure(error: &StartError, help: &str) -> Failure {
             format!("cannot use the state folder {}: {}", shown(&path.to_string_lossy()), reason(source)),
         )
         .help("--home DIR keeps all state in another folder"),
+        StartError::Interface(error) => {
+            Failure::usage(format!("--interface: {}", shown(&crate::command::watch::chain(error))))
+        }
         other => Failure::internal(crate::command::watch::chain(other)),
     }
 }

@@ -145,6 +145,7 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
             let next = next_try.map(|next| format!("; next try in {} s", next.as_secs())).unwrap_or_default();
             of("tracker", format!("tracker {} {}{next}", host_of(url), shown(error)))
         }
+        Waiting::NoWay { why } => of("no_way", shown(why).into_owned()),
         Waiting::Announcing => of("announcing", "asking the trackers for peers".into()),
         Waiting::NoTrackers => of("no_trackers", "no tracker to ask; --peer HOST:PORT names a peer".into()),
         _ => of("other", "nothing comes".into()),

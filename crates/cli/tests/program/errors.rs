@@ -135,7 +135,6 @@ fn what_only_a_later_version_brings_says_so() {
     for args in [
         &["download", "--encryption", "require", "x.torrent"][..],
         &["download", "--proxy", "socks5://127.0.0.1:1", "x.torrent"],
-        &["download", "--interface", "lo", "x.torrent"],
         &["download", "--anonymous", "x.torrent"],
         &["peers", "--dht", "x.torrent"],
         &["demo", "--web"],

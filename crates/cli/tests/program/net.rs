@@ -57,3 +57,18 @@ fn offline_stays_on_the_local_network() {
     assert_eq!(ran.code, 6, "{ran:#?}");
     assert!(ran.err.contains("tracker.example is no name of the local network (offline)"), "{}", ran.err);
 }
+
+#[test]
+fn an_interface_is_kept_to() {
+    let (room, seeder) = room();
+    for (interface, out) in [("lo", "one"), ("127.0.0.1", "two")] {
+        room.run(&["download", "--interface", interface, "--peer", &seeder.addr, "-d", out, "x.torrent"]).ok();
+        assert_eq!(room.read(&format!("{out}/x.bin")), room.read("data/x.bin"));
+    }
+    for command in ["download", "seed", "peers", "scrape"] {
+        room.run(&[command, "--interface", "no-such-dev0", "x.torrent"])
+            .fails(2, &["error: --interface: there is no device \"no-such-dev0\""]);
+        room.run(&[command, "--interface", "192.0.2.9", "x.torrent"])
+            .fails(2, &["error: --interface: no device has the address 192.0.2.9"]);
+    }
+}

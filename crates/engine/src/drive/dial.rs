@@ -42,7 +42,7 @@ async fn connect(core: &Core, addr: SocketAddr) -> Result<(TcpStream, Handshake,
     let hashes = core.info_hashes();
     let ours = Handshake { reserved: Reserved::ours().of(hashes), info_hash: hashes.wire(), peer_id: engine.peer_id };
     let shaken = timeout(HANDSHAKE_TIMEOUT, async {
-        let mut stream = TcpStream::connect(addr).await.map_err(|error| dial_error(&error))?;
+        let mut stream = engine.settings.net.connect(addr).await.map_err(|error| dial_error(&error))?;
         prepare(&stream);
         let theirs = shake(&mut stream, &ours).await?;
         if hashes.wire_all().all(|hash| hash != theirs.info_hash) {

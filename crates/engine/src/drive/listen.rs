@@ -15,9 +15,12 @@ use tokio::time::{sleep, timeout};
 use super::dial;
 use crate::StartError;
 use crate::engine::Engine;
+use crate::net::Net;
 
 /// How long accepting rests when the system has no more file descriptors or memory (THREATS L12).
 const ACCEPT_REST: Duration = Duration::from_millis(500);
+/// How often a listener that is bound to a device looks whether that is still the same one.
+const DEVICE_LOOK: Duration = Duration::from_secs(5);
 const BACKLOG: i32 = 1024;
 
 /// Incoming connections whose handshakes are not done: few, and the oldest goes first (THREATS P19).
@@ -99,13 +102,14 @@ impl Waiting {
 }
 
 /// Listens on these addresses; ports of 0 become real, the same one for both families where it is free.
-pub(crate) fn bind(addrs: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+pub(crate) fn bind(net: &Net, addrs: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut passed_over = None;
     for &addr in addrs {
         let taken = listeners.first().and_then(|first| first.local_addr().ok()).map(|first| first.port());
         let same_port = taken.filter(|_| addr.port() == 0).map(|port| SocketAddr::new(addr.ip(), port));
-        let bound = same_port.map_or_else(|| bind_one(addr), |same| bind_one(same).or_else(|_| bind_one(addr)));
+        let bound =
+            same_port.map_or_else(|| bind_one(net, addr), |same| bind_one(net, same).or_else(|_| bind_one(net, addr)));
         match bound {
             Ok(listener) => listeners.push(listener),
             Err(source) if addr.ip().is_unspecified() && no_such_family(&source) => passed_over = Some((addr, source)),
@@ -118,7 +122,7 @@ pub(crate) fn bind(addrs: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError>
     }
 }
 
-fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
+fn bind_one(net: &Net, addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -126,7 +130,7 @@ fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
+    net.bind(&socket, addr)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -138,8 +142,18 @@ pub(crate) fn no_such_family(error: &io::Error) -> bool {
 
 /// Accepts connections as long as the session lives.
 pub(crate) async fn run(engine: Weak<Engine>, listener: TcpListener) {
+    let mut listener = listener;
+    let mut device = engine.upgrade().and_then(|engine| engine.settings.net.device_number());
     loop {
-        match listener.accept().await {
+        let accepted_one = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = sleep(DEVICE_LOOK), if device.is_some() => {
+                let Some(engine) = engine.upgrade() else { return };
+                listener = follow(&engine.settings.net, listener, &mut device);
+                continue;
+            }
+        };
+        match accepted_one {
             Ok((stream, addr)) => {
                 let Some(engine) = engine.upgrade() else { return };
                 accepted(&engine, stream, addr);
@@ -150,6 +164,25 @@ pub(crate) async fn run(engine: Weak<Engine>, listener: TcpListener) {
                 tracing::warn!(%error, "accepting rests");
                 sleep(ACCEPT_REST).await;
             }
+        }
+    }
+}
+
+/// A device that went and came back is another one to the system: a listener that was bound to the old one hears nothing.
+fn follow(net: &Net, listener: TcpListener, device: &mut Option<u32>) -> TcpListener {
+    let now = net.device_number();
+    let Ok(addr) = listener.local_addr() else { return listener };
+    if now.is_none() || now == *device {
+        return listener;
+    }
+    match bind_one(net, addr) {
+        Ok(new) => {
+            *device = now;
+            new
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot listen on the device that came back");
+            listener
         }
     }
 }

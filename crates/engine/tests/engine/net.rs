@@ -21,11 +21,15 @@ async fn swarm() -> LocalSwarm {
 }
 
 fn blocking(list: &str) -> Net {
-    Net { addresses: AddressRules::new(false, Some(list.parse().unwrap())) }
+    Net { addresses: AddressRules::new(false, Some(list.parse().unwrap())), ..Net::default() }
+}
+
+fn bound(to: &str) -> Net {
+    Net { interface: Some(to.parse().unwrap()), ..Net::default() }
 }
 
 fn offline() -> Net {
-    Net { addresses: AddressRules::new(true, None) }
+    Net { addresses: AddressRules::new(true, None), ..Net::default() }
 }
 
 async fn session(net: Net) -> Session {
@@ -95,4 +99,47 @@ async fn offline_asks_no_tracker_and_fetches_nothing_outside() {
     }
     let outside = "192.0.2.1:6881".parse().unwrap();
     assert!(matches!(probe_peer(outside, hashes, 1, PATIENCE, &offline()).await, Err(ProbeError::NotAllowed(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_on_one_address_uses_it_for_peers_and_trackers() {
+    let swarm = swarm().await;
+    for (interface, source) in [("127.0.0.7", Some("127.0.0.7")), ("lo", None)] {
+        let session = Session::builder()
+            .settings(Settings { net: bound(interface), listen: vec!["0.0.0.0:0".parse().unwrap()], ..loopback() })
+            .start()
+            .await
+            .unwrap();
+        let listening = session.listen_addrs()[0].ip().to_string();
+        assert_eq!(listening, source.unwrap_or("0.0.0.0"));
+        let dir = swarm.dir().join(interface);
+        let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(&dir)).await.unwrap();
+        complete(&torrent).await;
+        same(&swarm, &dir);
+        if let Some(source) = source {
+            let told = swarm.tracker().journal().iter().any(|announced| announced.peer.ip().to_string() == source);
+            assert!(told, "the tracker saw it come from {source}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_on_one_address_dials_from_it() {
+    let swarm = swarm().await;
+    let peer = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let session = session(bound("127.0.0.7")).await;
+    let add = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).trackers(Vec::new());
+    let _torrent = session.add(add.peers([peer.local_addr().unwrap()])).await.unwrap();
+    let (_stream, from) = timeout(PATIENCE, peer.accept()).await.unwrap().unwrap();
+    assert_eq!(from.ip().to_string(), "127.0.0.7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interface_that_is_not_there_is_an_error_at_the_start() {
+    for (name, why) in
+        [("no-such-dev0", "there is no device \"no-such-dev0\""), ("192.0.2.9", "no device has the address 192.0.2.9")]
+    {
+        let error = Session::builder().settings(Settings { net: bound(name), ..loopback() }).start().await.unwrap_err();
+        assert_eq!(error.to_string(), why);
+    }
 }

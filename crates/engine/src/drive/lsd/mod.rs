@@ -23,6 +23,7 @@ use tokio::time::{sleep, sleep_until};
 
 use self::sockets::Sockets;
 use super::{Brain, Core};
+use crate::Net;
 use crate::engine::Engine;
 
 /// How often the machine's interfaces are looked at again.
@@ -45,6 +46,7 @@ pub(crate) struct Lsd {
 #[derive(Debug)]
 pub(crate) struct Driver {
     announcer: Announcer,
+    net: Net,
     listening: Vec<SocketAddr>,
     v4: Option<Sockets>,
     v6: Option<Sockets>,
@@ -60,11 +62,12 @@ pub(crate) struct Packet {
 
 impl Driver {
     /// For somebody who listens for peers at these addresses.
-    pub(crate) fn new(now: Instant, listening: &[SocketAddr], seed: u64) -> Self {
+    pub(crate) fn new(now: Instant, net: Net, listening: &[SocketAddr], seed: u64) -> Self {
         let port = |v4: bool| listening.iter().find(|addr| addr.is_ipv4() == v4).map(SocketAddr::port);
         let config = AnnouncerConfig { port_v4: port(true), port_v6: port(false), seed };
         Self {
             announcer: Announcer::new(now, config),
+            net,
             listening: listening.to_vec(),
             v4: None,
             v6: None,
@@ -91,6 +94,10 @@ impl Driver {
         });
         for interface in &mut found {
             interface.networks.retain(|network| self.listening.iter().any(|addr| hears(*addr, network.ip)));
+        }
+        if let Some(crate::Interface::Device(_)) = self.net.interface {
+            let only = self.net.device_number();
+            found.retain(|interface| Some(interface.index) == only);
         }
         found.retain(|interface| !interface.networks.is_empty());
         for (group, place) in [(Group::V4, &mut self.v4), (Group::V6, &mut self.v6)] {
@@ -186,7 +193,7 @@ fn is_spoken_of(core: &Core) -> bool {
 pub(crate) async fn run(engine: Weak<Engine>, seed: u64) {
     let Some(strong) = engine.upgrade() else { return };
     let lsd = strong.lsd.clone();
-    let mut driver = Driver::new(Instant::now(), &strong.listening, seed);
+    let mut driver = Driver::new(Instant::now(), strong.settings.net.clone(), &strong.listening, seed);
     drop(strong);
     let (mut look_at, mut looked, mut rescan_at) = (None::<Instant>, None::<Instant>, None::<Instant>);
     let mut packet = Packet::new();
