@@ -78,6 +78,18 @@ def plans(us, made, everything):
     ]:
         name = f"opentracker/{up.name} {'UDP' if up_udp else 'HTTP'} to {down.name} {'UDP' if down_udp else 'HTTP'}"
         add(name, lambda case, up=up, down=down, a=up_udp, b=down_udp: exchange(case, *made("short-last"), up, down, a, b))
+    for client in [us, *(client for client in OTHERS if client is not us)]:
+        for udp in (False, True):
+            if client is aria2c and udp:
+                continue                                             # it uses UDP trackers only with DHT on
+            word = "UDP" if udp else "HTTP"
+            # Each finds libtorrent, and is found by it.
+            for up, down in [(client, libtorrent), (libtorrent, client)][:1 if client is libtorrent else 2]:
+                add(f"tracker/{up.name} to {down.name} over {word}",
+                    lambda case, up=up, down=down, udp=udp: exchange(case, *made("short-last"), up, down, udp, udp, ours=True))
+    for udp in (False, True):
+        add(f"tracker/libtorrent to libtorrent over IPv6 and {'UDP' if udp else 'HTTP'}",
+            lambda case, udp=udp: exchange(case, *made("short-last"), libtorrent, libtorrent, udp, udp, ours=True, v6=True))
     for udp in (False, True):
         word = "UDP" if udp else "HTTP"
         add(f"opentracker/peers and scrape over {word}", lambda case, udp=udp: announce.peers_and_scrape(case, *made("tiny"), udp))

@@ -36,6 +36,9 @@ class Case:
     def address(self):
         return namespace.address()
 
+    def address6(self):
+        return namespace.address6()
+
     def start(self, argv, name, env=None, cwd=None):
         process = Process(argv, self.path(f"{name}.log"), env, cwd)
         self.processes.append(process)

@@ -36,6 +36,15 @@ def address():
     return f"10.77.{1 + number // 250}.{1 + number % 250}"
 
 
+def address6():
+    """The same for IPv6, where an address must be there before something can listen on it."""
+    with _lock:
+        number = next(_next)
+    made = f"fd77::{number:x}"
+    subprocess.run(["ip", "-6", "address", "add", f"{made}/128", "dev", "lo"], check=True)
+    return made
+
+
 def control_address(peer_address):
     """Where the process with that address takes commands: programs trust 127.0.0.0/8."""
     return "127." + peer_address.split(".", 1)[1]

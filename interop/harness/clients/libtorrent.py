@@ -10,6 +10,11 @@ PYTHON = "/usr/bin/python3"
 _DRIVER = os.path.join(os.path.dirname(__file__), "libtorrent_peer.py")
 
 
+def host(address):
+    """An address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address
+
+
 class Libtorrent(Client):
     """`how` goes to the driver."""
 
@@ -25,7 +30,7 @@ class Libtorrent(Client):
     def start(self, case, torrent, folder, address, role="", up_limit=None):
         state = case.path(f"libtorrent{role}.state")
         process = case.start(
-            [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{address}:{namespace.PEER_PORT}", state, up_limit or 0, *self.how],
+            [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{host(address)}:{namespace.PEER_PORT}", state, up_limit or 0, *self.how],
             f"libtorrent{role}")
         running = Running(process, lambda: bool(self.state(state)), lambda: self.state(state).get("complete"))
         running.uploaded = lambda: self.state(state).get("uploaded", 0)

@@ -19,7 +19,7 @@ def main():
     torrent, folder, listen, state, up_limit, *how = sys.argv[1:]
     session = libtorrent.session({
         **(FAST if "fast" in how else {}),
-        "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0],
+        "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]"),
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "in_enc_policy": libtorrent.enc_policy.pe_disabled, "out_enc_policy": libtorrent.enc_policy.pe_disabled,

@@ -24,7 +24,7 @@ class Rtorrent(Client):
                 f"session.path.set = {session}\ndirectory.default.set = {folder}\n"
                 f"network.bind_address.set = {address}\nnetwork.local_address.set = {address}\n"
                 f"network.port_range.set = {namespace.PEER_PORT}-{namespace.PEER_PORT}\nnetwork.port_random.set = no\n"
-                "dht.mode.set = disable\nprotocol.pex.set = no\ntrackers.use_udp.set = no\n"
+                "dht.mode.set = disable\nprotocol.pex.set = no\ntrackers.use_udp.set = yes\n"
                 "protocol.encryption.set = none\npieces.hash.on_completion.set = no\n"
                 f"throttle.global_up.max_rate.set_kb = {(up_limit or 0) // 1024}\n"
                 f'method.set_key = event.download.hash_done, seen, "execute.nothrow=touch,{checked}"\n'
