@@ -7,6 +7,8 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use riverrun_metainfo::{Bitfield, InfoHashes};
+use riverrun_proto::mse::{Cover, Encryption};
+use riverrun_proto::swarm::DialError;
 use riverrun_proto::tracker::{AnnounceError, AnnounceRequest, Event, TrackerUrl};
 use riverrun_proto::wire::extended::ExtendedHandshake;
 use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Handshake, Message, PeerId, Reserved, remote_text};
@@ -15,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::ask_tracker::{self, Ask};
-use crate::drive::dial::shake;
+use crate::drive::handshake::{self, Shaken, Veil};
 use crate::http::{Http, REFUSED};
 use crate::udp_hub::UdpHub;
 use crate::{Net, Settings};
@@ -113,6 +115,8 @@ pub struct Probe {
     pub client: String,
     /// Its share of the pieces, 0 to 1; `None` if it did not say.
     pub progress: Option<f32>,
+    /// How much of the connection looked like noise: it was dialled by MSE first, which left both methods to it.
+    pub cover: Cover,
 }
 
 /// Why a peer did not shake hands.
@@ -244,6 +248,18 @@ impl From<AnnounceError> for TrackerError {
     }
 }
 
+impl From<DialError> for ProbeError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Refused => Self::Refused,
+            DialError::Timeout => Self::Timeout,
+            DialError::WrongTorrent => Self::WrongTorrent,
+            DialError::Unreachable => Self::Network(io::ErrorKind::HostUnreachable),
+            DialError::Handshake | DialError::Unencrypted => Self::NoHandshake,
+        }
+    }
+}
+
 /// Somebody who asks without a session.
 struct Caller {
     net: Net,
@@ -314,26 +330,33 @@ pub async fn probe_peer(
     let ours =
         Handshake { reserved: Reserved::ours(), info_hash: info_hashes.wire(), peer_id: Caller::new(net).peer_id };
     let shaken = timeout(patience, async {
-        let mut stream = net.connect(addr).await.map_err(|error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => ProbeError::Refused,
-            kind => ProbeError::Network(kind),
-        })?;
-        let theirs = shake(&mut stream, &ours).await.map_err(|_| ProbeError::NoHandshake)?;
-        if info_hashes.wire_all().all(|hash| hash != theirs.info_hash) {
+        let connect = || async {
+            net.connect(addr).await.map_err(|error| match error.kind() {
+                io::ErrorKind::ConnectionRefused => ProbeError::Refused,
+                kind => ProbeError::Network(kind),
+            })
+        };
+        let (stream, shaken) = handshake::open(Encryption::Prefer.ways(false), connect, &ours).await?;
+        if info_hashes.wire_all().all(|hash| hash != shaken.handshake.info_hash) {
             return Err(ProbeError::WrongTorrent);
         }
-        Ok((stream, theirs))
+        Ok((stream, shaken))
     });
-    let (stream, theirs) = shaken.await.map_err(|_| ProbeError::Timeout)??;
-    let mut probe =
-        Probe { peer_id: theirs.peer_id, reserved: theirs.reserved, client: theirs.peer_id.client(), progress: None };
+    let (stream, Shaken { handshake: theirs, veil }) = shaken.await.map_err(|_| ProbeError::Timeout)??;
+    let mut probe = Probe {
+        peer_id: theirs.peer_id,
+        reserved: theirs.reserved,
+        client: theirs.peer_id.client(),
+        progress: None,
+        cover: veil.cover,
+    };
     // Whatever it has said by then is what there is to say.
-    let _ = timeout(LISTEN, listen(stream, pieces, &mut probe)).await;
+    let _ = timeout(LISTEN, listen(stream, veil, pieces, &mut probe)).await;
     Ok(probe)
 }
 
 /// Listens until the peer has said what it has and what it is.
-async fn listen(mut stream: TcpStream, pieces: u32, probe: &mut Probe) -> io::Result<()> {
+async fn listen(mut stream: TcpStream, mut veil: Veil, pieces: u32, probe: &mut Probe) -> io::Result<()> {
     let mut decoder = Decoder::new(DecoderConfig::new(Some(pieces)));
     let mut bytes = vec![0; 16 * 1024];
     let mut named = !probe.reserved.extended();
@@ -342,6 +365,7 @@ async fn listen(mut stream: TcpStream, pieces: u32, probe: &mut Probe) -> io::Re
         if count == 0 {
             break;
         }
+        veil.lift(&mut bytes[..count]);
         let mut input = &bytes[..count];
         while let Some(frame) = decoder.next(&mut input).map_err(io::Error::other)? {
             let Frame::Message(message) = frame else { continue };

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use riverrun_metainfo::{InfoHashes, WireHash};
 use riverrun_proto::limits::MAX_ANNOUNCES;
+use riverrun_proto::mse::TorrentMark;
 use riverrun_proto::swarm::ConnectionId;
 use riverrun_proto::wire::PeerId;
 use riverrun_storage::{Disk, Pool};
@@ -70,6 +71,18 @@ struct Torrents {
     by_id: BTreeMap<TorrentId, Arc<Core>>,
     /// Only looked up, never walked. `None`: the name is taken, its torrent is being opened.
     by_hash: HashMap<WireHash, Option<Arc<Core>>>,
+    /// What MSE calls the torrents that were entered. Only looked up, too.
+    by_mark: HashMap<TorrentMark, WireHash>,
+}
+
+impl Torrents {
+    /// Makes a torrent known by its hashes.
+    fn name(&mut self, core: &Arc<Core>) {
+        for hash in core.info_hashes().wire_all() {
+            self.by_hash.insert(hash, Some(core.clone()));
+            self.by_mark.insert(TorrentMark::of(hash), hash);
+        }
+    }
 }
 
 impl Engine {
@@ -186,7 +199,7 @@ impl Engine {
     /// Enters a torrent whose name was reserved.
     pub(crate) fn enter(&self, core: &Arc<Core>) {
         let mut torrents = self.torrents();
-        torrents.by_hash.extend(core.info_hashes().wire_all().map(|hash| (hash, Some(core.clone()))));
+        torrents.name(core);
         torrents.by_id.insert(core.id, core.clone());
     }
 
@@ -199,7 +212,7 @@ impl Engine {
         if taken || !torrents.by_id.contains_key(&core.id) {
             return false;
         }
-        torrents.by_hash.extend(hashes().map(|hash| (hash, Some(core.clone()))));
+        torrents.name(core);
         true
     }
 
@@ -212,6 +225,7 @@ impl Engine {
                 && entry.get().as_ref().is_none_or(|core| core.id == id)
             {
                 entry.remove();
+                torrents.by_mark.remove(&TorrentMark::of(hash));
             }
         }
     }
@@ -219,6 +233,12 @@ impl Engine {
     /// The torrent that peers call by this hash, if it exchanges now.
     pub(crate) fn find_open(&self, hash: WireHash) -> Option<Arc<Core>> {
         self.find_wire(hash).filter(|core| core.look(Brain::is_open))
+    }
+
+    /// The hash that an MSE handshake means by this mark, if its torrent exchanges now.
+    pub(crate) fn find_marked(&self, mark: TorrentMark) -> Option<WireHash> {
+        let hash = self.torrents().by_mark.get(&mark).copied()?;
+        self.find_open(hash).map(|_| hash)
     }
 
     /// The torrent that peers call by this hash.

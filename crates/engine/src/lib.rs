@@ -122,6 +122,7 @@ pub use fetch::{FetchError, fetch_torrent};
 pub use net::{AddressListError, Interface, InterfaceError, Net, read_address_list};
 pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
+pub use riverrun_proto::mse::{Cover, Encryption};
 pub use riverrun_storage as storage;
 pub use session::{Session, SessionBuilder, SessionStatus, resume_record_path};
 pub use settings::Settings;

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use riverrun_proto::mse::Encryption;
+
 use crate::Net;
 
 /// How a session behaves. Plain data: change what you like, the rest are the defaults.
@@ -31,6 +33,8 @@ pub struct Settings {
     /// Look for peers on the local network by multicast (BEP 14), over the interfaces that `listen` names, but not for private
     /// torrents. Default false: what a program sends to its network is its own decision.
     pub lsd: bool,
+    /// How much connections to peers are to look like noise. Default: where the peer can.
+    pub encryption: Encryption,
     /// The most bytes a second from peers, protocol included; `None` is no limit.
     pub down_limit: Option<u64>,
     /// The most bytes a second to peers, protocol included; `None` is no limit.
@@ -71,6 +75,7 @@ impl Default for Settings {
             max_dials: 64,
             pex: true,
             lsd: false,
+            encryption: Encryption::default(),
             down_limit: None,
             up_limit: None,
             upload_slots: None,

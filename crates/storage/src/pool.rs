@@ -192,6 +192,12 @@ impl Buffer {
         self.block.as_ref().map_or(&[], |block| &block[..self.filled])
     }
 
+    /// The bytes in use, to be changed in place.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        let filled = self.filled;
+        self.block.as_mut().map_or(&mut [], |block| &mut block[..filled])
+    }
+
     /// How many bytes are in use.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,9 +1,8 @@
 //! Options of every command that meets peers.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::args::Route;
-use crate::failure::Failure;
 use crate::units::Rate;
 
 /// How to reach peers and how much to exchange with them.
@@ -58,22 +57,35 @@ pub(crate) struct Network {
     #[arg(long, hide_short_help = true)]
     pub(crate) no_port_map: bool,
 
-    /// Encrypted connections: only off is there yet
-    #[arg(long, value_name = "HOW", hide_short_help = true)]
-    pub(crate) encryption: Option<String>,
+    /// Make connections look like noise: off, prefer or require [default: prefer]
+    ///
+    /// prefer hides the handshake from peers that can, encrypts the rest where the peer insists, and takes plaintext from whoever has
+    /// nothing else. require talks to nobody but in encrypted form. It is no secrecy: who knows the torrent can listen in.
+    #[arg(long, value_name = "HOW", hide_short_help = true, hide_possible_values = true)]
+    pub(crate) encryption: Option<Encryption>,
 
     /// Which way, and to whom
     #[command(flatten)]
     pub(crate) route: Route,
 }
 
-impl Network {
-    /// Refuses what only a later version can do.
-    pub(crate) fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        match self.encryption.as_deref() {
-            None | Some("off") => Ok(()),
-            Some("prefer" | "require") => Err(Failure::not_yet("encryption (--encryption)")),
-            Some(other) => Err(Failure::usage(format!("--encryption {other:?} is none of off, prefer, require"))),
+/// How much connections are to look like noise.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Encryption {
+    /// Not at all.
+    Off,
+    /// Where the peer can.
+    Prefer,
+    /// Or there is no connection.
+    Require,
+}
+
+impl From<Encryption> for riverrun::Encryption {
+    fn from(how: Encryption) -> Self {
+        match how {
+            Encryption::Off => Self::Off,
+            Encryption::Prefer => Self::Prefer,
+            Encryption::Require => Self::Require,
         }
     }
 }

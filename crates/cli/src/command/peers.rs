@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use riverrun::{AnnounceAnswer, Net, Probe, ProbeError, TrackerError, TrackerQuery};
+use riverrun::{AnnounceAnswer, Cover, Net, Probe, ProbeError, TrackerError, TrackerQuery};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -105,6 +105,9 @@ struct Greeting {
     client: Option<String>,
     peer_id: Option<String>,
     progress: Option<f32>,
+    /// The handshake looked like noise.
+    obfuscated: bool,
+    /// All of the connection did.
     encrypted: bool,
     utp: bool,
     error: Option<String>,
@@ -258,7 +261,8 @@ fn greeting(result: Result<Probe, ProbeError>) -> Greeting {
             client: Some(shown(&probe.client).into_owned()),
             peer_id: Some(shown(&probe.peer_id.0.escape_ascii().to_string()).into_owned()),
             progress: probe.progress,
-            encrypted: false,
+            obfuscated: probe.cover != Cover::None,
+            encrypted: probe.cover == Cover::Stream,
             utp: false,
             error: None,
         },
@@ -267,6 +271,7 @@ fn greeting(result: Result<Probe, ProbeError>) -> Greeting {
             client: None,
             peer_id: None,
             progress: None,
+            obfuscated: false,
             encrypted: false,
             utp: false,
             error: Some(error.to_string()),
@@ -280,7 +285,12 @@ fn line(peer: &PeerLine) -> String {
         Some(Greeting { error: Some(error), .. }) => format!("{}\t({error})", peer.addr),
         Some(greeting) => {
             let progress = greeting.progress.map_or("?".to_owned(), |share| format!("{:.1} %", share * 100.0));
-            format!("{}\t{}\t{progress}\ttcp, not encrypted", peer.addr, greeting.client.as_deref().unwrap_or("?"))
+            let how = match (greeting.encrypted, greeting.obfuscated) {
+                (true, _) => "encrypted",
+                (false, true) => "handshake encrypted",
+                (false, false) => "not encrypted",
+            };
+            format!("{}\t{}\t{progress}\ttcp, {how}", peer.addr, greeting.client.as_deref().unwrap_or("?"))
         }
     }
 }

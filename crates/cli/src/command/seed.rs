@@ -83,7 +83,6 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Seed) -> Outcome {
 }
 
 fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &mut Progress) -> Outcome {
-    options.network.refuse_what_is_not_there()?;
     net::take(env, general, &options.network.route)?;
     options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     let embedded = options.embed_tracker.then(|| Embedded::start(options.network.listen.as_deref())).transpose()?;

@@ -65,6 +65,7 @@ pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> 
     }
     settings.pex = !network.no_pex;
     settings.lsd = !network.no_lsd;
+    settings.encryption = network.encryption.map(Into::into).unwrap_or_default();
     settings.down_limit = network.down_limit.and_then(|rate| rate.0);
     settings.up_limit = network.up_limit.and_then(|rate| rate.0);
     Ok(settings)

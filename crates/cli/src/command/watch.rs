@@ -115,6 +115,10 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
             swarm::Waiting::Connecting { candidates } => {
                 of("connecting", format!("connecting to {}", peers(candidates)))
             }
+            swarm::Waiting::Unencrypted { peers: number } => of(
+                "unencrypted",
+                format!("{} took no encrypted connection, and --encryption require wants no other", peers(number)),
+            ),
             swarm::Waiting::NobodyHasMetadata { peers: number } => {
                 of("no_metadata", format!("{} connected, none has the metadata", peers(number)))
             }

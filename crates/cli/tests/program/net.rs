@@ -43,6 +43,34 @@ fn an_address_filter_that_cannot_be_used_is_named_with_its_line() {
 }
 
 #[test]
+fn encryption_is_prefer_unless_asked_for_otherwise() {
+    let room = Room::new();
+    room.content("data/x.bin", 200_000);
+    room.run(&["create", "data/x.bin", "-o", "x.torrent", "--v1"]).ok();
+    let strict = Seeder::start(&room, &["x.torrent", "--data", "data", "--encryption", "require"]);
+    room.run(&["download", "--peer", &strict.addr, "-d", "out", "x.torrent"]).ok();
+    assert_eq!(room.read("out/x.bin"), room.read("data/x.bin"));
+    let plain = Seeder::start(&room, &["x.torrent", "--data", "data", "--encryption", "off"]);
+    room.run(&["download", "--peer", &plain.addr, "-d", "plain", "x.torrent"]).ok();
+    let ran = room.run(&[
+        "download",
+        "--encryption",
+        "require",
+        "--peer",
+        &plain.addr,
+        "-d",
+        "none",
+        "--stall-timeout",
+        "6s",
+        "x.torrent",
+    ]);
+    assert_eq!(ran.code, 6, "{ran:#?}");
+    let why = "1 peer took no encrypted connection, and --encryption require wants no other";
+    assert!(ran.err.contains(why), "{}", ran.err);
+    assert_eq!(room.run(&["download", "--encryption", "maybe", "x.torrent"]).code, 2);
+}
+
+#[test]
 fn offline_stays_on_the_local_network() {
     let (room, seeder) = room();
     room.run(&["download", "--offline", "--peer", &seeder.addr, "-d", "out", "x.torrent"]).ok();

@@ -54,7 +54,12 @@ fn both_forms_of_peers_name_the_seeder() {
     assert!(ran.out.starts_with(&format!("{}\triverrun", swarm.seeder.addr)), "{}", ran.out);
     assert!(ran.out.contains("\t100.0 %\t"), "{}", ran.out);
     let document = room.run(&["peers", "--json", "--handshake", "x.torrent"]).ok().json();
-    assert_eq!(document["peers"][0]["handshake"]["ok"], true);
+    assert!(ran.out.ends_with("\ttcp, handshake encrypted\n"), "{}", ran.out);
+    let handshake = &document["peers"][0]["handshake"];
+    assert_eq!(
+        (&handshake["ok"], &handshake["obfuscated"], &handshake["encrypted"]),
+        (&true.into(), &true.into(), &false.into())
+    );
     assert_eq!(room.run(&["peers"]).code, 2);
     room.run(&["peers", &hash])
         .fails(6, &["error: no tracker to ask: the torrent names none", "help: --tracker URL names one"]);

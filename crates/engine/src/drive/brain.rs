@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
+use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::{
     self, Action, CloseReason, Command, ConnectionId, DiskDone, Input, MetadataStatus, Pressure, Source, Swarm,
     SwarmStatus,
@@ -64,7 +65,7 @@ pub(crate) struct Files {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     pub(crate) wakes: Vec<Arc<Notify>>,
-    pub(crate) dials: Vec<SocketAddr>,
+    pub(crate) dials: Vec<(SocketAddr, &'static [Way])>,
     pub(crate) events: Vec<EventKind>,
     pub(crate) errands: Vec<Errand>,
     pub(crate) schedule: Option<Instant>,
@@ -166,7 +167,7 @@ impl Brain {
                 (Action::Close { connection, reason }, _) => {
                     with_link(links, connection, effects, |link| link.close(reason));
                 }
-                (Action::Dial { addr, .. }, _) => effects.dials.push(addr),
+                (Action::Dial { addr, ways }, _) => effects.dials.push((addr, ways)),
                 (Action::JudgeMetadata { parts }, _) => effects.errands.push(Errand::JudgeMetadata(parts)),
                 (Action::NeedPeers, _) => self.announcer.need_peers(now),
                 (Action::Event(event), _) => {

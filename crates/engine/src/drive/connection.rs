@@ -6,11 +6,12 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block};
+use riverrun_proto::mse::Cipher;
 use riverrun_proto::swarm::{CloseReason, ConnectionId};
 use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Message};
 use riverrun_storage::Buffer;
@@ -21,7 +22,9 @@ use tokio::time::sleep_until;
 
 use super::Core;
 use super::core::Batch;
+use super::handshake::Veil;
 use super::link::Outbox;
+use super::seal::Seal;
 use crate::rate::Grant;
 
 /// The most that is read at once, in bytes.
@@ -43,6 +46,8 @@ pub(crate) struct Connection {
     wake: Arc<Notify>,
     inbound: Inbound,
     outbox: Outbox,
+    /// What encrypts the way out, if anything does.
+    seal: Option<Seal>,
     /// When the rate limits let us read, and write, again.
     read_after: Option<Instant>,
     write_after: Option<Instant>,
@@ -51,6 +56,8 @@ pub(crate) struct Connection {
 
 /// What has been read and is not with the swarm yet.
 struct Inbound {
+    /// What makes received bytes plain, if they are not.
+    cipher: Option<Cipher>,
     decoder: Decoder,
     batch: Batch,
     /// The block that is coming in.
@@ -76,11 +83,13 @@ impl Connection {
         core: Arc<Core>,
         id: ConnectionId,
         stream: TcpStream,
+        veil: Veil,
         wake: Arc<Notify>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let pieces = core.metainfo().map(|metainfo| metainfo.info().layout().piece_count());
         let inbound = Inbound {
+            cipher: veil.inbound,
             decoder: Decoder::new(DecoderConfig::new(pieces)),
             batch: Batch::default(),
             block: None,
@@ -88,8 +97,8 @@ impl Connection {
             rest: Vec::new(),
             unsized_bitfield: pieces.is_none(),
         };
-        let outbox = Outbox::default();
-        Self { core, id, stream, wake, inbound, outbox, read_after: None, write_after: None, _permit: permit }
+        let (outbox, seal) = (Outbox::default(), veil.outbound.map(Seal::new));
+        Self { core, id, stream, wake, inbound, outbox, seal, read_after: None, write_after: None, _permit: permit }
     }
 
     /// Exchanges messages until either side has enough.
@@ -130,8 +139,8 @@ impl Connection {
         self.read_after = self.read_after.filter(|after| *after > now);
         self.write_after = self.write_after.filter(|after| *after > now);
         let starved = self.inbound.waiting.is_some();
-        let reads = !starved && self.read_after.is_none() && self.outbox.control_bytes() < MAX_UNREAD_CONTROL;
-        let writes = self.write_after.is_none() && !self.outbox.is_empty();
+        let reads = !starved && self.read_after.is_none() && self.control_bytes() < MAX_UNREAD_CONTROL;
+        let writes = self.write_after.is_none() && self.has_to_send();
         let interest = match (reads, writes) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
@@ -176,7 +185,11 @@ impl Connection {
             self.core.engine.down.settle(granted, result.as_ref().map_or(0, |count| *count));
             match result {
                 Ok(0) => Err(CloseReason::Eof),
-                Ok(count) => self.decode(&scratch[..count]),
+                Ok(count) => {
+                    let read = &mut scratch[..count];
+                    self.inbound.cipher.iter_mut().for_each(|cipher| cipher.apply(read));
+                    self.decode(read)
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
                 Err(error) => Err(broken(error)),
             }
@@ -215,10 +228,20 @@ impl Connection {
         self.decode(&rest)
     }
 
+    /// Whether something waits to be written.
+    fn has_to_send(&self) -> bool {
+        !self.outbox.is_empty() || self.seal.as_ref().is_some_and(|seal| !seal.is_empty())
+    }
+
+    /// Bytes of messages that have not left.
+    fn control_bytes(&self) -> usize {
+        self.outbox.control_bytes() + self.seal.as_ref().map_or(0, Seal::control_bytes)
+    }
+
     /// Writes what the socket and the rate limit take.
     fn write(&mut self) -> Result<(), CloseReason> {
         let up = &self.core.engine.up;
-        while !self.outbox.is_empty() && self.write_after.is_none() {
+        while self.has_to_send() && self.write_after.is_none() {
             let granted = match up.take(Instant::now(), MAX_WRITE) {
                 Grant::Bytes(bytes) => bytes,
                 Grant::Wait(until) => {
@@ -226,7 +249,11 @@ impl Connection {
                     return Ok(());
                 }
             };
-            let result = self.outbox.write_with(granted, |slices| self.stream.try_write_vectored(slices));
+            let write = |slices: &[IoSlice<'_>]| self.stream.try_write_vectored(slices);
+            let result = match &mut self.seal {
+                None => self.outbox.write_with(granted, write),
+                Some(seal) => seal.write_with(&mut self.outbox, granted, write),
+            };
             up.settle(granted, result.as_ref().map_or(0, |count| *count));
             match result {
                 Ok(0) => return Err(CloseReason::Io(io::ErrorKind::WriteZero)),

@@ -190,8 +190,8 @@ impl Core {
         if let Some(due) = effects.schedule {
             self.engine.timers.schedule(due, Arc::downgrade(self));
         }
-        for addr in effects.dials {
-            self.engine.spawn(dial::dial(self.clone(), addr));
+        for (addr, ways) in effects.dials {
+            self.engine.spawn(dial::dial(self.clone(), addr, ways));
         }
         for kind in effects.events {
             self.emit(kind);

@@ -140,6 +140,23 @@ impl Outbox {
         Ok(written)
     }
 
+    /// Moves what is to be sent next, messages and then whole blocks up to about `most` bytes, behind what `next` has; `apply` sees
+    /// every byte once, in the order in which they will leave. Nothing of this outbox may have been sent in part.
+    pub(crate) fn hand_over(&mut self, next: &mut Self, most: usize, mut apply: impl FnMut(&mut [u8])) {
+        debug_assert!(self.block_sent == 0 && self.control_sent == 0 && next.is_empty());
+        std::mem::swap(&mut self.control, &mut next.control);
+        apply(&mut next.control);
+        let mut bytes = next.control.len();
+        while bytes < most
+            && let Some(mut block) = self.blocks.pop_front()
+        {
+            bytes += block.length();
+            apply(&mut block.header);
+            block.payload.iter_mut().for_each(|buffer| apply(buffer.filled_mut()));
+            next.blocks.push_back(block);
+        }
+    }
+
     fn advance(&mut self, mut written: usize) {
         if self.block_sent > 0 {
             written -= self.advance_block(written);

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use super::dial;
+use super::{dial, handshake};
 use crate::StartError;
 use crate::engine::Engine;
 use crate::net::Net;
@@ -204,18 +204,17 @@ fn accepted(engine: &Arc<Engine>, mut stream: TcpStream, addr: SocketAddr) {
         let engine = engine.clone();
         async move {
             dial::prepare(&stream);
-            let answer = dial::answer(&mut stream, engine.peer_id, |hash| engine.find_open(hash));
-            let answer = timeout(HANDSHAKE_TIMEOUT, answer).await;
+            let answer = timeout(HANDSHAKE_TIMEOUT, handshake::answer(&mut stream, &engine)).await;
             if !engine.handshakes.leave(number) {
                 return;
             }
-            let Ok(Some((core, handshake))) = answer else {
+            let Ok(Some((core, shaken))) = answer else {
                 tracing::debug!("an incoming connection shook no hands");
                 return;
             };
             let Ok(permit) = engine.connections.clone().try_acquire_owned() else { return };
             // A task of its own: the one that shook hands may still be dropped for a newer one.
-            engine.clone().spawn(dial::start(core, stream, addr, true, handshake, permit));
+            engine.clone().spawn(dial::start(core, stream, addr, true, shaken, permit));
         }
     };
     let handle = engine.spawn_abortable(task);

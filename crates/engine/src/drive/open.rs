@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, PieceIndex, Span};
-use riverrun_proto::mse::Encryption;
 use riverrun_proto::swarm::{self, Command, Input, Swarm, SwarmConfig};
 use riverrun_storage::check::{Checked, Progress};
 use riverrun_storage::resume::Judged;
@@ -178,7 +177,7 @@ fn begin(core: &Core, brain: &mut Brain, now: Instant, have: Bitfield, files: Fi
 pub(crate) fn swarm_config(engine: &Engine, info_hashes: InfoHashes, max_connections: usize) -> SwarmConfig {
     SwarmConfig {
         pex: engine.settings.pex,
-        encryption: Encryption::Off,
+        encryption: engine.settings.encryption,
         addresses: engine.settings.net.addresses.clone(),
         listen_port: engine.listen_port(),
         max_connections,

@@ -8,7 +8,7 @@ use riverrun_metainfo::piece_hash::Format;
 use riverrun_metainfo::{InfoHashes, Magnet, Metainfo};
 
 use super::{Content, Tracker};
-use crate::{AddTorrent, Session, Settings, Torrent};
+use crate::{AddTorrent, Encryption, Session, Settings, Torrent};
 
 /// How to start a [`LocalSwarm`].
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub struct LocalSwarmBuilder {
     parts: bool,
     up_limit: Option<u64>,
     udp: bool,
+    encryption: Encryption,
 }
 
 /// A tracker and seeders on loopback, each a session of its own with a folder of its own. All stop when it is dropped, and
@@ -71,6 +72,7 @@ impl LocalSwarm {
             parts: false,
             up_limit: None,
             udp: false,
+            encryption: Encryption::default(),
         }
     }
 
@@ -180,6 +182,13 @@ impl LocalSwarmBuilder {
         self
     }
 
+    /// What the seeders' connections look like.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
     /// Starts it, and waits until every seeder has announced itself.
     ///
     /// # Errors
@@ -199,7 +208,7 @@ impl LocalSwarmBuilder {
             let (count, parts) = (self.seeders, self.parts);
             let part = |piece: riverrun_metainfo::PieceIndex| !parts || piece.as_usize() % count == number;
             let had = self.content.write_part(&dir, self.format, self.piece_length, &part)?;
-            let settings = Settings { up_limit: self.up_limit, ..loopback() };
+            let settings = Settings { up_limit: self.up_limit, encryption: self.encryption, ..loopback() };
             let session = Session::builder().settings(settings).start().await.map_err(io::Error::other)?;
             let wish = AddTorrent::new(torrent.clone()).into_dir(&dir).wanted_pieces(had);
             let seeder = session.add(wish).await.map_err(io::Error::other)?;

@@ -140,9 +140,8 @@ impl From<Preallocate> for riverrun::Preallocate {
 }
 
 impl Download {
-    /// Refuses what only a later version can do, and what does not go together.
+    /// Refuses what does not go together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.network.refuse_what_is_not_there()?;
         if self.output.as_deref() == Some(std::path::Path::new("-")) && self.keeps_seeding() {
             return Err(Failure::usage("\"-o -\" and sharing afterwards do not go together"));
         }
