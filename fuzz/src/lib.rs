@@ -8,6 +8,7 @@ mod bencode;
 mod bits;
 mod discovery;
 mod hash;
+mod hashes;
 mod layout;
 mod magnet;
 mod merkle;
@@ -23,6 +24,7 @@ pub use address_list::address_list;
 pub use bencode::bencode;
 pub use discovery::{lsd, pex};
 pub use hash::hash;
+pub use hashes::hashes;
 pub use layout::layout;
 pub use magnet::magnet;
 pub use merkle::merkle;
@@ -43,6 +45,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("bencode", bencode),
     ("extended", extended),
     ("hash", hash),
+    ("hashes", hashes),
     ("layout", layout),
     ("lsd", lsd),
     ("magnet", magnet),
