@@ -91,6 +91,7 @@ fn swarm(seed: bool) -> (Arc<PieceHashes>, Swarm) {
         info_hashes: torrent.hashes(),
         layout,
         hashes: Some(hashes.clone()),
+        metadata: Bytes::new(),
         have: if seed { Bitfield::full(all) } else { Bitfield::empty(all) },
         private: false,
         pex: false,

@@ -102,6 +102,14 @@ pub enum TorrentError {
     /// The metadata shows that the session has this torrent already, under its other hash.
     #[error("the torrent is there already")]
     Duplicate,
+    /// The torrent is read-only, and nobody here can say whether its content is right: its piece layers are missing (BEP 52).
+    #[error("{unknown} of {pieces} pieces cannot be judged: the torrent lacks their hashes (\"piece layers\")")]
+    NoHashes {
+        /// Pieces whose hashes are not known.
+        unknown: u32,
+        /// The pieces of the torrent.
+        pieces: u32,
+    },
     /// A piece has the right v1 hash and the wrong v2 hash, or the other way round: no data can be right for this torrent (BEP 52).
     #[error("piece {0} cannot be right: the torrent has inconsistent hashes")]
     Inconsistent(PieceIndex),

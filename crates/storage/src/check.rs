@@ -36,8 +36,8 @@ pub struct Checked {
     pub files: Vec<FileState>,
     /// A piece that is right by one of its hashes and wrong by the other: no bytes can be right for this torrent (BEP 52).
     pub inconsistent: Option<PieceIndex>,
-    /// Pieces whose hash is not known because their piece layer is missing (BEP 52).
-    pub unknown: u32,
+    /// Pieces whose hash is not known because their piece layer is missing (BEP 52): nobody can say whether they are right.
+    pub unknown: Bitfield,
 }
 
 /// What is the matter with a file.
@@ -49,6 +49,11 @@ pub enum FileState {
     Ok,
     /// The length is right, but bytes are not.
     Damaged {
+        /// How many of its pieces.
+        pieces: u32,
+    },
+    /// The length is right, and nothing is known to be wrong, but the hashes of some pieces are not known (BEP 52).
+    Unknown {
         /// How many of its pieces.
         pieces: u32,
     },
@@ -128,17 +133,17 @@ pub fn check(
     let task = Checking { storage, layout, hashes, reach, zeros: Mutex::default() };
     let verdicts = Walk { storage, layout, only, threads, progress }.run(&task)?;
     let mut have = Bitfield::empty(layout.piece_count());
-    let (mut inconsistent, mut unknown) = (None, 0);
+    let (mut inconsistent, mut unknown) = (None, Bitfield::empty(layout.piece_count()));
     for (piece, verdict) in verdicts {
         match verdict {
             Verdict::Good => _ = have.insert(piece),
             Verdict::Corrupt => {}
             Verdict::Inconsistent => inconsistent = inconsistent.max(Some(piece)),
-            Verdict::Unknown => unknown += 1,
+            Verdict::Unknown => _ = unknown.insert(piece),
         }
     }
     // Looked at again: a file may have been cut or deleted meanwhile.
-    let files = file_states(layout, &storage.presence()?, &have, only);
+    let files = file_states(layout, &storage.presence()?, &have, &unknown, only);
     Ok(Checked { have, files, inconsistent, unknown })
 }
 
@@ -387,11 +392,19 @@ fn reach_of(presence: &Presence) -> Vec<u64> {
     presence.files.iter().map(reach).collect()
 }
 
-fn file_states(layout: &Layout, presence: &Presence, have: &Bitfield, only: Option<&Bitfield>) -> Vec<FileState> {
+fn file_states(
+    layout: &Layout,
+    presence: &Presence,
+    have: &Bitfield,
+    unknown: &Bitfield,
+    only: Option<&Bitfield>,
+) -> Vec<FileState> {
     let state = |(number, (file, found)): (u32, (&LayoutFile, &FilePresence))| {
         let asked = |piece: &u32| only.is_none_or(|only| only.has(PieceIndex(*piece)));
         let bad = layout.pieces_of(FileIndex(number)).filter(asked).filter(|piece| !have.has(PieceIndex(*piece)));
-        let pieces = u32::try_from(bad.count()).expect("a layout has at most 2^26 pieces");
+        let (unknown, bad): (Vec<u32>, Vec<u32>) = bad.partition(|piece| unknown.has(PieceIndex(*piece)));
+        let count = |pieces: &[u32]| u32::try_from(pieces.len()).expect("a layout has at most 2^26 pieces");
+        let (unknown, pieces) = (count(&unknown), count(&bad));
         match found {
             _ if file.pad => FileState::Pad,
             FilePresence::Pad | FilePresence::Missing => FileState::Missing,
@@ -400,6 +413,7 @@ fn file_states(layout: &Layout, presence: &Presence, have: &Bitfield, only: Opti
                 FileState::WrongSize { found: *length, pieces }
             }
             FilePresence::Present { .. } if pieces > 0 => FileState::Damaged { pieces },
+            FilePresence::Present { .. } if unknown > 0 => FileState::Unknown { pieces: unknown },
             FilePresence::Present { .. } => FileState::Ok,
         }
     };

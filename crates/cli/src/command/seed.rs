@@ -310,6 +310,11 @@ impl Sharing<'_> {
                 Failure::new(Exit::Mismatch, format!("cannot seed: {bad} of {pieces} pieces of {name} are damaged"))
                     .help(format!("riverrun verify {torrent} {content} says where; riverrun download -o {content} {torrent} repairs it"))
             }
+            TorrentError::NoHashes { unknown, pieces } => {
+                let missing = "cannot be judged: the torrent file lacks their hashes (\"piece layers\")";
+                Failure::new(Exit::Mismatch, format!("cannot seed: {unknown} of {pieces} pieces of {name} {missing}"))
+                    .help("seed with the whole torrent file; only peers have what this one lacks")
+            }
             TorrentError::Storage(error) => Failure::new(Exit::Storage, shown(&watch::chain(&**error))),
             other => Failure::internal(watch::chain(other)),
         })

@@ -94,8 +94,9 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Verify) -> Outcome
         files.extend(extra(&loaded, &root)?);
     }
     let asked = |piece: PieceIndex| only.as_ref().is_none_or(|only| only.has(piece));
-    let bad: Vec<u32> = checked.have.iter_missing().filter(|piece| asked(*piece)).map(|piece| piece.0).collect();
-    let ok = bad.is_empty() && files.iter().all(|file| file.state == "ok");
+    let bad = checked.have.iter_missing().filter(|piece| asked(*piece) && !checked.unknown.has(*piece));
+    let bad: Vec<u32> = bad.map(|piece| piece.0).collect();
+    let ok = bad.is_empty() && checked.unknown.is_empty() && files.iter().all(|file| file.state == "ok");
     let document = Document {
         v: 1,
         ok,
@@ -103,7 +104,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Verify) -> Outcome
         path: crate::command::download::place::as_written(&root),
         pieces: only.as_ref().map_or(loaded.piece_count(), Bitfield::count),
         good_pieces: checked.have.count(),
-        unknown_pieces: checked.unknown,
+        unknown_pieces: checked.unknown.count(),
         bytes: files.iter().filter_map(|file| file.length).sum(),
         elapsed_s: events::seconds(elapsed),
         files,
@@ -170,6 +171,7 @@ fn file_lines(loaded: &Loaded, checked: &Checked, chosen: Option<&[usize]>) -> V
         let (state, found_length, bad_pieces) = match *state {
             FileState::Ok | FileState::Pad => ("ok", None, None),
             FileState::Damaged { pieces } => ("damaged", None, Some(pieces)),
+            FileState::Unknown { .. } => ("unknown", None, None),
             FileState::Missing => ("missing", None, None),
             FileState::WrongSize { found, pieces } => ("wrong_size", Some(found), Some(pieces)),
             FileState::NotAFile => ("not_a_file", None, None),
@@ -220,7 +222,9 @@ fn print(env: &mut Env, general: &General, document: &Document) -> Result<(), Fa
     }
     if document.unknown_pieces > 0 {
         let pieces = units::counted(document.unknown_pieces.into(), "piece");
-        env.say(format_args!("warning: {pieces} cannot be judged: the torrent lacks their hashes"));
+        env.say(format_args!(
+            "warning: {pieces} cannot be judged: the torrent file lacks their hashes (\"piece layers\"), and only peers have them"
+        ));
     }
     if !general.quiet {
         env.say(summary(document, scale));

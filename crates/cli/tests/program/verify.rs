@@ -72,3 +72,26 @@ fn content_that_is_not_there() {
     let ran = room.run(&["verify", "album.torrent", "empty"]);
     assert_eq!((ran.code, ran.out.lines().filter(|line| line.starts_with("missing ")).count()), (5, 3), "{ran:#?}");
 }
+
+#[test]
+fn m20_a_torrent_without_piece_layers_says_what_is_missing() {
+    let room = room();
+    room.run(&["create", "data/album", "-o", "whole.torrent", "--v2", "--piece-length", "16Ki"]).ok();
+    let whole = room.read("whole.torrent");
+    let end = whole.windows(16).position(|part| part == b"12:piece layersd").unwrap();
+    room.write("bare.torrent", [&whole[..end], b"e"].concat());
+    let ran = room.run(&["verify", "bare.torrent", "data"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (5, "unknown     a.bin\nok          c.bin\nunknown     sub/b.bin\n"),
+        "{ran:#?}"
+    );
+    let missing =
+        "12 pieces cannot be judged: the torrent file lacks their hashes (\"piece layers\"), and only peers have them";
+    assert!(ran.err.contains(missing), "{}", ran.err);
+    let document = room.run(&["verify", "bare.torrent", "data", "--json", "--bad-pieces"]).json();
+    assert_eq!((&document["unknown_pieces"], &document["bad_pieces"]), (&12.into(), &serde_json::json!([])));
+    let ran = room.run(&["seed", "bare.torrent", "--data", "data", "--no-dht"]);
+    assert_eq!(ran.code, 5, "{ran:#?}");
+    assert!(ran.err.contains("12 of 13 pieces of album cannot be judged"), "{}", ran.err);
+}

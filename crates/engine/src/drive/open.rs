@@ -50,7 +50,11 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
         Bitfield::full(pieces)
     } else {
         let mut have = judged.trusted;
-        check(core, judged.doubtful, true).await?.have.iter().for_each(|piece| _ = have.insert(piece));
+        let checked = check(core, judged.doubtful, true).await?;
+        checked.have.iter().for_each(|piece| _ = have.insert(piece));
+        if core.options.read_only && !checked.unknown.is_empty() {
+            return Err(TorrentError::NoHashes { unknown: checked.unknown.count(), pieces });
+        }
         have
     };
     if core.options().read_only {
