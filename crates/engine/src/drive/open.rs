@@ -52,7 +52,7 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
         let mut have = judged.trusted;
         let checked = check(core, judged.doubtful, true).await?;
         checked.have.iter().for_each(|piece| _ = have.insert(piece));
-        if core.options.read_only && !checked.unknown.is_empty() {
+        if core.options().read_only && !checked.unknown.is_empty() {
             return Err(TorrentError::NoHashes { unknown: checked.unknown.count(), pieces });
         }
         have
