@@ -4,6 +4,7 @@ mod completions;
 mod content_place;
 mod create;
 mod demo;
+mod doctor;
 mod download;
 mod edit;
 mod fetch;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Tracker(tracker::Tracker),
     /// Show a whole swarm at work on this machine
     Demo(demo::Demo),
+    /// Look whether this machine is ready, and say what to do
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     Completions(completions::Completions),
     /// Print a manual page
@@ -81,6 +84,7 @@ pub(crate) fn run(env: &mut Env, cli: Cli) -> Outcome {
         Command::Scrape(args) => scrape::run(env, &general, &args),
         Command::Tracker(args) => tracker::run(env, &general, &args),
         Command::Demo(args) => demo::run(env, &general, &args),
+        Command::Doctor(args) => doctor::run(env, &general, &args),
         Command::Completions(args) => completions::run(env, &args),
         Command::Man(args) => man::run(env, &args),
     }

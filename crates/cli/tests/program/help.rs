@@ -2,7 +2,7 @@
 
 use crate::room::Room;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "download",
     "seed",
     "create",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 14] = [
     "scrape",
     "tracker",
     "demo",
+    "doctor",
     "completions",
     "man",
     "",

@@ -4,6 +4,7 @@
 mod config;
 mod create;
 mod demo;
+mod doctor;
 mod download;
 mod errors;
 mod help;

@@ -134,6 +134,22 @@ fn documents_of_trackers_and_the_demo() {
 }
 
 #[test]
+fn what_the_doctor_finds() {
+    let room = Room::new();
+    for offline in [&["doctor", "--json"][..], &["doctor", "--json", "--offline"]] {
+        let document = room.run(offline).json();
+        conforms("doctor", &document);
+        let names: Vec<_> =
+            document["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+        assert!(
+            ["port", "open files", "clock", "downloads", "state"].iter().all(|name| names.contains(name)),
+            "{names:?}"
+        );
+        assert_eq!(names.contains(&"reach"), offline.len() == 2);
+    }
+}
+
+#[test]
 fn events_of_the_tracker() {
     let room = Room::new();
     let args = ["tracker", "--listen", "127.0.0.1:0", "--json", "-vv", "--progress-interval", "50ms"];
