@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, makers, namespace, swarm, v2
+from . import announce, crash, discovery, makers, namespace, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -96,6 +96,24 @@ def plans(us, made, everything):
         add(f"opentracker/refuses over {word}", lambda case, udp=udp: announce.refused(case, *made("tiny"), udp))
     add("crash/riverrun seeds to riverrun and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, us))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
+    transmission, qbittorrent, rtorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent", "rtorrent"))
+    for down, middle, up in [
+        (us, libtorrent, libtorrent), (libtorrent, libtorrent, us), (libtorrent, us, libtorrent), (us, us, us),
+        (us, libtorrent, us), (us, us, transmission), (transmission, us, us), (transmission, us, libtorrent),
+        (us, libtorrent, transmission), (qbittorrent, us, us), (us, us, qbittorrent), (rtorrent, us, us), (us, us, rtorrent),
+    ]:
+        add(f"pex/{down.name} by {middle.name} to {up.name}",
+            lambda case, d=down, m=middle, u=up: discovery.by_exchange(case, *made("swarm"), d, m, u), 180)
+    # One at a time: whoever is on the network hears everybody.
+    for client in (libtorrent, transmission, qbittorrent):
+        add(f"lsd/{client.name} seeds first", lambda case, c=client: discovery.on_the_network(case, *made("single"), c, us, "seeder"), heavy=True)
+        add(f"lsd/{client.name} seeds last", lambda case, c=client: discovery.on_the_network(case, *made("single"), c, us, "downloader"), heavy=True)
+        add(f"lsd/{client.name} downloads first", lambda case, c=client: discovery.on_the_network(case, *made("single"), us, c, "downloader"), heavy=True)
+        add(f"lsd/{client.name} downloads last", lambda case, c=client: discovery.on_the_network(case, *made("single"), us, c, "seeder"), heavy=True)
+        add(f"lsd/peers names {client.name}", lambda case, c=client: discovery.asked(case, *made("tiny"), c), heavy=True)
+    add("lsd/riverrun to riverrun", lambda case: discovery.on_the_network(case, *made("single"), us, us, "seeder"), heavy=True)
+    add("lsd/pex and lsd are silent for private torrents",
+        lambda case: discovery.private_is_silent(case, *made("tiny"), libtorrent, us), heavy=True)
     for name in ("single", "short-last", "tiny", "many", "edges", "names", "awkward"):
         for maker in makers.OTHER_MAKERS:
             add(f"made by/{maker}/{name}", lambda case, m=maker, n=name: makers.ours_reads(case, m, made(n)[0]))

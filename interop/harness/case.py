@@ -24,6 +24,8 @@ class Case:
         self.end = time.monotonic() + limit
         self.processes = []
         self.closers = []
+        # How clients may find peers besides trackers and addresses that they are given: "pex", "lsd".
+        self.ways = frozenset()
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)

@@ -4,8 +4,12 @@ Transmission refuses peers in 127.0.0.0/8, and several clients take all peers on
 gets an address of its own: its ports are free by construction, whatever else runs.
 """
 import itertools
+import os
 import subprocess
 import threading
+import time
+
+from .process import Process
 
 # Where a program that binds no address of its own comes from.
 HOME = "10.77.0.1"
@@ -13,7 +17,13 @@ PEER_PORT = 6881
 TRACKER_PORT = 6969
 CONTROL_PORT = 9091
 
+# The two ends of a network with multicast: ours, and that of a second namespace.
+LAN_NEAR = "10.78.0.1"
+LAN_FAR = "10.78.0.2"
+LAN_DEVICE = "lan0"
+
 _next = itertools.count(1)
+_far = None
 _lock = threading.Lock()
 
 
@@ -25,6 +35,36 @@ def enter():
         raise SystemExit("this needs a network namespace of its own: start it with interop/run")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "address", "add", f"{HOME}/16", "dev", "lo"], check=True)
+
+
+def lan():
+    """A second namespace and a network between it and this one, made when first asked for. It goes with the harness."""
+    global _far
+    with _lock:
+        if _far:
+            return
+        far = Process(["unshare", "--net", "--", "sleep", "infinity"], os.devnull)
+        while os.readlink(f"/proc/{far.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+            time.sleep(0.01)
+        there = ["nsenter", f"--net=/proc/{far.pid}/ns/net"]
+        for words in (
+            ["ip", "link", "add", LAN_DEVICE, "type", "veth", "peer", "name", "lan1"],
+            ["ip", "link", "set", "lan1", "netns", str(far.pid)],
+            [*there, "ip", "link", "set", "lo", "up"],
+            *(words for at, device, end in (([], LAN_DEVICE, 1), (there, "lan1", 2)) for words in (
+                [*at, "ip", "address", "add", f"10.78.0.{end}/24", "dev", device],
+                [*at, "ip", "address", "add", f"fd00:78::{end}/64", "dev", device, "nodad"],
+                [*at, "ip", "link", "set", device, "up"],
+                [*at, "ip", "route", "add", "239.0.0.0/8", "dev", device],
+            )),
+        ):
+            subprocess.run(words, check=True)
+        _far = far
+
+
+def inside(peer_address):
+    """The words before a command that put it where this address is."""
+    return ["nsenter", f"--net=/proc/{_far.pid}/ns/net"] if _far and peer_address == LAN_FAR else []
 
 
 def address():

@@ -21,7 +21,7 @@ class Running:
 class Client:
     """One client. Each method starts it on `address` and returns a `Running`; peers come from the torrent's tracker.
 
-    DHT, local discovery, PEX, uTP, encryption and port mapping are off.
+    DHT, uTP, encryption and port mapping are off, and so are local discovery and PEX but where `case.ways` has them.
     """
 
     name = ""

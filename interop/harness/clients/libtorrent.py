@@ -27,10 +27,11 @@ class Libtorrent(Client):
         words = [PYTHON, "-c", "import libtorrent; print('libtorrent', libtorrent.__version__)"]
         return subprocess.run(words, capture_output=True, text=True).stdout.strip()
 
-    def start(self, case, torrent, folder, address, role="", up_limit=None):
+    def start(self, case, torrent, folder, address, role="", up_limit=None, peers=()):
         state = case.path(f"libtorrent{role}.state")
         process = case.start(
-            [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{host(address)}:{namespace.PEER_PORT}", state, up_limit or 0, *self.how],
+            [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{host(address)}:{namespace.PEER_PORT}", state, up_limit or 0, *self.how, *case.ways,
+             *(f"peer={peer}" for peer in peers)],
             f"libtorrent{role}")
         running = Running(process, lambda: bool(self.state(state)), lambda: self.state(state).get("complete"))
         running.uploaded = lambda: self.state(state).get("uploaded", 0)

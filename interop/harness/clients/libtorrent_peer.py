@@ -1,7 +1,8 @@
-"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once]
+"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [pex] [lsd] [peer=HOST:PORT]...
 
 Seeds what is in FOLDER, downloads the rest, goes on until stopped, and keeps STATE_FILE up to date (JSON).
-`fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete.
+`fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete. `pex`, `lsd`: it finds peers
+that way. `peer`: it connects to this one.
 """
 import json
 import os
@@ -20,7 +21,7 @@ def main():
     session = libtorrent.session({
         **(FAST if "fast" in how else {}),
         "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]"),
-        "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "enable_dht": False, "enable_lsd": "lsd" in how, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "in_enc_policy": libtorrent.enc_policy.pe_disabled, "out_enc_policy": libtorrent.enc_policy.pe_disabled,
         "allow_multiple_connections_per_ip": True,
@@ -31,8 +32,11 @@ def main():
     parameters.ti = libtorrent.torrent_info(torrent)
     parameters.save_path = folder
     parameters.flags &= ~(libtorrent.torrent_flags.paused | libtorrent.torrent_flags.auto_managed)
-    parameters.flags |= libtorrent.torrent_flags.disable_pex
+    if "pex" not in how:
+        parameters.flags |= libtorrent.torrent_flags.disable_pex
     handle = session.add_torrent(parameters)
+    peers = [word.partition("=")[2].rsplit(":", 1) for word in how if word.startswith("peer=")]
+    connected = False
     # The session's own limit would not count for peers on private addresses.
     handle.set_upload_limit(int(up_limit))
     checking = (libtorrent.torrent_status.checking_files, libtorrent.torrent_status.checking_resume_data)
@@ -45,6 +49,10 @@ def main():
         status = handle.status()
         if status.state in checking:
             continue
+        if not connected:
+            connected = True
+            for host, port in peers:
+                handle.connect_peer((host, int(port)))
         if status.is_seeding and not flushing:
             # Complete means that a reader of the files sees all of it.
             handle.flush_cache()

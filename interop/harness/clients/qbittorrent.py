@@ -24,7 +24,8 @@ class QBittorrent(Client):
                 "[LegalNotice]\nAccepted=true\n"
                 "[BitTorrent]\n"
                 f"Session\\InterfaceAddress={address}\nSession\\Port={namespace.PEER_PORT}\nSession\\BTProtocol=TCP\n"
-                "Session\\DHTEnabled=false\nSession\\PeXEnabled=false\nSession\\LSDEnabled=false\nSession\\Encryption=2\n"
+                f"Session\\DHTEnabled=false\nSession\\PeXEnabled={has(case, 'pex')}\nSession\\LSDEnabled={has(case, 'lsd')}\n"
+                "Session\\Encryption=2\n"
                 "Session\\QueueingSystemEnabled=false\nSession\\MultiConnectionsPerIp=true\nSession\\RefreshInterval=100\n"
                 "Session\\AddTorrentPaused=false\n"
                 f"Session\\GlobalUPSpeedLimit={(up_limit or 0) // 1024}\n"
@@ -49,6 +50,10 @@ class QBittorrent(Client):
             return not now.startswith(("checking", "queued", "moving", "allocating")) and now != "unknown"
 
         return Running(process, ready, lambda: ready() and state()["progress"] == 1)
+
+
+def has(case, way):
+    return "true" if way in case.ways else "false"
 
 
 class Api:

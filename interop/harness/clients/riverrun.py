@@ -15,25 +15,28 @@ class Riverrun(Client):
         return subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip()
 
     def words(self, case, address, role, up_limit, peers):
-        return ["--home", case.path(f"riverrun{role}.home"), "--no-dht", "--no-lsd", "--no-pex", "--no-utp", "--no-port-map",
-                "--listen", namespace.endpoint_at_home(address), *(["-U", str(up_limit)] if up_limit else []),
+        on_lan = "lsd" in case.ways
+        listen = f"{address}:{namespace.PEER_PORT}" if on_lan else namespace.endpoint_at_home(address)
+        return ["--home", case.path(f"riverrun{role}.home"), "--no-dht", *([] if on_lan else ["--no-lsd"]),
+                *([] if "pex" in case.ways else ["--no-pex"]), "--no-utp", "--no-port-map", "--listen", listen,
+                *(["-U", str(up_limit)] if up_limit else []),
                 *(word for peer in peers for word in ("--peer", peer))]
 
     def download(self, case, torrent, folder, address, role="", peers=(), more=()):
         """The one-shot download, which ends when it is complete."""
         process = case.start(
-            [BINARY, "download", *self.words(case, address, role, None, peers), *more, "-d", folder, torrent.path],
+            [*namespace.inside(address), BINARY, "download", *self.words(case, address, role, None, peers), *more, "-d", folder, torrent.path],
             f"riverrun{role}")
         return Running(process, complete=lambda: process.poll() == 0)
 
     def seed(self, case, torrent, folder, address, role="", up_limit=None):
         process = case.start(
-            [BINARY, "seed", *self.words(case, address, role, up_limit, ()), "--data", folder, torrent.path],
+            [*namespace.inside(address), BINARY, "seed", *self.words(case, address, role, up_limit, ()), "--data", folder, torrent.path],
             f"riverrun{role}")
         return Running(process, ready=lambda: process.said("sharing"), complete=lambda: process.said("sharing"))
 
-    def start(self, case, torrent, folder, address, role="", up_limit=None):
+    def start(self, case, torrent, folder, address, role="", up_limit=None, peers=()):
         process = case.start(
-            [BINARY, "download", "--seed", *self.words(case, address, role, up_limit, ()), "-d", folder, torrent.path],
+            [BINARY, "download", "--seed", *self.words(case, address, role, up_limit, peers), "-d", folder, torrent.path],
             f"riverrun{role}")
         return Running(process, complete=lambda: process.said("Downloaded "))

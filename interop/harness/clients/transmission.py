@@ -23,7 +23,7 @@ class Transmission(Client):
             json.dump({
                 "bind-address-ipv4": address, "bind-address-ipv6": "::1", "peer-port": namespace.PEER_PORT,
                 "rpc-bind-address": control, "rpc-port": namespace.CONTROL_PORT, "rpc-whitelist-enabled": False,
-                "rpc-host-whitelist-enabled": False, "dht-enabled": False, "lpd-enabled": False, "pex-enabled": False,
+                "rpc-host-whitelist-enabled": False, "dht-enabled": False, "lpd-enabled": "lsd" in case.ways, "pex-enabled": "pex" in case.ways,
                 "utp-enabled": False, "port-forwarding-enabled": False, "encryption": 0, "message-level": 2,
                 "download-queue-enabled": False, "seed-queue-enabled": False, "download-dir": folder,
                 "rename-partial-files": True, "preallocation": 0, "watch-dir-enabled": False,
