@@ -96,11 +96,11 @@ def plans(us, made, everything):
         add(f"opentracker/refuses over {word}", lambda case, udp=udp: announce.refused(case, *made("tiny"), udp))
     add("crash/riverrun seeds to riverrun and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, us))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
-    transmission, qbittorrent, rtorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent", "rtorrent"))
+    transmission, qbittorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent"))
     for down, middle, up in [
         (us, libtorrent, libtorrent), (libtorrent, libtorrent, us), (libtorrent, us, libtorrent), (us, us, us),
         (us, libtorrent, us), (us, us, transmission), (transmission, us, us), (transmission, us, libtorrent),
-        (us, libtorrent, transmission), (qbittorrent, us, us), (us, us, qbittorrent), (rtorrent, us, us), (us, us, rtorrent),
+        (us, libtorrent, transmission), (qbittorrent, us, us), (us, us, qbittorrent),
     ]:
         add(f"pex/{down.name} by {middle.name} to {up.name}",
             lambda case, d=down, m=middle, u=up: discovery.by_exchange(case, *made("swarm"), d, m, u), 180)

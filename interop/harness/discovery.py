@@ -25,19 +25,13 @@ def by_exchange(case, content, torrent, downloader, middle, seeder):
     case.wait(up.ready, f"{seeder.name} serves", [up.process])
     out = case.new_folder("out")
     down = downloader.start(case, alone, out, places[1], role="-downloader")
-    peers = [endpoint(client, place) for client, place in ((seeder, places[0]), (downloader, places[1]))]
+    peers = [f"{place}:{namespace.PEER_PORT}" for place in places[:2]]
     time.sleep(2)  # Until the downloader listens; the one in the middle would try again only after a while.
     begin = time.monotonic()
     between = middle.start(case, alone, case.new_folder("middle"), places[2], role="-middle", up_limit=TRICKLE, peers=peers)
     case.wait(down.complete, f"{downloader.name} completes", [up.process, down.process, between.process])
     compare(case, content, out, downloader)
     return time.monotonic() - begin
-
-
-def endpoint(client, address):
-    if client.name == "riverrun":
-        return namespace.endpoint_at_home(address)
-    return f"{address}:{namespace.PEER_PORT}"
 
 
 def on_the_network(case, content, torrent, seeder, downloader, first):

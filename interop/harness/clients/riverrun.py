@@ -1,4 +1,4 @@
-"""riverrun itself. Its announces and connections come from the namespace's first address, so it listens there, on a port of its own."""
+"""riverrun itself. Unless bound its announces and connections come from the namespace's first address, so it listens there, on a port of its own."""
 import os
 import subprocess
 
@@ -16,9 +16,11 @@ class Riverrun(Client):
 
     def words(self, case, address, role, up_limit, peers):
         on_lan = "lsd" in case.ways
-        listen = f"{address}:{namespace.PEER_PORT}" if on_lan else namespace.endpoint_at_home(address)
+        # Who hears of peers by others must not take two programs at home for one.
+        bound = ["--interface", address] if case.ways else []
+        listen = f"{address}:{namespace.PEER_PORT}" if bound else namespace.endpoint_at_home(address)
         return ["--home", case.path(f"riverrun{role}.home"), "--no-dht", *([] if on_lan else ["--no-lsd"]),
-                *([] if "pex" in case.ways else ["--no-pex"]), "--no-utp", "--no-port-map", "--listen", listen,
+                *([] if "pex" in case.ways else ["--no-pex"]), "--no-utp", "--no-port-map", "--listen", listen, *bound,
                 *(["-U", str(up_limit)] if up_limit else []),
                 *(word for peer in peers for word in ("--peer", peer))]
 
