@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::document::Document;
-use super::path::{Path, quoted};
+use super::error::{DecodeError, DecodeErrorKind};
+use super::path::Path;
+use super::reader::Reader;
 use super::tape::{self, Flaw, Token, short};
 
 /// How much a document may hold. What a stranger sends is cut off here, before it costs memory.
@@ -31,72 +33,6 @@ const MOST_BYTES: usize = u32::MAX as usize;
 /// More digits than any honest length has, leading zeros included.
 const MOST_LENGTH_DIGITS: usize = 20;
 
-/// Why bytes are not bencode within the limits: what, where, and inside of which value.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{kind} at byte {offset}{}", inside(path))]
-pub struct DecodeError {
-    /// What is wrong.
-    pub kind: DecodeErrorKind,
-    /// Where, counted in bytes from the start of the input.
-    pub offset: usize,
-    /// The keys and list positions that lead there, like `info.files.3.path`; empty at the top. Fit for display.
-    pub path: String,
-}
-
-/// What is wrong with the bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeErrorKind {
-    /// There are no bytes.
-    #[error("no bytes")]
-    Empty,
-    /// The input ends inside a value.
-    #[error("end of input")]
-    Ended,
-    /// A string is longer than what follows. The offset is that of its first byte.
-    #[error("string of {promised} bytes with only {available} left")]
-    StringPastEnd {
-        /// The length that is written.
-        promised: u64,
-        /// The bytes that are there.
-        available: usize,
-    },
-    /// The length of a string has more than 20 digits or does not fit 64 bits.
-    #[error("length out of range")]
-    Length,
-    /// A byte that starts no value.
-    #[error("{} in place of a value", quoted(&[*.0]))]
-    NotAValue(u8),
-    /// A dictionary key that is not a string.
-    #[error("{} in place of a key", quoted(&[*.0]))]
-    NotAKey(u8),
-    /// A dictionary that ends after a key.
-    #[error("key without a value")]
-    NoValue,
-    /// A byte that cannot stand in an integer, or an integer without digits.
-    #[error("{} in an integer", quoted(&[*.0]))]
-    Integer(u8),
-    /// A byte that cannot stand in the length of a string.
-    #[error("{} in the length of a string", quoted(&[*.0]))]
-    LengthDigit(u8),
-    /// Nesting is deeper than the limit.
-    #[error("nesting deeper than {0}")]
-    Depth(usize),
-    /// There are more values than the limit.
-    #[error("more than {0} values")]
-    Tokens(usize),
-    /// The input is longer than 4 GiB.
-    #[error("more than 4 GiB")]
-    TooLong,
-    /// Bytes follow the value.
-    #[error("more bytes after the end")]
-    Trailing,
-}
-
-fn inside(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(" in \"{path}\"") }
-}
-
 /// Reads one value that is all of `input`.
 ///
 /// # Errors
@@ -115,11 +51,26 @@ pub fn decode(input: &[u8], limits: Limits) -> Result<Document<'_>, DecodeError>
 /// The input does not start with bencode, or the value is over a limit.
 pub fn decode_prefix(input: &[u8], limits: Limits) -> Result<Document<'_>, DecodeError> {
     // Room for one token per 32 bytes; lists of files have about as many. What is never written to costs no memory.
-    let mut scanner = Scanner::new(input, limits, (input.len() / 32).clamp(8, MOST_ROOM));
-    match scanner.run() {
-        Ok(end) => Ok(Document::new(input, scanner.tape, end, scanner.flawed)),
-        Err((kind, offset)) => Err(scanner.error(kind, offset)),
-    }
+    Scanner::new(input, limits, (input.len() / 32).clamp(8, MOST_ROOM)).document()
+}
+
+/// As [`decode_prefix`], but the list or dictionary that these keys lead to is read by `lift` on the way: so a long list of a known
+/// form is gone over once. `lift` is called at most once, and says whether it has read the value and liked it. If so, and if the
+/// value is canonical, the document has nothing of what is within it ([`Value::as_list`](super::Value::as_list) is `None`);
+/// otherwise the document has all of it, as ever.
+///
+/// # Errors
+/// The input does not start with bencode, or the value is over a limit.
+pub fn decode_lifting<'a>(
+    input: &'a [u8],
+    limits: Limits,
+    keys: &[&[u8]],
+    lift: &mut dyn FnMut(&mut Reader<'a>) -> bool,
+) -> Result<Document<'a>, DecodeError> {
+    const ROOM: usize = 64;
+    let mut scanner = Scanner::new(input, limits, ROOM);
+    scanner.lift = Some(Lift { keys, read: lift });
+    scanner.document()
 }
 
 /// Where the value at `pos` ends. Takes its values off the limits, and notes when it is not canonical.
@@ -163,7 +114,14 @@ impl Frame {
 /// What is wrong, and where.
 pub(super) type Fault = (DecodeErrorKind, usize);
 
-struct Scanner<'a> {
+/// A value that somebody else reads.
+struct Lift<'a, 'l> {
+    /// The keys that lead to it from the root.
+    keys: &'l [&'l [u8]],
+    read: &'l mut dyn FnMut(&mut Reader<'a>) -> bool,
+}
+
+struct Scanner<'a, 'l> {
     input: &'a [u8],
     limits: Limits,
     /// How many more values there may be.
@@ -173,9 +131,10 @@ struct Scanner<'a> {
     /// something opens or closes is a third of the whole cost.
     frames: Vec<Frame>,
     flawed: bool,
+    lift: Option<Lift<'a, 'l>>,
 }
 
-impl<'a> Scanner<'a> {
+impl<'a> Scanner<'a, '_> {
     fn new(input: &'a [u8], limits: Limits, room: usize) -> Self {
         let limits = Limits { tokens: limits.tokens.min(MOST_TOKENS), ..limits };
         Self {
@@ -185,6 +144,14 @@ impl<'a> Scanner<'a> {
             tape: Vec::with_capacity(room),
             frames: vec![Frame::new(Place::Root, 0, 0)],
             flawed: false,
+            lift: None,
+        }
+    }
+
+    fn document(mut self) -> Result<Document<'a>, DecodeError> {
+        match self.run() {
+            Ok(end) => Ok(Document::new(self.input, self.tape, end, self.flawed)),
+            Err((kind, offset)) => Err(self.error(kind, offset)),
         }
     }
 
@@ -238,9 +205,34 @@ impl<'a> Scanner<'a> {
             pos = match self.byte(pos)? {
                 b'0'..=b'9' => self.string(pos)?,
                 b'i' => self.integer(pos)?,
-                byte => return self.open(byte, pos),
+                byte => match self.lifted(pos) {
+                    Some(end) => end,
+                    None => return self.open(byte, pos),
+                },
             };
         }
+    }
+
+    /// Where the value at `pos` ends, if it is the one that somebody else reads, and it was.
+    #[inline(always)]
+    fn lifted(&mut self, pos: usize) -> Option<usize> {
+        // Around it are the whole value and a dictionary for each key.
+        let here = self.lift.as_ref().is_some_and(|lift| lift.keys.len() + 1 == self.frames.len());
+        if here { self.lift_at(pos) } else { None }
+    }
+
+    #[cold]
+    fn lift_at(&mut self, pos: usize) -> Option<usize> {
+        let key = |frame: &Frame| &self.input[frame.key.0 as usize..frame.key.1 as usize];
+        let lift = self.lift.take_if(|lift| self.frames[1..].iter().map(key).eq(lift.keys.iter().copied()))?;
+        let left = Limits { depth: self.limits.depth.checked_sub(self.frames.len() - 1)?, tokens: self.left };
+        let mut reader = Reader::at(self.input, pos, left, self.limits);
+        let liked = (lift.read)(&mut reader) && reader.position() > pos && reader.is_canonical();
+        liked.then(|| {
+            self.left = reader.tokens_left();
+            self.tape.push(Token::lifted(short(reader.position()), short(self.tape.len() + 1)));
+            reader.position()
+        })
     }
 
     /// The innermost frame.

@@ -91,7 +91,7 @@ impl<'a> Document<'a> {
     fn path_to(&self, target: usize) -> Path {
         let mut path = Path::default();
         let mut value = self.root();
-        while value.start() < target {
+        while value.start() < target && value.is_open() {
             let (mut key, mut position) = (value, 0);
             let mut inner = value.within();
             let Some(child) = inner.find(|child| {
@@ -237,18 +237,40 @@ impl<'d> Value<'d> {
         T::try_from(self.as_int().filter(|&int| int >= 0)?).ok()
     }
 
-    /// The value as a list.
+    /// The value as a list; `None` for other values, and for one that [`decode_lifting`](super::decode_lifting) has nothing of.
     #[must_use]
     #[inline]
     pub fn as_list(self) -> Option<List<'d>> {
-        (self.first_byte() == b'l').then(|| List { within: self.within() })
+        (self.first_byte() == b'l' && !self.is_lifted()).then(|| List { within: self.within() })
     }
 
-    /// The value as a dictionary.
+    /// The value as a dictionary; `None` as for lists.
     #[must_use]
     #[inline]
     pub fn as_dict(self) -> Option<Dict<'d>> {
-        (self.first_byte() == b'd').then_some(Dict { value: self })
+        (self.first_byte() == b'd' && !self.is_lifted()).then_some(Dict { value: self })
+    }
+
+    /// Whether nothing of what is within this list or dictionary is on the tape.
+    #[inline(always)]
+    fn is_lifted(self) -> bool {
+        self.document.tape[self.token as usize].is_lifted()
+    }
+
+    /// Whether it is a list or dictionary with all that is within it.
+    fn is_open(self) -> bool {
+        matches!(self.kind(), Kind::List | Kind::Dict) && !self.is_lifted()
+    }
+
+    /// The value that starts at this byte of the input, if it is this one or within it.
+    #[must_use]
+    pub fn value_at(self, offset: usize) -> Option<Self> {
+        let mut value = self;
+        while value.start() != offset {
+            let mut within = value.is_open().then(|| value.within())?;
+            value = within.find(|child| child.span().contains(&offset))?;
+        }
+        Some(value)
     }
 
     /// In which ways the value, with all within it, departs from the canonical form. Free when the whole input is canonical.

@@ -1,7 +1,7 @@
 //! Reading what has a known form in one pass, with nothing kept of it.
 
-use super::decode::{DecodeErrorKind, Fault, integer_at, string_at};
-use super::{Kind, Limits};
+use super::decode::{Fault, integer_at, string_at};
+use super::{DecodeErrorKind, Kind, Limits};
 
 /// Reads a value of a known form part by part, each byte once and in order: for long lists of which only some fields matter, such
 /// as the files of a torrent. What has to be asked for any key, in any order, is a [`Document`](super::Document).
@@ -50,7 +50,17 @@ impl<'a> Reader<'a> {
     /// Starts at the front of `input`.
     #[must_use]
     pub fn new(input: &'a [u8], limits: Limits) -> Self {
-        Self { input, pos: 0, left: limits, limits, canonical: true }
+        Self::at(input, 0, limits, limits)
+    }
+
+    /// Starts within a value, with what is left of the limits.
+    pub(super) fn at(input: &'a [u8], pos: usize, left: Limits, limits: Limits) -> Self {
+        Self { input, pos, left, limits, canonical: true }
+    }
+
+    /// How many more values there may be.
+    pub(super) fn tokens_left(&self) -> usize {
+        self.left.tokens
     }
 
     /// How far it is, in bytes from the start of the input.
@@ -179,6 +189,16 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Reads over a value of any kind, and gives its bytes exactly as they are.
+    ///
+    /// # Errors
+    /// No value starts here, or it is not whole.
+    pub fn raw(&mut self) -> Result<&'a [u8], ReadError> {
+        let start = self.pos;
+        self.skip()?;
+        Ok(&self.input[start..self.pos])
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use super::decode::length_at;
 pub(super) struct Token {
     /// Where it ends in the input.
     end: u32,
-    /// Bits 0 to 3 the flaws, 4 to 31 the number of the token after those within it.
+    /// Bits 0 to 3 the flaws, 4 whether it was lifted, 5 to 31 the number of the token after those within it.
     meta: u32,
 }
 
@@ -22,18 +22,29 @@ pub(super) enum Flaw {
     MinusZero = 8,
 }
 
-const FLAW_BITS: u32 = 4;
-const FLAWS: u32 = (1 << FLAW_BITS) - 1;
+const FLAWS: u32 = 0b1111;
+const LIFTED: u32 = 1 << 4;
+const AFTER_SHIFT: u32 = 5;
 
 impl Token {
     /// One that is still open.
     pub(super) const OPEN: Self = Self { end: 0, meta: 0 };
 
+    /// One that was read to its end by somebody else: nothing within it is on the tape.
+    pub(super) fn lifted(end: u32, after: u32) -> Self {
+        Self { end, meta: after << AFTER_SHIFT | LIFTED }
+    }
+
+    #[inline]
+    pub(super) fn is_lifted(self) -> bool {
+        self.meta & LIFTED != 0
+    }
+
     /// Notes where it ends, and the number of the token after those within it.
     #[inline]
     pub(super) fn close(&mut self, end: u32, after: u32) {
         self.end = end;
-        self.meta |= after << FLAW_BITS;
+        self.meta |= after << AFTER_SHIFT;
     }
 
     #[cold]
@@ -58,7 +69,7 @@ impl Token {
 
     #[inline]
     fn after(self) -> usize {
-        (self.meta >> FLAW_BITS) as usize
+        (self.meta >> AFTER_SHIFT) as usize
     }
 }
 

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod lifting;
+
 fn kind_of(input: &[u8]) -> DecodeErrorKind {
     decode(input, Limits::METAINFO).unwrap_err().kind
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::bencode::Value;
+use crate::bencode::{Limits, ReadError, Reader};
 use crate::display;
 use crate::info::files::FileList;
 use crate::info::{Fields, parse};
@@ -25,7 +25,7 @@ pub(super) fn resolve(list: &mut FileList<'_>, fields: &mut Fields<'_>) -> Vec<(
         return Vec::new();
     }
     let targets: Vec<(FileIndex, Option<SafePath>)> =
-        written.iter().map(|(file, target)| (*file, target_path(*target, fields))).collect();
+        written.iter().map(|(file, target)| (*file, target_path(target, fields))).collect();
     let good = {
         let places = Places::new(list, &targets);
         targets
@@ -54,8 +54,8 @@ fn drop_untold(list: &mut FileList<'_>, links: &HashSet<FileIndex>) {
 }
 
 /// A target whose every name is safe as it is.
-fn target_path(target: Value<'_>, fields: &Fields<'_>) -> Option<SafePath> {
-    let names: Vec<&[u8]> = target.as_list()?.map(Value::as_bytes).collect::<Option<_>>()?;
+fn target_path(target: &[u8], fields: &Fields<'_>) -> Option<SafePath> {
+    let names = names(target)?;
     let rules = fields.options.names;
     if names.iter().any(|name| safe_name(name, rules).as_bytes() != *name) {
         return None;
@@ -63,10 +63,20 @@ fn target_path(target: Value<'_>, fields: &Fields<'_>) -> Option<SafePath> {
     SafePath::new(names, rules).ok()
 }
 
-fn shown(target: Value<'_>) -> String {
+/// The names of a target, if it is a list of strings.
+fn names(target: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut names = Vec::new();
+    let mut reader = Reader::new(target, Limits::METAINFO);
+    let read = reader.list(|reader| {
+        names.push(reader.bytes()?);
+        Ok::<_, ReadError>(())
+    });
+    read.is_ok().then_some(names)
+}
+
+fn shown(target: &[u8]) -> String {
     const SHOWN: usize = 200;
-    let names: Vec<&[u8]> = target.as_list().into_iter().flatten().filter_map(Value::as_bytes).take(SHOWN).collect();
-    let whole = names.join(&b'/');
+    let whole = names(target).unwrap_or_default().join(&b'/');
     display::escaped_bytes(&whole[..whole.len().min(SHOWN)]).to_string()
 }
 

@@ -20,7 +20,7 @@ use crate::metainfo::{MetainfoError, PieceHashes, Warning};
 use crate::path::{NameRules, SafePath};
 
 pub(crate) use fields::Fields;
-pub(crate) use parse::parse;
+pub(crate) use parse::{decode, parse};
 
 /// What of a stranger's torrent is accepted, and how its names are made safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,9 +148,12 @@ impl Info {
         if raw.len() > options.max_bytes {
             return Err(MetainfoError::TooLarge { length: raw.len(), limit: options.max_bytes });
         }
-        let document =
-            bencode::decode(&raw, options.bencode).map_err(|error| MetainfoError::from_decode(error, raw.len()))?;
-        parse(document.root(), raw.clone(), &mut Fields::new("info.", options))
+        let (document, files) =
+            decode(&raw, &[b"files"], options).map_err(|error| MetainfoError::from_decode(error, raw.len()))?;
+        if document.end() < raw.len() {
+            return Err(MetainfoError::Trailing { offset: document.end() });
+        }
+        parse(document.root(), raw.clone(), files, &mut Fields::new("info.", options))
     }
 
     /// The bytes of the dictionary as they were received: what peers ask for (BEP 9) and what the hashes are of.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::bencode::{Dict, Value};
+use crate::bencode::{self, DecodeError, Dict, Document, Value};
 use crate::display;
 use crate::hash;
 use crate::info::files::{FileList, unsafe_path};
-use crate::info::{Fields, Info, hybrid, links, tree};
+use crate::info::{Fields, Info, ParseOptions, hybrid, links, tree};
 use crate::info_hash::{InfoHashV1, InfoHashV2, InfoHashes};
 use crate::layout::{FileIndex, Layout};
 use crate::metainfo::{MetainfoError, Warning};
@@ -24,18 +24,38 @@ struct Halves {
     v2: bool,
 }
 
-/// Checks an info dictionary; `raw` is its bytes. The version comes first (BEP 52).
-pub(crate) fn parse(value: Value<'_>, raw: Bytes, fields: &mut Fields<'_>) -> Result<Info, MetainfoError> {
+/// Decodes a document with an info dictionary at `keys`, which has the list of files within it, and reads that list on the way: a
+/// long one is gone over once. What is not as it should be is decoded in full and read later, when the version is known.
+pub(crate) fn decode<'d>(
+    bytes: &'d [u8],
+    keys: &[&[u8]],
+    options: &ParseOptions,
+) -> Result<(Document<'d>, Option<FileList<'d>>), DecodeError> {
+    let mut early = None;
+    let document = bencode::decode_lifting(bytes, options.bencode, keys, &mut |reader| {
+        early = FileList::read(reader, options).ok();
+        early.is_some()
+    })?;
+    Ok((document, early))
+}
+
+/// Checks an info dictionary; `raw` is its bytes, `early` its files if they were read already. The version comes first (BEP 52).
+pub(crate) fn parse(
+    value: Value<'_>,
+    raw: Bytes,
+    early: Option<FileList<'_>>,
+    fields: &mut Fields<'_>,
+) -> Result<Info, MetainfoError> {
     let info = fields.dict(value)?;
     let halves = halves(info, fields)?;
     check_form(value, halves, fields)?;
     let (name, climbs) = name(info, fields)?;
     let piece_length = piece_length(info, halves, fields)?;
     let mut list = match halves {
-        Halves { v2: false, .. } => FileList::v1(info, &name, fields)?,
+        Halves { v2: false, .. } => FileList::v1(info, &name, early, fields)?,
         Halves { v1: false, .. } => tree::read(info, &name, fields)?,
         Halves { .. } => {
-            hybrid::join(FileList::v1(info, &name, fields)?, tree::read(info, &name, fields)?, piece_length)?
+            hybrid::join(FileList::v1(info, &name, early, fields)?, tree::read(info, &name, fields)?, piece_length)?
         }
     };
     if climbs && !fields.options.accept_unsafe_paths {

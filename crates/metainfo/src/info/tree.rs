@@ -79,7 +79,7 @@ impl<'d> Walk<'d, '_, '_> {
         }
         let path = self.path()?;
         let root = self.root(file, length)?;
-        self.list.push(path, length, attributes, file.get("symlink path"));
+        self.list.push(path, length, attributes, file.get("symlink path").map(Value::raw));
         self.list.roots.push(root);
         self.names.pop();
         Ok(None)

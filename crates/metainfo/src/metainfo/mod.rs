@@ -19,7 +19,7 @@ pub use error::{MetainfoError, Warning};
 pub use piece_layer::{PieceLayer, ProofError, RUN_LENGTH};
 pub use pieces::{ExpectedHash, ExpectedV2, PieceHasher, PieceHashes, RunId, Verdict};
 
-use crate::bencode::{self, Dict, Value};
+use crate::bencode::{Dict, Value};
 use crate::info::{self, Fields, Info, ParseOptions};
 use crate::info_hash::InfoHashes;
 use crate::merkle::Node;
@@ -73,7 +73,7 @@ impl Metainfo {
     /// It is not a torrent that can be used.
     pub fn parse_with(bytes: Bytes, options: &ParseOptions) -> Result<Self, MetainfoError> {
         check_start(&bytes, options)?;
-        let document = bencode::decode_prefix(&bytes, options.bencode)
+        let (document, files) = info::decode(&bytes, &[b"info", b"files"], options)
             .map_err(|error| MetainfoError::from_decode(error, bytes.len()))?;
         // Some programs end the file with a line end or zeros.
         let rest = &bytes[document.end()..];
@@ -83,7 +83,7 @@ impl Metainfo {
         let mut fields = Fields::new("", options);
         let root = document.root().as_dict().ok_or(MetainfoError::NotATorrent { found: bytes[0] })?;
         let info = root.get("info").filter(|info| info.as_dict().is_some()).ok_or(MetainfoError::NoInfo)?;
-        let info = info::parse(info, bytes.slice(info.span()), &mut fields)?;
+        let info = info::parse(info, bytes.slice(info.span()), files, &mut fields)?;
         check_form(root, &mut fields)?;
         let hashes = PieceHashes::new(&info);
         let layers = layers::read(root, &bytes, &info, &hashes, &mut fields)?;
