@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, discovery, makers, namespace, swarm, v2
+from . import announce, crash, discovery, encryption, makers, namespace, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -95,6 +95,8 @@ def plans(us, made, everything):
         add(f"opentracker/peers and scrape over {word}", lambda case, udp=udp: announce.peers_and_scrape(case, *made("tiny"), udp))
         add(f"opentracker/refuses over {word}", lambda case, udp=udp: announce.refused(case, *made("tiny"), udp))
     add("crash/riverrun seeds to riverrun and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, us))
+    for name, body in encryption.plans(us, OTHERS, libtorrent):
+        add(name, lambda case, body=body: body(case, *made("short-last")))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
     transmission, qbittorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent"))
     for down, middle, up in [

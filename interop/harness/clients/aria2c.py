@@ -25,6 +25,7 @@ class Aria2c(Client):
             "--bt-tracker-connect-timeout=5", "--bt-tracker-timeout=5", "--console-log-level=notice", "--summary-interval=0",
             "--show-console-readout=false", "--bt-max-peers=0", "--bt-hash-check-seed=true",
             f"--on-bt-download-complete={hook}", "--bt-enable-hook-after-hash-check=true",
+            *(["--bt-force-encryption=true", "--bt-min-crypto-level=arc4"] if self.encryption == "require" else []),
             *([f"--max-upload-limit={up_limit}"] if up_limit else []), f"--dir={folder}", torrent.path,
         ], f"aria2c{role}")
         return Running(process, complete=lambda: os.path.exists(mark))

@@ -1,4 +1,5 @@
 """What the harness asks of every client."""
+import copy
 
 
 class Running:
@@ -21,11 +22,19 @@ class Running:
 class Client:
     """One client. Each method starts it on `address` and returns a `Running`; peers come from the torrent's tracker.
 
-    DHT, uTP, encryption and port mapping are off, and so are local discovery and PEX but where `case.ways` has them.
+    DHT, uTP and port mapping are off, and so are local discovery and PEX but where `case.ways` has them, and encryption but where
+    `with_encryption` says so.
     """
 
     name = ""
     creates_empty_files = True
+    encryption = "off"
+
+    def with_encryption(self, how):
+        """The same client with encryption "off" or "require"."""
+        other = copy.copy(self)
+        other.encryption = how
+        return other
 
     def version(self):
         raise NotImplementedError

@@ -1,7 +1,8 @@
-"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [pex] [lsd] [peer=HOST:PORT]...
+"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [encrypted] [pex] [lsd] [peer=HOST:PORT]...
 
 Seeds what is in FOLDER, downloads the rest, goes on until stopped, and keeps STATE_FILE up to date (JSON).
-`fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete. `pex`, `lsd`: it finds peers
+`fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete. `encrypted`:
+every connection is, with RC4; else none is. `pex`, `lsd`: it finds peers
 that way. `peer`: it connects to this one.
 """
 import json
@@ -18,12 +19,13 @@ FAST = {
 
 def main():
     torrent, folder, listen, state, up_limit, *how = sys.argv[1:]
+    policy = libtorrent.enc_policy.pe_forced if "encrypted" in how else libtorrent.enc_policy.pe_disabled
     session = libtorrent.session({
         **(FAST if "fast" in how else {}),
         "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]"),
         "enable_dht": False, "enable_lsd": "lsd" in how, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
-        "in_enc_policy": libtorrent.enc_policy.pe_disabled, "out_enc_policy": libtorrent.enc_policy.pe_disabled,
+        "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": libtorrent.enc_level.pe_rc4,
         "allow_multiple_connections_per_ip": True,
         "min_reconnect_time": 1, "stop_tracker_timeout": 1,
         "alert_mask": libtorrent.alert.category_t.error_notification | libtorrent.alert.category_t.status_notification,

@@ -25,7 +25,7 @@ class QBittorrent(Client):
                 "[BitTorrent]\n"
                 f"Session\\InterfaceAddress={address}\nSession\\Port={namespace.PEER_PORT}\nSession\\BTProtocol=TCP\n"
                 f"Session\\DHTEnabled=false\nSession\\PeXEnabled={has(case, 'pex')}\nSession\\LSDEnabled={has(case, 'lsd')}\n"
-                "Session\\Encryption=2\n"
+                f"Session\\Encryption={1 if self.encryption == 'require' else 2}\n"
                 "Session\\QueueingSystemEnabled=false\nSession\\MultiConnectionsPerIp=true\nSession\\RefreshInterval=100\n"
                 "Session\\AddTorrentPaused=false\n"
                 f"Session\\GlobalUPSpeedLimit={(up_limit or 0) // 1024}\n"

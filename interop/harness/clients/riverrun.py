@@ -10,6 +10,7 @@ BINARY = os.environ.get("RIVERRUN_BINARY", "riverrun")
 
 class Riverrun(Client):
     name = "riverrun"
+    encryption = None           # as it is by default
 
     def version(self):
         return subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip()
@@ -21,7 +22,7 @@ class Riverrun(Client):
         listen = f"{address}:{namespace.PEER_PORT}" if bound else namespace.endpoint_at_home(address)
         return ["--home", case.path(f"riverrun{role}.home"), "--no-dht", *([] if on_lan else ["--no-lsd"]),
                 *([] if "pex" in case.ways else ["--no-pex"]), "--no-utp", "--no-port-map", "--listen", listen, *bound,
-                *(["-U", str(up_limit)] if up_limit else []),
+                *(["--encryption", self.encryption] if self.encryption else []), *(["-U", str(up_limit)] if up_limit else []),
                 *(word for peer in peers for word in ("--peer", peer))]
 
     def download(self, case, torrent, folder, address, role="", peers=(), more=()):

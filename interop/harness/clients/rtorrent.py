@@ -5,6 +5,8 @@ import subprocess
 from .. import namespace
 from .base import Client, Running
 
+ENCRYPTION = {"off": "none", "require": "allow_incoming,try_outgoing,require,require_RC4"}
+
 
 class Rtorrent(Client):
     name = "rtorrent"
@@ -25,7 +27,8 @@ class Rtorrent(Client):
                 f"network.bind_address.set = {address}\nnetwork.local_address.set = {address}\n"
                 f"network.port_range.set = {namespace.PEER_PORT}-{namespace.PEER_PORT}\nnetwork.port_random.set = no\n"
                 "dht.mode.set = disable\nprotocol.pex.set = no\ntrackers.use_udp.set = yes\n"
-                "protocol.encryption.set = none\npieces.hash.on_completion.set = no\n"
+                f"protocol.encryption.set = {ENCRYPTION[self.encryption]}\n"
+                "pieces.hash.on_completion.set = no\n"
                 f"throttle.global_up.max_rate.set_kb = {(up_limit or 0) // 1024}\n"
                 f'method.set_key = event.download.hash_done, seen, "execute.nothrow=touch,{checked}"\n'
                 f'method.set_key = event.download.finished, seen, "execute.nothrow=touch,{finished}"\n'
