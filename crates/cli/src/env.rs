@@ -29,7 +29,7 @@ pub struct Env {
     /// What the user wants of colours, once the command line and the configuration are read.
     pub(crate) colours: Option<ColourChoice>,
     /// How others are reached, once the command line is read.
-    pub(crate) net: Net,
+    pub(crate) net: Option<Net>,
 }
 
 /// What a stream is connected to.
@@ -71,7 +71,7 @@ impl Env {
             out_screen: screen(io::stdout().is_terminal()),
             err_screen: screen(io::stderr().is_terminal()),
             colours: None,
-            net: Net::default(),
+            net: None,
         }
     }
 
@@ -87,8 +87,13 @@ impl Env {
             out_screen: Screen::None,
             err_screen: Screen::None,
             colours: None,
-            net: Net::default(),
+            net: None,
         }
+    }
+
+    /// How others are reached.
+    pub(crate) fn net(&self) -> Net {
+        self.net.clone().unwrap_or_default()
     }
 
     /// A variable that is set and not empty.

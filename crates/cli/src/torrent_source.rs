@@ -14,7 +14,7 @@ use riverrun::metainfo::metainfo::{Metainfo, MetainfoError, Warning};
 use riverrun::{AddTorrent, FetchError, Net};
 
 use crate::args::Network;
-use crate::command::session;
+use crate::command::{net, session};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
@@ -232,7 +232,7 @@ pub(crate) fn load(env: &mut Env, argument: &OsStr) -> Result<Loaded, Failure> {
     let bytes = match source {
         TorrentSource::Stdin => read_all(&mut *env.input, &subject),
         TorrentSource::Path(path) => read_file(&path, &subject),
-        TorrentSource::Url(url) => fetch(&env.net, &url),
+        TorrentSource::Url(url) => net::for_fetching(env).and_then(|net| fetch(&net, &url)),
         TorrentSource::Magnet(_) | TorrentSource::InfoHash(_) => {
             Link::parse(env, argument)?;
             let failure =

@@ -42,6 +42,13 @@ impl Ask<'_> {
         request: AnnounceRequest,
         retries: u8,
     ) -> Result<AnnounceReply, AnnounceError> {
+        if url.scheme() == Scheme::Udp {
+            self.udp_goes()?;
+        } else if self.net.proxy_for(url).is_some() {
+            // The proxy looks the name up.
+            let reply = self.http.get(url, &announce_url(url, &request), None).await?;
+            return parse_announce_reply(reply.status, &reply.body);
+        }
         let (first, second) = self.addrs(url).await?;
         let one = |addr: SocketAddr| self.announce_to(url, addr, request.clone(), retries);
         let Some(second) = second else { return one(first).await };
@@ -76,6 +83,7 @@ impl Ask<'_> {
         retries: u8,
     ) -> Result<Vec<(WireHash, ScrapeEntry)>, AnnounceError> {
         if url.scheme() == Scheme::Udp {
+            self.udp_goes()?;
             let (addr, _) = self.addrs(url).await?;
             return self.udp.scrape(addr, hashes, retries).await;
         }
@@ -83,6 +91,13 @@ impl Ask<'_> {
         let scrape = TrackerUrl::parse(&text)?;
         let reply = self.http.get(&scrape, &text, None).await?;
         parse_scrape_reply(reply.status, &reply.body, &hashes)
+    }
+
+    fn udp_goes(self) -> Result<(), AnnounceError> {
+        if self.net.is_direct() {
+            return Ok(());
+        }
+        Err(AnnounceError::Network("is not asked: UDP does not go through the proxy".into()))
     }
 
     /// An address of the tracker that we may connect to, and one of the other family if both are to be asked.
@@ -136,7 +151,8 @@ async fn either<R, E>(
 pub(crate) async fn resolve(net: &Net, named: Vec<NamedPeer>) -> Vec<SocketAddr> {
     let mut found = Vec::new();
     let all = async {
-        let may_look_up = |peer: &NamedPeer| net.addresses.may_look_up(&peer.host).is_ok();
+        // A name that the system looks up would tell others what the proxy is to hide.
+        let may_look_up = |peer: &NamedPeer| net.is_direct() && net.addresses.may_look_up(&peer.host).is_ok();
         for peer in named.into_iter().filter(may_look_up).take(MAX_NAMED_PEERS) {
             // A name that is not known is no peer.
             if let Ok(addrs) = lookup_host((peer.host.as_str(), peer.port)).await {

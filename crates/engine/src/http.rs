@@ -19,7 +19,7 @@ use riverrun_proto::limits::{MAX_TRACKER_HEADER, MAX_TRACKER_REPLY, TRACKER_TIME
 use riverrun_proto::tracker::{self, AnnounceError, PolicyError, Reach, Scheme, TrackerUrl, may_connect};
 use tokio::time::timeout;
 
-use crate::Net;
+use crate::{Net, Proxy};
 
 /// How long opening one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -57,6 +57,8 @@ struct Leash {
 struct Kind {
     leash: Leash,
     tls: bool,
+    /// Through the proxy that there is for this kind.
+    proxied: bool,
 }
 
 /// Makes requests. Clients are made when first needed, one for each kind of leash.
@@ -123,7 +125,8 @@ impl Http {
             let location = location.to_str().map_err(|_| AnnounceError::Malformed("redirect is no text"))?;
             let next = tracker::redirect(&url, location, hops)?;
             // Where nobody knows who answered, the strict rule holds.
-            redirected_by = Some(response.remote_addr().map_or(ON_THE_INTERNET, |addr| addr.ip()));
+            let by = response.remote_addr().filter(|_| self.net.proxy_for(&url).is_none());
+            redirected_by = Some(by.map_or(ON_THE_INTERNET, |addr| addr.ip()));
             text = next.to_text();
             url = next;
         }
@@ -150,7 +153,9 @@ impl Http {
             by_public: redirected_by.is_some_and(|by| Reach::of(by) == Reach::Public),
             family: want.family.filter(|_| url.ip().is_none()),
         };
-        let client = self.client(Kind { leash, tls: url.scheme() == Scheme::Https })?;
+        let proxy = self.net.proxy_for(url);
+        let kind = Kind { leash, tls: url.scheme() == Scheme::Https, proxied: proxy.is_some() };
+        let client = self.client(kind, proxy)?;
         let response = client.get(text).send().await.map_err(|error| explain(&error))?;
         let header: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if header > MAX_TRACKER_HEADER {
@@ -159,27 +164,40 @@ impl Http {
         Ok(response)
     }
 
-    fn client(&self, kind: Kind) -> Result<Client, AnnounceError> {
+    fn client(&self, kind: Kind, proxy: Option<&Proxy>) -> Result<Client, AnnounceError> {
         let mut clients = self.clients.lock().expect("no panic while the clients are locked");
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
         let client = if kind.tls {
             // Where the system has no certificates to trust, those of the browsers that come with us do.
-            self.builder(kind).build().or_else(|_| {
+            self.builder(kind, proxy)?.build().or_else(|_| {
                 let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
                 let roots: Result<Vec<_>, _> = roots.iter().map(|root| Certificate::from_der(root)).collect();
-                self.builder(kind).tls_certs_only(roots?).build()
+                through(self.direct_builder(kind), proxy)?.tls_certs_only(roots?).build()
             })
         } else {
-            self.builder(kind).tls_certs_only([]).build()
+            self.builder(kind, proxy)?.tls_certs_only([]).build()
         };
         let client = client.map_err(|error| explain(&error))?;
         clients.insert(kind, client.clone());
         Ok(client)
     }
 
-    fn builder(&self, kind: Kind) -> reqwest::ClientBuilder {
+    fn builder(&self, kind: Kind, proxy: Option<&Proxy>) -> Result<reqwest::ClientBuilder, AnnounceError> {
+        through(self.direct_builder(kind), proxy).map_err(|error| explain(&error))
+    }
+
+    fn direct_builder(&self, kind: Kind) -> reqwest::ClientBuilder {
+        let builder = self.plain_builder();
+        if kind.proxied {
+            // The only name that is looked up here is the proxy's own, which the user has named.
+            return builder;
+        }
+        builder.dns_resolver(LeashedResolver { leash: kind.leash, addresses: self.net.addresses.clone() })
+    }
+
+    fn plain_builder(&self) -> reqwest::ClientBuilder {
         self.net
             .http(Client::builder())
             .user_agent(&self.user_agent)
@@ -189,10 +207,16 @@ impl Http {
             .pool_max_idle_per_host(2)
             .pool_idle_timeout(Duration::from_secs(10))
             .http1_only()
-            // A proxy would choose where to connect in our place, past the leash.
+            // A proxy chooses where to connect in our place, past the leash: only the owner's are used, never the library's own idea.
             .no_proxy()
-            .dns_resolver(LeashedResolver { leash: kind.leash, addresses: self.net.addresses.clone() })
     }
+}
+
+fn through(builder: reqwest::ClientBuilder, proxy: Option<&Proxy>) -> reqwest::Result<reqwest::ClientBuilder> {
+    proxy.map_or(Ok(None), |proxy| proxy.for_http().map(Some)).map(|proxy| match proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder,
+    })
 }
 
 /// Reads a body as long as it keeps to the limit, which counts bytes after decompression.

@@ -119,7 +119,7 @@ pub use ask_lan::lan_peers;
 pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};
 pub use fetch::{FetchError, fetch_torrent};
-pub use net::{AddressListError, Interface, InterfaceError, Net, read_address_list};
+pub use net::{AddressListError, BadProxy, Interface, InterfaceError, Net, Proxy, WebProxies, read_address_list};
 pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
 pub use riverrun_proto::mse::{Cover, Encryption};

@@ -145,7 +145,8 @@ impl SessionBuilder {
         let weak = Arc::downgrade(&engine);
         let listeners = listeners.into_iter().map(|listener| tokio::spawn(listen::run(weak.clone(), listener)));
         let mut listeners: Vec<_> = listeners.map(|task| task.abort_handle()).collect();
-        if engine.settings.lsd {
+        // Multicast has no way through a proxy.
+        if engine.settings.lsd && engine.settings.net.is_direct() {
             listeners.push(tokio::spawn(lsd::run(weak.clone(), engine.seed())).abort_handle());
         }
         let timers = tokio::spawn(timer::run(weak.clone())).abort_handle();
@@ -208,7 +209,8 @@ impl Session {
             handshakes_dropped,
             down_bytes: engine.down.total(),
             up_bytes: engine.up.total(),
-            lsd_interfaces: engine.settings.lsd.then(|| engine.lsd.interfaces.load(Ordering::Relaxed)),
+            lsd_interfaces: (engine.settings.lsd && engine.settings.net.is_direct())
+                .then(|| engine.lsd.interfaces.load(Ordering::Relaxed)),
             memory_used: engine.pool().used(),
         }
     }

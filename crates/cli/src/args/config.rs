@@ -35,6 +35,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "peers", Value("peer")),
     ("network", "max_peers", Value("max-peers")),
     ("network", "interface", Value("interface")),
+    ("network", "proxy", Value("proxy")),
     ("network", "offline", Flag("offline")),
     ("network", "ip_filter", Value("ip-filter")),
     ("network", "encryption", Value("encryption")),

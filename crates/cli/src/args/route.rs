@@ -3,7 +3,23 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use riverrun::Interface;
+use riverrun::{BadProxy, Interface, Proxy};
+
+/// A proxy, or none at all.
+#[derive(Clone, Debug)]
+pub(crate) enum ProxyChoice {
+    /// Nor that of the environment.
+    None,
+    /// This one.
+    Through(Proxy),
+}
+
+fn proxy(text: &str) -> Result<ProxyChoice, BadProxy> {
+    match text {
+        "" | "none" => Ok(ProxyChoice::None),
+        text => text.parse().map(ProxyChoice::Through),
+    }
+}
 
 /// Which way, and to whom.
 #[derive(Args, Clone, Debug, Default)]
@@ -29,9 +45,14 @@ pub(crate) struct Route {
     #[arg(long, value_name = "DEV|IP", hide_short_help = true)]
     pub(crate) interface: Option<Interface>,
 
-    /// Go through a proxy (not there yet)
-    #[arg(long, value_name = "URL", hide = true)]
-    pub(crate) proxy: Option<String>,
+    /// Go through this proxy: socks5://[USER:PASSWORD@]HOST[:PORT] or http://...
+    ///
+    /// Peers, HTTP trackers and torrents from the web are reached through it alone, and it looks their names up. UDP trackers and local
+    /// discovery are off; nobody can connect to us unless --listen says so. RIVERRUN_PROXY keeps a password out of the list of
+    /// processes. Without it, http_proxy, https_proxy, all_proxy and no_proxy are followed for trackers and torrents from the web, as
+    /// curl does; none (or an empty text) switches that off.
+    #[arg(long, value_name = "URL", value_parser = proxy, hide_short_help = true)]
+    pub(crate) proxy: Option<ProxyChoice>,
 
     /// Tell as little as possible (not there yet)
     #[arg(long, hide = true)]

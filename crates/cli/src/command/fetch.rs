@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::net;
 use super::session::{self, Signals};
 use super::watch::{self, Goal};
 use crate::args::{General, Network};
@@ -25,11 +26,12 @@ pub(crate) fn metadata(
     patience: Duration,
 ) -> Result<Loaded, Failure> {
     network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
+    env.net = Some(net::for_fetching(env)?);
     let settings = session::settings(env, network, session::state_dir(env, general))?;
     let mut progress = Progress::of_one_document(env, general);
     session::block_on(async {
         let mut signals = Signals::listen()?;
-        let peers = session::peer_addrs(&env.net, &network.peer).await?;
+        let peers = session::peer_addrs(&env.net(), &network.peer).await?;
         let session = session::start(settings).await?;
         let torrent = session.add(link.wish(network, &peers)).await;
         let torrent = torrent.map_err(|error| ending::add_failure(&error, "the torrent"))?;

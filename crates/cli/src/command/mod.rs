@@ -12,7 +12,7 @@ mod hashing;
 mod info;
 mod magnet;
 mod man;
-mod net;
+pub(crate) mod net;
 mod own_addresses;
 mod peers;
 mod port_owner;

@@ -123,6 +123,9 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
     options.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     net::take(env, general, &options.route)?;
     let mut asked = torrent_source::ask_about(env, argument, &options.tracker)?;
+    if options.lsd && env.net().proxy.is_some() {
+        return Err(Failure::usage("--lsd and --proxy do not go together"));
+    }
     let lan = options.lsd && !asked.private;
     if options.lsd && !lan {
         env.say("the torrent is private: the local network is not asked");
@@ -130,7 +133,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
     if !lan {
         asked = asked.needs_trackers(argument)?;
     }
-    let query = query_of(&asked, options, env.net.clone());
+    let query = query_of(&asked, options, env.net());
     let pieces = asked.pieces;
     let (trackers, near, peers, error) = session::block_on(async {
         let (answers, near) = tokio::join!(riverrun::announce_once(&query), near(&query, lan));

@@ -92,7 +92,7 @@ fn one(env: &mut Env, argument: &std::ffi::OsStr, options: &Scrape) -> Result<To
     let Asked { info_hashes, trackers, name, .. } = asked;
     let mut query = TrackerQuery::new(info_hashes, trackers);
     query.timeout = options.timeout.0;
-    query.net = env.net.clone();
+    query.net = env.net();
     let answers = session::block_on(async { Ok(riverrun::scrape(&query).await) })?;
     if let Some((url, error)) = nobody_answered(&answers) {
         return Err(no_answer(url, error).input(argument.to_string_lossy()));

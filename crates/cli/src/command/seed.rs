@@ -97,7 +97,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
     let settings = session::settings(env, &options.network, session::state_dir(env, general))?;
     session::block_on(async {
         let signals = Signals::listen()?;
-        let peers = session::peer_addrs(&env.net, &options.network.peer).await?;
+        let peers = session::peer_addrs(&env.net(), &options.network.peer).await?;
         let session = session::start(settings).await?;
         let mut add = AddTorrent::new(loaded.bytes.clone())
             .at(&content)

@@ -55,9 +55,12 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// The settings that the network options ask for.
 pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> Result<Settings, Failure> {
-    let mut settings = Settings { state_dir: state, net: env.net.clone(), ..Settings::default() };
+    let mut settings = Settings { state_dir: state, net: env.net(), ..Settings::default() };
     if let Some(listen) = &network.listen {
         settings.listen = listen_addrs(listen)?;
+    } else if settings.net.proxy.is_some() {
+        // Who comes directly would see what the proxy hides.
+        settings.listen = Vec::new();
     }
     if let Some(max) = network.max_peers {
         settings.max_connections_per_torrent = max as usize;
@@ -135,6 +138,11 @@ pub(crate) async fn peer_addrs(net: &Net, peers: &[String]) -> Result<Vec<Socket
         }
         let host = peer.rsplit_once(':').map_or("", |(host, _)| host);
         let refused = |refusal: Refusal| Failure::usage(format!("{named}: {}", shown(&refusal.to_string())));
+        if net.proxy.is_some() && host.trim_matches(['[', ']']).parse::<IpAddr>().is_err() {
+            return Err(Failure::usage(format!(
+                "{named}: through a proxy no name of a peer is looked up; give the address"
+            )));
+        }
         net.addresses.may_look_up(host.trim_matches(['[', ']'])).map_err(refused)?;
         let found = tokio::net::lookup_host(peer.as_str()).await;
         let found = found.map_err(|_| Failure::new(Exit::NotFound, format!("{named}: no such host")))?;

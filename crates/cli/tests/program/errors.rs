@@ -133,8 +133,7 @@ fn what_only_a_later_version_brings_says_so() {
     room.content("x", 40_000);
     room.run(&["create", "x"]).ok();
     for args in [
-        &["download", "--proxy", "socks5://127.0.0.1:1", "x.torrent"][..],
-        &["download", "--anonymous", "x.torrent"],
+        &["download", "--anonymous", "x.torrent"][..],
         &["peers", "--dht", "x.torrent"],
         &["demo", "--web"],
         &["demo", "--tui"],

@@ -1,7 +1,7 @@
 //! The options for which way others are reached, and who may be.
 
 use crate::room::Room;
-use crate::swarm::Seeder;
+use crate::swarm::{Seeder, dead_port, http};
 
 /// A room with a file, its torrent, and a seeder of it.
 fn room() -> (Room, Seeder) {
@@ -99,4 +99,55 @@ fn an_interface_is_kept_to() {
         room.run(&[command, "--interface", "192.0.2.9", "x.torrent"])
             .fails(2, &["error: --interface: no device has the address 192.0.2.9"]);
     }
+}
+
+#[test]
+fn a_proxy_is_kept_to_and_its_password_is_not_shown() {
+    let (room, seeder) = room();
+    let port = dead_port();
+    let proxy = format!("socks5://me:letmein@127.0.0.1:{port}");
+    let args =
+        ["download", "--proxy", &proxy, "--peer", &seeder.addr, "-d", "out", "--stall-timeout", "6s", "x.torrent"];
+    let ran = room.run(&args);
+    assert_eq!(ran.code, 6, "{ran:#?}");
+    let note = format!("note: through socks5://127.0.0.1:{port} alone: no UDP trackers, no local discovery\n");
+    assert!(ran.err.starts_with(&note), "{}", ran.err);
+    let why = format!("the proxy socks5://127.0.0.1:{port} refused the connection");
+    assert!(ran.err.contains(&why) && !ran.err.contains("letmein"), "a12: {}", ran.err);
+    assert!(!room.path("out/x.bin").exists() || room.read("out/x.bin").iter().all(|byte| *byte == 0));
+    room.run(&["download", "--proxy", "ftp://me:letmein@h", "x.torrent"])
+        .fails(2, &["error: --proxy: a proxy is socks5://, socks5h:// or http://"]);
+    room.run(&["download", "--proxy", &proxy, "--offline", "x.torrent"])
+        .fails(2, &["error: --proxy and --offline do not go together"]);
+    room.run(&["download", "-q", "--proxy", &proxy, "--peer", "peer.example:1", "x.torrent"]).fails(
+        2,
+        &["error: --peer \"peer.example:1\": through a proxy no name of a peer is looked up; give the address"],
+    );
+}
+
+#[test]
+fn proxies_of_the_environment_are_followed_for_the_web_unless_they_are_switched_off() {
+    let (room, seeder) = room();
+    let url = format!("{}/x.torrent", http("200 OK", room.read("x.torrent")));
+    let dead = format!("http://127.0.0.1:{}", dead_port());
+    let args = |more: &[&'static str]| {
+        let mut args = vec!["download", "--peer", seeder.addr.as_str(), "-d", "out", url.as_str()];
+        args.extend(more);
+        args.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |args: Vec<String>, vars: &[(&str, &str)]| {
+        room.run_with_env(&args.iter().map(String::as_str).collect::<Vec<_>>(), vars)
+    };
+    let through = run(args(&[]), &[("http_proxy", &dead)]);
+    assert_eq!(through.code, 3, "{through:#?}");
+    for (more, vars) in [
+        (&["--proxy", "none"][..], &[("http_proxy", dead.as_str())][..]),
+        (&["--proxy", ""], &[("all_proxy", dead.as_str())]),
+        (&[], &[("http_proxy", dead.as_str()), ("no_proxy", "127.0.0.1")]),
+        (&[], &[("HTTP_PROXY", dead.as_str())]),
+    ] {
+        run(args(more), vars).ok();
+    }
+    let bad = run(args(&[]), &[("http_proxy", "ftp://me:letmein@h")]);
+    bad.fails(2, &["error: http_proxy: a proxy is socks5://, socks5h:// or http://"]);
 }

@@ -2,16 +2,19 @@
 
 mod address_list;
 mod interface;
+mod proxy;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use riverrun_proto::address::AddressRules;
+use riverrun_proto::tracker::TrackerUrl;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
 pub use address_list::{AddressListError, read_address_list};
 pub use interface::{Interface, InterfaceError};
+pub use proxy::{BadProxy, Proxy, WebProxies};
 
 /// How others are reached, and who may be. The default is everybody, directly.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,12 @@ pub struct Net {
     /// The device or local address that all sockets are bound to; `None` leaves it to the system. Names are still looked up by the
     /// system, over whatever way that takes.
     pub interface: Option<Interface>,
+    /// The proxy that everything goes through: connections to peers, trackers and web servers, and the names of the latter two. UDP
+    /// trackers are not asked, nobody is looked for on the local network, and no name of a peer is looked up. Who wants nobody to come
+    /// directly leaves [`Settings::listen`](crate::Settings::listen) empty.
+    pub proxy: Option<Proxy>,
+    /// The proxies for trackers and web servers alone, where there is no `proxy`. Not used on the local network alone.
+    pub web_proxies: WebProxies,
 }
 
 impl Net {
@@ -29,6 +38,24 @@ impl Net {
     /// # Errors
     /// As [`TcpStream::connect`]; and when the interface is gone.
     pub(crate) async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        match &self.proxy {
+            Some(proxy) => proxy.connect(self, to).await,
+            None => self.connect_directly(to).await,
+        }
+    }
+
+    /// Whether packets may go to others as they are: else UDP, multicast and everything that has no way through the proxy stay quiet.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.proxy.is_none()
+    }
+
+    /// The proxy for a request of HTTP, if there is one.
+    pub(crate) fn proxy_for(&self, url: &TrackerUrl) -> Option<&Proxy> {
+        let web = || self.web_proxies.of(url).filter(|_| !self.addresses.is_local_only());
+        self.proxy.as_ref().or_else(web)
+    }
+
+    async fn connect_directly(&self, to: SocketAddr) -> io::Result<TcpStream> {
         if self.interface.is_none() {
             return TcpStream::connect(to).await;
         }
@@ -53,8 +80,8 @@ impl Net {
 
     /// What is wrong with the way itself, so that nobody can be reached: a sentence for people.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let error = self.interface.as_ref()?.check().err()?;
-        Some(error.to_string())
+        let gone = self.interface.as_ref().and_then(|interface| interface.check().err());
+        gone.map(|error| error.to_string()).or_else(|| self.proxy.as_ref()?.trouble())
     }
 
     /// The local address for requests of HTTP, and the device.

@@ -9,6 +9,7 @@ mod layers;
 mod lsd;
 mod magnet;
 mod net;
+mod proxy;
 mod resume;
 mod tracker_server;
 mod trackers;

@@ -76,7 +76,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Download, progres
     let settings = session::settings(env, &options.network, preparation.state.clone())?;
     session::block_on(async {
         let signals = Signals::listen()?;
-        let peers = session::peer_addrs(&env.net, &options.network.peer).await?;
+        let peers = session::peer_addrs(&env.net(), &options.network.peer).await?;
         let session = session::start(settings).await?;
         Run::new(env, preparation, progress, session, signals, peers).all(tasks).await
     })
