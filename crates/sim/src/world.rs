@@ -36,6 +36,8 @@ pub struct World {
     pub(crate) rng: fastrand::Rng,
     pub(crate) next_connection: u64,
     pub(crate) liars: Vec<IpAddr>,
+    /// The tracker names this host and no other.
+    named: Option<HostId>,
     /// The first rule that was broken.
     violation: Option<Violation>,
 }
@@ -56,6 +58,7 @@ impl World {
             rng: fastrand::Rng::with_seed(seed),
             next_connection: 0,
             liars: Vec::new(),
+            named: None,
             violation: None,
         }
     }
@@ -117,6 +120,11 @@ impl World {
             self.set(joins + period, id, Event::Wake);
         }
         id
+    }
+
+    /// The tracker names this host and no other from now on: all others are found through it, or not at all.
+    pub fn tracker_names_only(&mut self, host: HostId) {
+        self.named = Some(host);
     }
 
     /// The host does not speak the fast extension.
@@ -305,6 +313,9 @@ impl World {
     /// The tracker's answer: some of all addresses for a swarm; a stranger dials everyone.
     fn tracker(&mut self, host: HostId) {
         let mut addrs: Vec<SocketAddr> = self.hosts.iter().map(|host| host.addr).collect();
+        if let Some(named) = self.named {
+            addrs = vec![self.hosts[named.0].addr];
+        }
         if self.is_honest(host) {
             self.rng.shuffle(&mut addrs);
             addrs.truncate(TRACKER_ANSWER);

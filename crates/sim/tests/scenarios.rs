@@ -17,6 +17,11 @@ fn a_flash_crowd_feeds_itself() {
 }
 
 #[test]
+fn a_crowd_that_knows_only_the_seed_finds_itself_by_peer_exchange() {
+    try_seeds("hearsay", 0..4);
+}
+
+#[test]
 fn unequal_links_all_finish() {
     try_seeds("unequal-links", 0..4);
 }

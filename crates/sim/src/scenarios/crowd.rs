@@ -8,6 +8,25 @@ use crate::{Link, Torrent, World};
 /// Twelve leechers within two seconds, one seed of the same link: they must feed each other.
 pub(super) const FLASH_CROWD: Scenario = Scenario { name: "flash-crowd", play };
 
+/// The same crowd, but the tracker names the seed alone: they hear of each other from it (BEP 11).
+pub(super) const HEARSAY: Scenario = Scenario { name: "hearsay", play: hearsay };
+
+fn hearsay(seed: u64) -> Outcome {
+    let torrent = Torrent::new(48, 16, seed);
+    let size: u64 = 48 * 16 * 16_384;
+    let mut world = World::new(seed, torrent);
+    let link = Link { up: 1_000_000, down: 8_000_000, ..Link::FIBRE };
+    let source = world.add_seed(link);
+    world.tracker_names_only(source);
+    for _ in 0..12 {
+        let joins = Duration::from_millis(world.draw(2000).into());
+        world.add_leech(link, joins);
+    }
+    let (world, result) = to_the_end(world, Duration::from_secs(90));
+    let result = rule(&world, result, world.up_bytes(source) < 6 * size, "the seed gave more than six copies");
+    (world, result)
+}
+
 fn play(seed: u64) -> Outcome {
     let torrent = Torrent::new(48, 16, seed);
     let size: u64 = 48 * 16 * 16_384;

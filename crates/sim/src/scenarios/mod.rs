@@ -39,6 +39,7 @@ pub struct Report {
 /// All scenarios.
 pub const ALL: &[Scenario] = &[
     crowd::FLASH_CROWD,
+    crowd::HEARSAY,
     links::UNEQUAL_LINKS,
     hostile::HOSTILE,
     hostile::LIARS,
