@@ -7,7 +7,7 @@ const DROPPED: usize = 1024;
 
 /// One direction of an encrypted stream. Applied to the bytes in place and in order; both ways are the same.
 ///
-/// It costs about as much as hashing does: 3 to 4 ns for 4 bytes, which no trick makes parallel.
+/// It costs 1.4 to 1.7 ns a byte, more than all else that is done for a byte: each step waits for the one before.
 #[derive(Clone)]
 pub struct Cipher {
     state: [u8; 256],
