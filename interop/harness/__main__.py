@@ -69,6 +69,10 @@ def plans(us, made, everything):
         for up, down in [(libtorrent, us), (us, libtorrent)]:
             name = f"v2/{kind}/{content}/{up.name} to {down.name}" + (" without layers" if bare else "")
             add(name, lambda case, c=content, k=kind, up=up, down=down, b=bare: v2.transfer(case, made(c)[0], k, up, down, b))
+    for content, kind in itertools.product(("layers", "edges"), v2.KINDS):
+        for up, down in [(libtorrent, us), (us, libtorrent)]:
+            name = f"v2/{kind}/{content}/{up.name} to {down.name} by magnet"
+            add(name, lambda case, c=content, k=kind, up=up, down=down: v2.by_magnet(case, made(c)[0], k, up, down))
     if us is not RIVERRUN:
         return planned
 

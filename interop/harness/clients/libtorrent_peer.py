@@ -1,4 +1,4 @@
-"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [encrypted] [pex] [lsd] [peer=HOST:PORT]...
+"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT|MAGNET FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [encrypted] [pex] [lsd] [peer=HOST:PORT]...
 
 Seeds what is in FOLDER, downloads the rest, goes on until stopped, and keeps STATE_FILE up to date (JSON).
 `fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete. `encrypted`:
@@ -30,8 +30,11 @@ def main():
         "min_reconnect_time": 1, "stop_tracker_timeout": 1,
         "alert_mask": libtorrent.alert.category_t.error_notification | libtorrent.alert.category_t.status_notification,
     })
-    parameters = libtorrent.add_torrent_params()
-    parameters.ti = libtorrent.torrent_info(torrent)
+    if torrent.startswith("magnet:"):
+        parameters = libtorrent.parse_magnet_uri(torrent)
+    else:
+        parameters = libtorrent.add_torrent_params()
+        parameters.ti = libtorrent.torrent_info(torrent)
     parameters.save_path = folder
     parameters.flags &= ~(libtorrent.torrent_flags.paused | libtorrent.torrent_flags.auto_managed)
     if "pex" not in how:
