@@ -85,7 +85,8 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Seed) -> Outcome {
 fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &mut Progress) -> Outcome {
     net::take(env, general, &options.network.route)?;
     options.network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
-    let embedded = options.embed_tracker.then(|| Embedded::start(options.network.listen.as_deref())).transpose()?;
+    let embedded =
+        options.embed_tracker.then(|| Embedded::start(env, options.network.listen.as_deref())).transpose()?;
     let trackers = [embedded.as_ref().map(|tracker| tracker.url.clone()).as_slice(), &options.network.tracker].concat();
     let Shared { loaded, content, hashed } = what_to_share(env, general, options, &trackers)?;
     if let Some(embedded) = &embedded {
@@ -133,8 +134,8 @@ struct Embedded {
 
 impl Embedded {
     /// Starts one on a free port of the addresses that the session will listen on.
-    fn start(listen: Option<&str>) -> Result<Self, Failure> {
-        let mut builder = riverrun::Tracker::builder().interval(EMBEDDED_INTERVAL);
+    fn start(env: &Env, listen: Option<&str>) -> Result<Self, Failure> {
+        let mut builder = riverrun::Tracker::builder().interval(EMBEDDED_INTERVAL).net(env.net());
         if let Some(listen) = listen {
             let addrs = session::listen_addrs(listen)?;
             builder = builder.listen(addrs.iter().map(|addr| SocketAddr::new(addr.ip(), 0)));

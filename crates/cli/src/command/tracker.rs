@@ -334,3 +334,20 @@ fn drawn(stats: &TrackerStats, before: Option<(Duration, TrackerStats)>) -> Line
         .with(Style::Good, format!("  {rate} announces/s"))
         .with(Style::Faint, format!("  {} refused", stats.counts.refused))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_on_a_terminal_has_the_rate_since_the_last() {
+        let mut before = TrackerStats::default();
+        before.counts.udp_announces = 100;
+        let mut stats = TrackerStats { swarms: 1, peers_v4: 2, peers_v6: 1, seeds: 1, ..before };
+        stats.counts.udp_announces = 150;
+        stats.counts.http_announces = 10;
+        let line = drawn(&stats, Some((Duration::from_millis(500), before))).uncoloured().cut(100);
+        assert_eq!(line, "1 swarm  3 peers, 1 seed  120 announces/s  0 refused");
+        assert_eq!(sentence(&stats), "1 swarm, 3 peers (1 seed); 160 announces, 0 scrapes, 0 refused");
+    }
+}

@@ -19,8 +19,8 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::StartError;
 use crate::drive::listen::no_such_family;
+use crate::{Net, StartError};
 
 const BACKLOG: i32 = 1024;
 /// Packets that wait while others are answered, in bytes; the system may give less.
@@ -56,6 +56,7 @@ pub struct TrackerBuilder {
     http: bool,
     udp: bool,
     config: Config,
+    net: Net,
 }
 
 /// The machine, shared by the sockets.
@@ -75,7 +76,7 @@ impl Tracker {
     pub fn builder() -> TrackerBuilder {
         let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
         let listen = any.map(|ip| SocketAddr::new(ip, 0)).to_vec();
-        TrackerBuilder { listen, http: true, udp: true, config: Config::default() }
+        TrackerBuilder { listen, http: true, udp: true, config: Config::default(), net: Net::default() }
     }
 
     /// Where it listens for HTTP.
@@ -161,6 +162,13 @@ impl TrackerBuilder {
     #[must_use]
     pub fn protocols(mut self, http: bool, udp: bool) -> Self {
         (self.http, self.udp) = (http, udp);
+        self
+    }
+
+    /// The interface that its sockets are bound to, if one is named there. Who may ask is not decided by it. Default: none.
+    #[must_use]
+    pub fn net(mut self, net: Net) -> Self {
+        self.net = net;
         self
     }
 
@@ -256,12 +264,12 @@ impl TrackerBuilder {
                     addr.set_port(port);
                 }
                 if self.http {
-                    let listener = TcpListener::from_std(bound(addr, Type::STREAM)?.into())?;
+                    let listener = TcpListener::from_std(bound(&self.net, addr, Type::STREAM)?.into())?;
                     addr = listener.local_addr()?;
                     sockets.http.push(listener);
                 }
                 if self.udp {
-                    let socket = UdpSocket::from_std(bound(addr, Type::DGRAM)?.into())?;
+                    let socket = UdpSocket::from_std(bound(&self.net, addr, Type::DGRAM)?.into())?;
                     addr = socket.local_addr()?;
                     sockets.udp.push(socket);
                 }
@@ -285,7 +293,7 @@ impl TrackerBuilder {
     }
 }
 
-fn bound(addr: SocketAddr, kind: Type) -> io::Result<Socket> {
+fn bound(net: &Net, addr: SocketAddr, kind: Type) -> io::Result<Socket> {
     let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
     let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
     if addr.is_ipv6() {
@@ -299,7 +307,7 @@ fn bound(addr: SocketAddr, kind: Type) -> io::Result<Socket> {
         // Less is slower under a flood, but works.
         let _ = SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
     }
-    socket.bind(&addr.into())?;
+    net.bind(&socket, addr)?;
     if kind == Type::STREAM {
         socket.listen(BACKLOG)?;
     }

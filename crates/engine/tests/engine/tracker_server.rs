@@ -7,7 +7,7 @@ use riverrun::metainfo::{InfoHashV1, InfoHashes, WireHash};
 use riverrun::proto::limits::{MAX_REQUEST_CONNECTIONS_PER_ADDRESS, MAX_REQUEST_HEADER};
 use riverrun::proto::tracker::udp::{Request, Response, ResponseBody};
 use riverrun::testing::{Content, loopback};
-use riverrun::{AddTorrent, Session, Settings, Tracker, TrackerError, TrackerQuery, announce_once};
+use riverrun::{AddTorrent, Interface, Net, Session, Settings, Tracker, TrackerError, TrackerQuery, announce_once};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -166,4 +166,12 @@ async fn its_port_is_free_when_it_has_stopped() {
     assert_eq!((again.http_addrs(), again.udp_addrs()), (&[at][..], &[at][..]));
     let only = Tracker::builder().listen([v4()]).protocols(false, true).start().await.unwrap();
     assert_eq!((only.http_addrs().len(), only.udp_addrs().len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_sockets_are_bound_to_the_interface() {
+    let net = Net { interface: Some(Interface::Address(Ipv4Addr::LOCALHOST.into())), ..Net::default() };
+    let tracker = Tracker::builder().net(net).start().await.unwrap();
+    let addrs: Vec<_> = tracker.http_addrs().iter().chain(tracker.udp_addrs()).map(SocketAddr::ip).collect();
+    assert_eq!(addrs, [Ipv4Addr::LOCALHOST; 2]);
 }
