@@ -6,6 +6,7 @@
 mod address_list;
 mod bencode;
 mod bits;
+mod dht;
 mod discovery;
 mod hash;
 mod hashes;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use address_list::address_list;
 pub use bencode::bencode;
+pub use dht::{dht_node, krpc};
 pub use discovery::{lsd, pex};
 pub use hash::hash;
 pub use hashes::hashes;
@@ -43,9 +45,11 @@ pub type Body = fn(&[u8]);
 pub const BODIES: &[(&str, Body)] = &[
     ("address_list", address_list),
     ("bencode", bencode),
+    ("dht_node", dht_node),
     ("extended", extended),
     ("hash", hash),
     ("hashes", hashes),
+    ("krpc", krpc),
     ("layout", layout),
     ("lsd", lsd),
     ("magnet", magnet),
