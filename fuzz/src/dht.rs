@@ -49,6 +49,7 @@ pub fn dht_node(data: &[u8]) {
             1 => {
                 now = node.next_timeout().map_or(now, |due| due.max(now));
                 node.handle(now, Input::Timeout);
+                assert!(node.next_timeout().is_none_or(|due| due > now), "it is not woken all the time");
             }
             2 => {
                 now += Duration::from_millis(u64::from(bits.byte()).pow(3));

@@ -12,6 +12,7 @@ use super::limits::{K, MAX_LOOKUPS};
 use super::lookup::{Aim, Key, Lookup, LookupId};
 use super::node::Node;
 use super::search::Search;
+use super::side::Side;
 
 impl Node {
     /// Has a lookup of our side wait its turn, which may be at once.
@@ -43,9 +44,11 @@ impl Node {
 
     /// Does what a lookup can do now: asks, stores, or ends.
     pub(super) fn step(&mut self, now: Instant, key: Key) {
+        let Some(lookup) = self.lookups.get_mut(&key) else { return };
+        lookup.searches.iter_mut().for_each(|search| search.lose_patience(now));
         self.ask_next(now, key);
         let Some(lookup) = self.lookups.get_mut(&key) else { return };
-        if lookup.storing.is_none() && lookup.is_found(now) {
+        if lookup.storing.is_none() && lookup.is_found() {
             lookup.storing = Some(0);
             for (contact, token) in lookup.storers() {
                 let Some(query) = self.lookups.get(&key).and_then(|lookup| lookup.store(&token)) else { break };
@@ -70,7 +73,7 @@ impl Node {
             let want = self.want(family);
             loop {
                 let Some(lookup) = self.lookups.get_mut(&key).filter(|lookup| lookup.storing.is_none()) else { return };
-                let Some(next) = lookup.search_mut(family).and_then(|search| search.next(now)) else { break };
+                let Some(next) = lookup.search_mut(family).and_then(|search| search.next()) else { break };
                 let query = lookup.question(want);
                 if !self.ask(now, next.addr, next.id, Purpose::Step(key), query)
                     && let Some(search) = self.lookups.get_mut(&key).and_then(|lookup| lookup.search_mut(family))
@@ -196,14 +199,15 @@ impl Node {
 
     fn stepped(&mut self, now: Instant, key: Key, contact: Contact, response: &Response) {
         let family = Family::of(contact.addr.ip());
-        let own = self.sides.each_ref().map(|side| side.as_ref().map(super::side::Side::id));
+        let ids = self.sides.each_ref().map(|side| side.as_ref().map(Side::id));
+        let ips = self.sides.each_ref().map(|side| side.as_ref().and_then(|side| side.external));
         let Some(lookup) = self.lookups.get_mut(&key) else { return };
         let catch = lookup.answered(contact, response);
         if let Some(search) = lookup.search_mut(family) {
             search.answered(contact, response.token.clone());
         }
         for node in response.nodes.iter().flatten().chain(response.nodes6.iter().flatten()) {
-            let ours = own.contains(&Some(node.id));
+            let ours = ids.contains(&Some(node.id)) || ips.contains(&Some(node.addr.ip()));
             if !ours
                 && is_plausible(node.addr, contact.addr.ip())
                 && let Some(search) = lookup.search_mut(Family::of(node.addr.ip()))
@@ -271,7 +275,7 @@ impl Node {
     }
 
     fn vote(&mut self, now: Instant, voter: IpAddr, says: IpAddr) {
-        let decided = self.side_mut(Family::of(voter)).and_then(|side| side.votes.add(voter, says));
+        let decided = self.side_mut(Family::of(voter)).and_then(|side| side.vote(now, voter, says));
         if let Some(ip) = decided {
             self.set_external(now, ip);
         }

@@ -10,6 +10,8 @@ pub const PARALLEL_QUESTIONS: usize = 4;
 pub const MAX_PARALLEL_QUESTIONS: usize = 12;
 /// Questions of one search, whatever it is told: a chain of lies ends here.
 pub const MAX_QUESTIONS: u32 = 250;
+/// Nodes of the table that a search starts from: more than are asked, unless the closest are gone.
+pub const START_NODES: usize = 3 * K;
 /// Nodes that one search remembers; the farthest are forgotten.
 pub const MAX_SEARCH_NODES: usize = 200;
 /// Nodes taken of one reply and family: BEP 5 says 8, some send 16.
@@ -33,7 +35,7 @@ pub const DEFAULT_LATE: Duration = Duration::from_millis(500);
 pub const MIN_LATE: Duration = Duration::from_millis(100);
 /// The longest time after which an answer is late.
 pub const MAX_LATE: Duration = Duration::from_millis(1500);
-/// How long a search waits for late answers when nothing else is left to ask.
+/// How long a search waits for a late answer before it goes on as if none would come.
 pub const LATE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a search without a single node waits for the first.
 pub const NODELESS_PATIENCE: Duration = Duration::from_secs(10);
@@ -117,5 +119,8 @@ pub const SAMPLE_PERIOD: Duration = Duration::from_secs(5 * 60);
 
 /// The latest votes on our address that count.
 pub const MAX_VOTES: usize = 32;
+/// How long our address stays as it was found before votes may change it: a NAT that changes with every connection must not
+/// change our id all the time.
+pub const EXTERNAL_PERIOD: Duration = Duration::from_secs(10 * 60);
 /// Nodes of different groups that must name the same address before it is believed (BEP 42: vote before the id is changed).
 pub const MIN_VOTES: usize = 5;

@@ -234,8 +234,8 @@ impl Lookup {
     }
 
     /// Whether the searches are at their end.
-    pub(super) fn is_found(&self, now: Instant) -> bool {
-        self.satisfied || self.searches.iter().all(|search| search.is_done(now))
+    pub(super) fn is_found(&self) -> bool {
+        self.satisfied || self.searches.iter().all(Search::is_done)
     }
 
     /// The nodes to store at, with their tokens: the closest of each family that gave one, those with secure ids first.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use fastrand::Rng;
 
 use super::command::{Action, Command, Input};
-use super::contact::{Contact, Family, plain};
+use super::contact::{Contact, Family, is_local, plain};
 use super::exchanges::{Exchanges, Purpose};
 use super::gate::Gate;
 use super::id::Id;
@@ -112,6 +112,8 @@ impl Node {
         let v6 = config.v6.map(|v6| (v6.id, v6.external.map(IpAddr::from)));
         let fresh = Id(secrets.bytes());
         let mut side = |family, (id, external): (Option<Id>, Option<IpAddr>)| {
+            // What a local network calls us is not who we are on the internet.
+            let external = external.filter(|ip| !is_local(*ip));
             // Both families have the same id if nothing speaks against it (BEP 32).
             let id = id.unwrap_or(fresh);
             let id = match external {

@@ -46,10 +46,8 @@ type Place = (Distance, SocketAddr);
 enum Walk {
     /// This node is to be asked next.
     Next(Place),
-    /// Answers are awaited, some of them in time.
+    /// Answers are awaited.
     Waiting,
-    /// Only late answers are awaited, the last of them since then.
-    OnlyLate(Instant),
     /// The closest have answered.
     Arrived,
     /// Everybody has been asked, and fewer than wanted have answered.
@@ -68,6 +66,8 @@ pub(super) struct Search {
     nameless: Vec<SocketAddr>,
     /// Nameless nodes that were asked and have not answered.
     nameless_asked: Vec<SocketAddr>,
+    /// The first node was waited for long enough.
+    impatient: bool,
     questions: u32,
     /// Those of them that went to nodes whose ids do not fit their addresses.
     doubtful: u32,
@@ -90,6 +90,7 @@ impl Search {
             candidates: BTreeMap::new(),
             nameless: Vec::new(),
             nameless_asked: Vec::new(),
+            impatient: false,
             questions: 0,
             doubtful: 0,
         }
@@ -132,12 +133,12 @@ impl Search {
     }
 
     /// Whom to ask now, if anybody; it counts as asked.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Next> {
+    pub(super) fn next(&mut self) -> Option<Next> {
         let count = |state: fn(&State) -> bool| self.candidates.values().filter(|other| state(&other.state)).count();
         let asked = count(|state| matches!(state, State::Asked)) + self.nameless_asked.len();
         let late = count(|state| matches!(state, State::Late(_)));
         let full = asked >= PARALLEL_QUESTIONS || asked + late >= MAX_PARALLEL_QUESTIONS;
-        if full || self.questions >= MAX_QUESTIONS || self.is_done(now) {
+        if full || self.questions >= MAX_QUESTIONS || self.is_done() {
             return None;
         }
         if let Some(addr) = self.nameless.pop() {
@@ -182,25 +183,20 @@ impl Search {
     }
 
     /// Whether there is nothing left to ask or to wait for.
-    pub(super) fn is_done(&self, now: Instant) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         if self.questions >= MAX_QUESTIONS {
             return true;
         }
         if self.is_nodeless() {
-            return now >= self.started + NODELESS_PATIENCE;
+            return self.impatient;
         }
-        let over = |walk| match walk {
-            Walk::Arrived | Walk::Exhausted => true,
-            Walk::OnlyLate(since) => now >= since + LATE_PATIENCE,
-            Walk::Next(_) | Walk::Waiting => false,
-        };
-        let first = self.walk(true);
         if !self.nameless.is_empty() || !self.nameless_asked.is_empty() {
             return false;
         }
-        match first {
+        match self.walk(true) {
             Walk::Arrived => true,
-            walk => over(walk) && over(self.walk(false)),
+            Walk::Exhausted => matches!(self.walk(false), Walk::Arrived | Walk::Exhausted),
+            Walk::Next(_) | Walk::Waiting => false,
         }
     }
 
@@ -210,16 +206,24 @@ impl Search {
         !self.candidates.values().any(met) && self.nameless.is_empty() && self.nameless_asked.is_empty()
     }
 
-    /// When to look again although no answer has come.
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        if self.is_nodeless() {
-            return Some(self.started + NODELESS_PATIENCE);
+    /// Gives up what has been waited for long enough. An answer that comes all the same is taken.
+    pub(super) fn lose_patience(&mut self, now: Instant) {
+        for candidate in self.candidates.values_mut() {
+            if matches!(candidate.state, State::Late(since) if now >= since + LATE_PATIENCE) {
+                candidate.state = State::Failed;
+            }
         }
+        self.impatient |= now >= self.started + NODELESS_PATIENCE;
+    }
+
+    /// When to call [`Self::lose_patience`] although no answer has come.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let nodeless = (!self.impatient && self.is_nodeless()).then(|| self.started + NODELESS_PATIENCE);
         let late = self.candidates.values().filter_map(|other| match other.state {
             State::Late(since) => Some(since + LATE_PATIENCE),
             _ => None,
         });
-        late.max()
+        late.chain(nodeless).min()
     }
 
     /// The closest nodes that answered, with the tokens that they gave: first those whose ids fit their addresses.
@@ -258,7 +262,7 @@ impl Search {
                 |other: &&Candidate| other.secure == secure && !matches!(other.state, State::Fresh | State::Failed);
             groups.extend(self.candidates.values().filter(used).filter_map(|other| Group::of(other.contact.addr.ip())));
         }
-        let (mut answered, mut waiting, mut late, mut next) = (0, false, None, None);
+        let (mut answered, mut waiting, mut next) = (0, false, None);
         for (place, candidate) in self.candidates.iter().filter(|(_, other)| other.secure == secure) {
             match &candidate.state {
                 State::Failed => {}
@@ -268,20 +272,18 @@ impl Search {
                         next = next.or(Some(*place));
                     }
                 }
-                State::Asked => waiting = true,
-                State::Late(since) => late = late.max(Some(*since)),
+                State::Asked | State::Late(_) => waiting = true,
                 State::Answered { .. } => answered += 1,
             }
             if answered == K {
                 break;
             }
         }
-        match (next, waiting, late) {
-            (Some(place), ..) => Walk::Next(place),
-            (None, true, _) => Walk::Waiting,
-            (None, false, Some(since)) => Walk::OnlyLate(since),
-            (None, false, None) if answered == K => Walk::Arrived,
-            (None, false, None) => Walk::Exhausted,
+        match (next, waiting) {
+            (Some(place), _) => Walk::Next(place),
+            (None, true) => Walk::Waiting,
+            (None, false) if answered == K => Walk::Arrived,
+            (None, false) => Walk::Exhausted,
         }
     }
 }

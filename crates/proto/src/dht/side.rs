@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::contact::{Contact, Family};
 use super::id::Id;
-use super::limits::{BOOTSTRAP_RETRY, K, MAX_BOOTSTRAP_RETRY, MAX_HINTS, MAX_ROUTERS};
+use super::limits::{BOOTSTRAP_RETRY, EXTERNAL_PERIOD, K, MAX_BOOTSTRAP_RETRY, MAX_HINTS, MAX_ROUTERS, START_NODES};
 use super::search::Search;
 use super::table::{Rules, Table};
 use super::votes::Votes;
@@ -23,12 +23,13 @@ struct Hint {
 pub(super) struct Side {
     pub(super) family: Family,
     pub(super) table: Table,
-    pub(super) votes: Votes,
+    votes: Votes,
     /// Our address as others see it, once enough agree.
     pub(super) external: Option<IpAddr>,
     /// Named addresses that have not answered yet.
     hints: BTreeMap<SocketAddr, Hint>,
     routers: Vec<SocketAddr>,
+    external_since: Instant,
     bootstrap_at: Instant,
     bootstrap_pause: Duration,
 }
@@ -42,6 +43,7 @@ impl Side {
             external,
             hints: BTreeMap::new(),
             routers: Vec::new(),
+            external_since: now,
             bootstrap_at: now,
             bootstrap_pause: BOOTSTRAP_RETRY,
         }
@@ -49,6 +51,18 @@ impl Side {
 
     pub(super) fn id(&self) -> Id {
         self.table.own()
+    }
+
+    /// Counts what a node says about our address. Returns the address to believe from now on, if it is another.
+    pub(super) fn vote(&mut self, now: Instant, voter: IpAddr, says: IpAddr) -> Option<IpAddr> {
+        let settled = self.external.is_some() && now.saturating_duration_since(self.external_since) < EXTERNAL_PERIOD;
+        let decided = self.votes.add(voter, says);
+        decided.filter(|ip| !settled && self.external != Some(*ip))
+    }
+
+    /// Believes that our address is this.
+    pub(super) fn take_external(&mut self, now: Instant, ip: IpAddr) {
+        (self.external, self.external_since, self.votes) = (Some(ip), now, Votes::default());
     }
 
     /// Remembers an address that was named. False: it is known already, or there are too many.
@@ -87,7 +101,7 @@ impl Side {
     /// Gives a new search the nodes that it starts from: the closest of the table; when they are few, named ones too; when there
     /// are none, the routers.
     pub(super) fn start(&self, now: Instant, search: &mut Search) {
-        let closest = self.table.closest(now, search.target(), K);
+        let closest = self.table.closest(now, search.target(), START_NODES);
         let few = closest.len() < K;
         closest.into_iter().for_each(|contact| search.add(contact));
         if few {
@@ -96,18 +110,18 @@ impl Side {
             named.sort_by_key(|contact| search.target().distance(contact.id));
             named.into_iter().take(K).for_each(|contact| search.add(contact));
         }
-        if self.table.len() == 0 {
+        if self.table.alive() == 0 {
             self.routers.iter().for_each(|addr| search.add_nameless(*addr));
         }
     }
 
     /// Whether it is time to look for nodes close to ourselves because few are known. If so, the next time is later.
     pub(super) fn wants_bootstrap(&mut self, now: Instant) -> bool {
-        if self.table.len() >= K {
-            self.bootstrap_pause = BOOTSTRAP_RETRY;
+        if now < self.bootstrap_at || !self.has_somebody() {
             return false;
         }
-        if !self.has_somebody() || now < self.bootstrap_at {
+        if self.table.alive() >= K {
+            self.bootstrap_pause = BOOTSTRAP_RETRY;
             return false;
         }
         self.bootstrap_at = now + self.bootstrap_pause;
@@ -117,7 +131,7 @@ impl Side {
 
     /// When the next try is due, if there will be one.
     pub(super) fn next_bootstrap(&self) -> Option<Instant> {
-        (self.has_somebody() && self.table.len() < K).then_some(self.bootstrap_at)
+        (self.has_somebody() && self.table.alive() < K).then_some(self.bootstrap_at)
     }
 
     /// Whether there is somebody whom a search could start from.

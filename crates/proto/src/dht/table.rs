@@ -214,6 +214,11 @@ impl Table {
         self.buckets.iter().flat_map(|bucket| &bucket.entries)
     }
 
+    /// How many nodes are not bad.
+    pub(super) fn alive(&self) -> usize {
+        self.entries().filter(|entry| entry.failures < MAX_FAILURES).count()
+    }
+
     /// How many nodes there are.
     pub(super) fn len(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.entries.len()).sum()

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::command::Action;
-use super::contact::{Contact, Family, Group};
+use super::contact::{Contact, Family, is_local};
 use super::exchanges::Purpose;
 use super::id::Id;
 use super::krpc::Query;
@@ -57,10 +57,10 @@ impl Node {
         let random = self.secrets.bytes();
         let family = Family::of(ip);
         let Some(side) = self.side_mut(family) else { return };
-        if side.external == Some(ip) || Group::of(ip).is_none() {
+        if side.external == Some(ip) || is_local(ip) {
             return;
         }
-        side.external = Some(ip);
+        side.take_external(now, ip);
         let moved = !is_secure(side.id(), ip);
         if moved {
             side.take_id(now, secure_id(ip, random));

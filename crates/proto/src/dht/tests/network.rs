@@ -121,6 +121,8 @@ fn a_network_that_was_away_is_found_again() {
     world.run(Duration::from_secs(3600));
     assert_eq!(world.node(public(0)).status(world.now).families[0].good, 0);
     world.dead.clear();
+    world.run(Duration::from_secs(6 * 60));
+    assert!(world.node(public(0)).status(world.now).families[0].good >= 8, "without being asked to");
     world.command(public(0), get_peers(1, None));
     let report = world.finish(public(0), 1);
     assert!(report.answered >= 8, "{report:?}");
@@ -201,6 +203,25 @@ fn an_id_that_does_not_fit_the_address_is_replaced_once_enough_nodes_have_said_s
         *who == public(40) && matches!(told, Action::IdChanged { family: Family::V4, id, .. } if *id == status.id)
     };
     assert_eq!(world.told.iter().filter(changed).count(), 1);
+}
+
+#[test]
+fn an_address_that_changes_all_the_time_does_not_change_the_id_each_time() {
+    let mut world = World::with((0..30).map(public));
+    let me = public(3);
+    let changes = |world: &World| {
+        let changed =
+            |(_, who, told): &&(_, SocketAddr, Action)| *who == me && matches!(told, Action::IdChanged { .. });
+        world.told.iter().filter(changed).count()
+    };
+    for round in 0..60u8 {
+        // A NAT with two addresses: the nodes see the one or the other.
+        world.seen_as.insert(me, [9, 9, 9, round % 2].into());
+        world.command(me, Command::FindNodes { id: LookupId(round.into()), target: Id([round; 20]) });
+        world.finish(me, round.into());
+        world.run(Duration::from_secs(10));
+    }
+    assert!(changes(&world) <= 2, "{} changes within ten minutes", changes(&world));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct World {
     pub(super) dead: BTreeSet<SocketAddr>,
     pub(super) rng: Rng,
     pub(super) delay: Duration,
+    /// What others see as a node's address, where it is not its own.
+    pub(super) seen_as: BTreeMap<SocketAddr, IpAddr>,
     /// Nodes that answer every question with one another.
     pub(super) evil: Vec<Contact>,
     wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
@@ -75,6 +77,7 @@ impl World {
             dead: BTreeSet::new(),
             rng: Rng::with_seed(1),
             delay: Duration::from_millis(20),
+            seen_as: BTreeMap::new(),
             evil: Vec::new(),
             wire: BTreeMap::new(),
             sent: 0,
@@ -175,6 +178,14 @@ impl World {
         self.sent += 1;
     }
 
+    /// What a reply says of the asker's address, as a NAT makes it.
+    fn relabel(&self, to: SocketAddr, bytes: Vec<u8>) -> Vec<u8> {
+        let Some(ip) = self.seen_as.get(&to) else { return bytes };
+        let Ok(mut message) = Message::decode(&bytes) else { return bytes };
+        message.ip = message.ip.map(|_| SocketAddr::new(*ip, to.port()));
+        message.encode()
+    }
+
     /// Lets time pass.
     pub(super) fn run(&mut self, time: Duration) {
         self.run_until(time, |_| false);
@@ -196,6 +207,7 @@ impl World {
             match (packet, timeout) {
                 (Some((at, number)), _) if at <= next => {
                     let (from, to, bytes) = self.wire.remove(&(at, number)).unwrap();
+                    let bytes = self.relabel(to, bytes);
                     if self.dead.contains(&to) || self.dead.contains(&from) {
                         continue;
                     }
@@ -207,7 +219,13 @@ impl World {
                         self.astray.push((from, to, bytes));
                     }
                 }
-                (_, Some((_, addr))) => self.handle(addr, Input::Timeout),
+                (_, Some((_, addr))) => {
+                    self.handle(addr, Input::Timeout);
+                    assert!(
+                        self.due.get(&addr).is_none_or(|at| *at > self.now),
+                        "{addr} wants to be woken all the time"
+                    );
+                }
                 _ => {}
             }
         }
