@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, discovery, encryption, makers, namespace, swarm, v2
+from . import announce, crash, discovery, encryption, magnet, makers, namespace, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -73,6 +73,12 @@ def plans(us, made, everything):
         for up, down in [(libtorrent, us), (us, libtorrent)]:
             name = f"v2/{kind}/{content}/{up.name} to {down.name} by magnet"
             add(name, lambda case, c=content, k=kind, up=up, down=down: v2.by_magnet(case, made(c)[0], k, up, down))
+    # rtorrent takes links only through its own session folder.
+    for client, content in itertools.product([c for c in OTHERS if c is not us and c.name != "rtorrent"], ("many", "single")):
+        add(f"magnet/{client.name} gives {content}",
+            lambda case, c=content, up=client: magnet.from_peer(case, *made(c), up, us))
+        add(f"magnet/{client.name} gets {content}",
+            lambda case, c=content, down=client: magnet.through_tracker(case, *made(c), us, down))
     if us is not RIVERRUN:
         return planned
 
@@ -101,6 +107,7 @@ def plans(us, made, everything):
     add("crash/riverrun seeds to riverrun and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, us))
     for name, body in encryption.plans(us, OTHERS, libtorrent):
         add(name, lambda case, body=body: body(case, *made("short-last")))
+    add("magnet/riverrun gives riverrun", lambda case: magnet.through_tracker(case, *made("many"), us, us))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
     transmission, qbittorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent"))
     for down, middle, up in [

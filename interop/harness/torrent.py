@@ -1,6 +1,7 @@
 """Torrent files, read and made without riverrun, so that nothing here repeats a mistake of its own."""
 import hashlib
 import os
+import urllib.parse
 
 from .process import run
 
@@ -78,6 +79,19 @@ class TorrentFile:
         with open(path, "wb") as file:
             file.write(bencode(top))
         return TorrentFile(path)
+
+
+class Link:
+    """A magnet link to a torrent, given to clients in place of its file: `path` is the link."""
+
+    def __init__(self, torrent, parameters):
+        topics = ([f"xt=urn:btih:{torrent.v1}"] if torrent.v1 else []) + ([f"xt=urn:btmh:1220{torrent.v2}"] if torrent.v2 else [])
+        words = [f"{key}={urllib.parse.quote(value, safe=':')}" for key, value in parameters.items()]
+        self.path = "magnet:?" + "&".join(topics + words)
+
+
+def is_link(torrent):
+    return torrent.path.startswith("magnet:")
 
 
 _LIBTORRENT = """

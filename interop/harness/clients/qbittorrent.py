@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from .. import namespace
+from ..torrent import is_link
 from .base import Client, Running
 
 
@@ -37,7 +38,7 @@ class QBittorrent(Client):
                              env={"HOME": profile, "TMPDIR": profile})
         api = Api(control)
         case.wait(api.answers, "qbittorrent-nox takes commands", [process])
-        api.add(torrent.path, folder)
+        api.add(torrent, folder)
 
         def state():
             torrents = json.loads(api.call("torrents/info"))
@@ -47,7 +48,7 @@ class QBittorrent(Client):
             now = state()["state"]
             if now in ("error", "missingFiles"):
                 raise RuntimeError(f"qbittorrent-nox says {now}")
-            return not now.startswith(("checking", "queued", "moving", "allocating")) and now != "unknown"
+            return not now.startswith(("checking", "queued", "moving", "allocating", "metaDL")) and now != "unknown"
 
         return Running(process, ready, lambda: ready() and state()["progress"] == 1)
 
@@ -83,14 +84,17 @@ class Api:
 
     def add(self, torrent, folder):
         edge = "--------riverrun-interop"
-        with open(torrent, "rb") as file:
-            data = file.read()
         fields = {"savepath": folder, "root_folder": "true", "contentLayout": "Original"}
+        if is_link(torrent):
+            fields["urls"] = torrent.path
         body = b"".join(
             f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
             for name, value in fields.items())
-        body += (f'--{edge}\r\nContent-Disposition: form-data; name="torrents"; filename="a.torrent"\r\n'
-                 "Content-Type: application/x-bittorrent\r\n\r\n").encode() + data + f"\r\n--{edge}--\r\n".encode()
+        if not is_link(torrent):
+            with open(torrent.path, "rb") as file:
+                body += (f'--{edge}\r\nContent-Disposition: form-data; name="torrents"; filename="a.torrent"\r\n'
+                         "Content-Type: application/x-bittorrent\r\n\r\n").encode() + file.read() + b"\r\n"
+        body += f"--{edge}--\r\n".encode()
         answer = self.call("torrents/add", body, f"multipart/form-data; boundary={edge}")
         if answer.strip() != b"Ok.":
             raise RuntimeError(f"torrents/add: {answer!r}")

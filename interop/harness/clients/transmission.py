@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from .. import namespace
+from ..torrent import is_link
 from .base import Client, Running
 
 
@@ -34,11 +35,14 @@ class Transmission(Client):
                              env={"HOME": config, "TR_CURL_PROXY": ""})
         rpc = Rpc(control)
         case.wait(rpc.answers, "transmission-daemon takes commands", [process])
-        with open(torrent.path, "rb") as file:
-            rpc.call("torrent-add", metainfo=base64.b64encode(file.read()).decode(), paused=False)
+        if is_link(torrent):
+            rpc.call("torrent-add", filename=torrent.path, paused=False)
+        else:
+            with open(torrent.path, "rb") as file:
+                rpc.call("torrent-add", metainfo=base64.b64encode(file.read()).decode(), paused=False)
 
         def state():
-            (torrent_state,) = rpc.call("torrent-get", fields=["status", "percentDone", "leftUntilDone", "errorString"])["torrents"]
+            (torrent_state,) = rpc.call("torrent-get", fields=["status", "percentDone", "leftUntilDone", "errorString", "metadataPercentComplete"])["torrents"]
             return torrent_state
 
         def ready():
@@ -46,7 +50,7 @@ class Transmission(Client):
 
         def complete():
             now = state()
-            return now["status"] == 6 and now["leftUntilDone"] == 0
+            return now["status"] == 6 and now["leftUntilDone"] == 0 and now["metadataPercentComplete"] == 1
 
         return Running(process, ready, complete)
 
