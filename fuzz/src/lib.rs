@@ -13,6 +13,7 @@ mod hashes;
 mod layout;
 mod magnet;
 mod merkle;
+mod metadata;
 mod metainfo;
 mod mse;
 mod path;
@@ -30,6 +31,7 @@ pub use hashes::hashes;
 pub use layout::layout;
 pub use magnet::magnet;
 pub use merkle::merkle;
+pub use metadata::metadata;
 pub use metainfo::metainfo;
 pub use mse::mse;
 pub use path::safe_path;
@@ -54,6 +56,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("lsd", lsd),
     ("magnet", magnet),
     ("merkle", merkle),
+    ("metadata", metadata),
     ("metainfo", metainfo),
     ("mse", mse),
     ("pex", pex),
