@@ -120,6 +120,8 @@ pub const TRACKER_RETRY: Duration = Duration::from_secs(15);
 pub const MAX_TRACKER_RETRY: Duration = Duration::from_secs(30 * 60);
 /// Announces of one torrent under way at once (a torrent may name 10,000 trackers).
 pub const MAX_ANNOUNCES: usize = 50;
+/// The trackers of one torrent to which more are added by magnet links.
+pub const MAX_TRACKERS: usize = 500;
 /// The peers that we ask a tracker for.
 pub const NUM_WANT: u32 = 200;
 /// The most info-hashes in one scrape over UDP, so that the reply fits a datagram (BEP 15).

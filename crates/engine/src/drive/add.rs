@@ -111,8 +111,14 @@ fn gather(core: &Arc<Core>, wish: &AddTorrent, peers: Vec<(swarm::Source, Socket
     engine.lsd.changed.notify_one();
 }
 
-/// A link to a torrent that is here brings it peers.
+/// A link to a torrent that is here brings it peers, and trackers if its metadata says that it is not private (THREATS M25).
 fn merge(core: &Arc<Core>, link: &Magnet, wish: &AddTorrent) {
+    if core.metainfo().is_some() && !core.is_private() {
+        core.act(|brain, now, effects| {
+            brain.announcer.add(now, &link.trackers);
+            brain.announce(now, effects);
+        });
+    }
     peers(link, wish).into_iter().for_each(|(source, addr)| core.candidates(source, &[addr]));
 }
 

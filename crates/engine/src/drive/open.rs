@@ -141,7 +141,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         for (source, addr) in std::mem::take(&mut brain.early) {
             brain.feed(now, Input::Candidates { source, addrs: &[addr] }, &mut Payloads::default(), effects);
         }
-        if !brain.life.paused && !gathered {
+        if !brain.life.paused && (!gathered || status.left_bytes == 0) {
             brain.start_announcing(now);
             brain.announce(now, effects);
         }

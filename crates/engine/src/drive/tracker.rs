@@ -49,12 +49,7 @@ pub(crate) struct Job {
 
 impl Announcer {
     pub(crate) fn new(engine: &Arc<Engine>, hashes: InfoHashes, private: bool, tiers: Vec<Vec<String>>) -> Self {
-        let shown = tiers.iter().flatten().map(|url| {
-            let parsed = TrackerUrl::parse(url).ok();
-            let text = parsed.as_ref().map_or_else(|| remote_text(url.as_bytes(), 256), ToString::to_string);
-            (url.clone(), (text, parsed))
-        });
-        let shown = shown.collect();
+        let shown = tiers.iter().flatten().map(|url| (url.clone(), shown(url))).collect();
         // Somebody who does not listen names a port all the same: it is the protocol's.
         let port = engine.listen_port().unwrap_or(1);
         let seed = engine.seed();
@@ -83,6 +78,14 @@ impl Announcer {
         self.before = Progress { uploaded: done.up_bytes, downloaded: done.down_bytes, left: 0 };
         self.said_farewell = false;
         self.feed(now, Input::Start { complete });
+    }
+
+    /// More trackers; a private torrent takes none.
+    pub(crate) fn add(&mut self, now: Instant, urls: &[String]) {
+        self.feed(now, Input::Add(urls.to_vec()));
+        for status in self.tiers.status() {
+            self.shown.entry(status.url).or_insert_with_key(|url| shown(url));
+        }
     }
 
     /// The metadata says so (BEP 27).
@@ -185,6 +188,13 @@ impl Announcer {
             next: status.next_try.map(|next| next.saturating_duration_since(now)),
         }
     }
+}
+
+/// How a URL is shown, and what it is for the network.
+fn shown(url: &str) -> (String, Option<TrackerUrl>) {
+    let parsed = TrackerUrl::parse(url).ok();
+    let text = parsed.as_ref().map_or_else(|| remote_text(url.as_bytes(), 256), ToString::to_string);
+    (text, parsed)
 }
 
 /// Makes an announce and brings the answer home.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use riverrun::metainfo::magnet::PeerAddress;
+use riverrun::metainfo::metainfo::Draft;
 use riverrun::metainfo::piece_hash::Format;
 use riverrun::metainfo::{InfoHashes, Magnet, Metainfo};
 use riverrun::testing::{Content, LocalSwarm, loopback};
@@ -152,4 +153,56 @@ async fn m23_a_link_that_is_none_or_selects_files_that_are_not_there() {
     complete(&torrent).await;
     assert_eq!(torrent.path(), swarm.dir().join("album"), "the name of the metadata counts");
     assert_eq!(torrent.status().total_bytes, 65_536, "the one piece of the one file that is selected and there");
+}
+
+/// The swarm's torrent, but private, with another hash therefore.
+fn private(swarm: &LocalSwarm) -> Metainfo {
+    let info = Metainfo::parse(swarm.torrent().into()).unwrap().info().edited(Some(true), None);
+    Metainfo::parse(Draft::new(info.into()).encode().into()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_magnet_that_turns_out_private_keeps_to_its_trackers() {
+    let swarm = swarm(Format::V1).await;
+    let metainfo = private(&swarm);
+    let (hashes, seeder) = (metainfo.hashes(), session().await);
+    let dir = swarm.dir().join("seed");
+    swarm.content().write_into(&dir).unwrap();
+    complete(&seeder.add(AddTorrent::new(metainfo).into_dir(dir).read_only(true)).await.unwrap()).await;
+    let session = session().await;
+    let add = AddTorrent::new(hashes).peers(seeder.listen_addrs()).metadata_only(true);
+    let torrent = session.add(add).await.unwrap();
+    assert!(metadata(&torrent).await.info().is_private());
+    complete(&session.add(AddTorrent::new(metadata(&torrent).await).into_dir(swarm.dir())).await.unwrap()).await;
+    same(&swarm, &swarm.dir());
+    // M25: its trackers are not for a link to name.
+    let mut link = Magnet::new(hashes);
+    link.trackers = vec![swarm.tracker().http_url()];
+    let added = session.add(AddTorrent::magnet(link.to_string())).await;
+    assert!(matches!(added, Err(AddError::Duplicate(_))));
+    assert!(torrent.status().trackers.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn m25_a_link_to_a_torrent_that_is_here_brings_its_trackers_and_peers() {
+    let swarm = swarm(Format::V1).await;
+    let session = session().await;
+    let add = AddTorrent::new(swarm.torrent()).trackers(Vec::new()).into_dir(swarm.dir());
+    let torrent = session.add(add).await.unwrap();
+    until("it knows nobody", || torrent.status().waiting == Some(Waiting::NoTrackers)).await;
+    let added = session.add(AddTorrent::magnet(swarm.magnet())).await;
+    assert!(matches!(added, Err(AddError::Duplicate(hashes)) if hashes == swarm.hashes()));
+    complete(&torrent).await;
+    assert_eq!(torrent.status().trackers.len(), 1);
+    same(&swarm, &swarm.dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v2_alone_gets_its_piece_layers_as_well() {
+    let content = Content::file("long.bin", 3, 1_000_000);
+    let swarm = LocalSwarm::of(content).format(Format::V2).piece_length(16_384).start().await.unwrap();
+    let session = session().await;
+    let add = AddTorrent::magnet(link(swarm.hashes(), &swarm).to_string()).into_dir(swarm.dir());
+    complete(&session.add(add).await.unwrap()).await;
+    same(&swarm, &swarm.dir());
 }

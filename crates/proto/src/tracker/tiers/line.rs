@@ -104,6 +104,15 @@ impl Line {
         if matches!(self.state, LineState::Asking(_)) { self.position } else { 0 }
     }
 
+    /// One more tier at the end.
+    pub(super) fn append(&mut self, now: Instant, tier: Vec<usize>) {
+        let before = self.order().count();
+        self.tiers.push(tier);
+        if self.current.is_none() && matches!(self.state, LineState::Dead | LineState::Resting(_)) {
+            (self.state, self.position) = (LineState::Asking(now), before);
+        }
+    }
+
     /// No tracker may be asked now.
     pub(super) fn rest_until(&mut self, due: Option<Instant>) {
         self.state = due.map_or(LineState::Dead, LineState::Resting);

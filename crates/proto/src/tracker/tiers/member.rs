@@ -61,6 +61,10 @@ impl Member {
             last_reply: None,
         }
     }
+    /// Its URL as it was named.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
 
     /// Whether it can be asked now.
     pub(super) fn usable(&self, now: Instant) -> bool {

@@ -25,7 +25,7 @@ use riverrun_metainfo::WireHash;
 use self::line::{Line, LineState};
 use self::member::Member;
 use super::{AnnounceError, AnnounceReply, AnnounceRequest, Event, NamedPeer, TrackerUrl};
-use crate::limits::{MAX_ANNOUNCES, NUM_WANT};
+use crate::limits::{MAX_ANNOUNCES, MAX_TRACKERS, NUM_WANT};
 use crate::wire::PeerId;
 
 /// What the machine needs to know at birth.
@@ -51,7 +51,7 @@ pub struct AnnounceId(pub u64);
 /// One input of the machine.
 #[derive(Debug)]
 pub enum Input {
-    /// Begin, or begin again after [`Stop`](Self::Stop).
+    /// Begin, or begin again after [`Stop`](Self::Stop). While it goes on only `complete` counts.
     Start {
         /// Everything is here already: there will be no `completed`.
         complete: bool,
@@ -62,6 +62,9 @@ pub enum Input {
     PartialSeed(bool),
     /// The torrent turned out to be private when its metadata came (BEP 27).
     Private,
+    /// More trackers, as a tier behind all others: those that are new, up to [`MAX_TRACKERS`](crate::limits::MAX_TRACKERS) in
+    /// all. A private torrent takes none (BEP 27).
+    Add(Vec<String>),
     /// Candidates run short: ask before the interval is over, as far as the tracker allows.
     NeedPeers,
     /// How an announce ended. Every [`Action::Announce`] that was not taken back must come to this.
@@ -233,6 +236,7 @@ impl Tiers {
             Input::Completed => self.completed(now),
             Input::PartialSeed(partial) => self.partial_seed = partial,
             Input::Private => self.private = true,
+            Input::Add(urls) => self.add(now, urls),
             Input::NeedPeers => self.lines.iter_mut().for_each(|line| line.hasten(now)),
             Input::Reply { id, result } => self.reply(now, id, result),
             Input::Stop => self.stop(),
@@ -268,6 +272,8 @@ impl Tiers {
 
     fn start(&mut self, now: Instant, complete: bool) {
         if self.phase == Phase::On {
+            // What was there already was seen only after the first announce: it was not downloaded.
+            self.complete |= complete;
             return;
         }
         // A farewell that is on its way may have been heard: that tracker is told anew that we are here.
@@ -280,6 +286,35 @@ impl Tiers {
         self.phase = Phase::On;
         self.complete = complete;
         self.lines.iter_mut().for_each(|line| line.begin(now));
+    }
+
+    /// Puts new trackers behind all others; they are asked at once if nobody before them has answered.
+    fn add(&mut self, now: Instant, urls: Vec<String>) {
+        if self.private {
+            return;
+        }
+        let tier = self.members.iter().map(|member| member.tier + 1).max().unwrap_or(0);
+        let first = self.members.len();
+        for url in urls {
+            let known = url.trim().is_empty() || self.members.iter().any(|member| member.text() == url);
+            if !known && self.members.len() < MAX_TRACKERS {
+                self.members.push(Member::new(tier, url));
+            }
+        }
+        let new: Vec<usize> = (first..self.members.len()).collect();
+        if new.is_empty() {
+            return;
+        }
+        match self.lines.first_mut() {
+            Some(line) => line.append(now, new),
+            None => {
+                let mut line = Line::new(new);
+                if self.phase == Phase::On {
+                    line.begin(now);
+                }
+                self.lines.push(line);
+            }
+        }
     }
 
     fn completed(&mut self, now: Instant) {

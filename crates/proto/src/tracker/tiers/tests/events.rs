@@ -133,3 +133,12 @@ fn start_again_after_stop_and_while_stopping() {
     rig.answer("a");
     assert_eq!(rig.other, [Action::Stopped], "the second stop was overtaken");
 }
+
+#[test]
+fn what_was_there_before_the_metadata_is_no_completed_download() {
+    let mut rig = Rig::started(&[&["a"]]);
+    rig.answer("a");
+    rig.input(Input::Start { complete: true });
+    rig.input(Input::Completed);
+    assert!(rig.open.is_empty(), "{:?}", rig.asked());
+}

@@ -152,3 +152,24 @@ fn no_trackers_are_no_trouble() {
     rig.input(Input::Stop);
     assert_eq!(rig.other, [Action::Stopped]);
 }
+
+#[test]
+fn m25_more_trackers_come_behind_and_never_to_a_private_torrent() {
+    let urls = |hosts: &[&str]| hosts.iter().map(|host| format!("http://{host}/announce")).collect::<Vec<_>>();
+    let mut rig = Rig::started(&[&["a"]]);
+    rig.fail("a");
+    rig.input(Input::Add(urls(&["a", "b"])));
+    rig.expect("b", Some(Event::Started));
+    rig.answer("b");
+    rig.input(Input::Add(urls(&["c"])));
+    assert!(rig.open.is_empty(), "one has answered: the others are backups");
+    rig.input(Input::Add((0..20_000).map(|number| format!("http://h{number}/announce")).collect()));
+    assert_eq!(rig.tiers.status().len(), MAX_TRACKERS);
+    let mut none = Rig::started(&[]);
+    none.input(Input::Add(urls(&["x"])));
+    none.expect("x", Some(Event::Started));
+    let mut private = Rig::started(&[&["a"]]);
+    private.input(Input::Private);
+    private.input(Input::Add(urls(&["evil"])));
+    assert_eq!(private.tiers.status().len(), 1);
+}
