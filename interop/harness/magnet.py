@@ -13,7 +13,7 @@ def from_peer(case, content, torrent, seeder, downloader):
     address = case.address()
     up = seeder.seed(case, alone, content.copy(case.path("seed")), address, role="-seeder")
     case.wait(up.ready, f"{seeder.name} serves", [up.process])
-    return _download(case, content, Link(torrent, {"x.pe": f"{address}:{PEER_PORT}"}), up, downloader)
+    return _download(case, content, Link.to(torrent, {"x.pe": f"{address}:{PEER_PORT}"}), up, downloader)
 
 
 def through_tracker(case, content, torrent, seeder, downloader):
@@ -23,7 +23,7 @@ def through_tracker(case, content, torrent, seeder, downloader):
     up = seeder.seed(case, announced, content.copy(case.path("seed")), case.address(), role="-seeder")
     case.wait(up.ready, f"{seeder.name} serves", [up.process])
     case.wait(tracker.knows(torrent.wire_hashes[0], 1), f"{seeder.name} has announced itself", [up.process, tracker.process])
-    return _download(case, content, Link(torrent, {"tr": tracker.http_url}), up, downloader)
+    return _download(case, content, Link.to(torrent, {"tr": tracker.http_url}), up, downloader)
 
 
 def _download(case, content, link, up, downloader):

@@ -82,12 +82,17 @@ class TorrentFile:
 
 
 class Link:
-    """A magnet link to a torrent, given to clients in place of its file: `path` is the link."""
+    """A magnet link that stands in for a torrent file: `path` is the link."""
 
-    def __init__(self, torrent, parameters):
+    def __init__(self, uri):
+        self.path = uri
+
+    @classmethod
+    def to(cls, torrent, parameters):
+        """A link with all hashes of a torrent."""
         topics = ([f"xt=urn:btih:{torrent.v1}"] if torrent.v1 else []) + ([f"xt=urn:btmh:1220{torrent.v2}"] if torrent.v2 else [])
         words = [f"{key}={urllib.parse.quote(value, safe=':')}" for key, value in parameters.items()]
-        self.path = "magnet:?" + "&".join(topics + words)
+        return cls("magnet:?" + "&".join(topics + words))
 
 
 def is_link(torrent):

@@ -1,16 +1,9 @@
 """BEP 52 with libtorrent: v2-only and hybrid torrents, whole and without their piece layers, which then come from the peer."""
 from .exchange import compare, exchange
 from .namespace import PEER_PORT, endpoint_at_home
-from .torrent import make
+from .torrent import Link, make
 
 KINDS = ("v2", "hybrid")
-
-
-class Link:
-    """A magnet link that stands in for a torrent file."""
-
-    def __init__(self, uri):
-        self.path = uri
 
 
 def transfer(case, content, kind, seeder, downloader, bare):
