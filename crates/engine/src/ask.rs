@@ -271,21 +271,21 @@ struct Caller {
 
 impl Caller {
     fn new(net: &Net) -> Self {
-        let mut random = [0; 24];
+        let mut random = [0; 32];
         // Without random bytes of the system the answers can be forged by whoever guesses the clock, no more.
         if getrandom::fill(&mut random).is_err() {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             random[..16].copy_from_slice(&now.as_nanos().to_le_bytes());
         }
-        let seed = u64::from_le_bytes(*random.first_chunk().expect("24 bytes"));
-        let mut id = [0; 12];
-        id.copy_from_slice(&random[8..20]);
+        let seed = u64::from_le_bytes(*random.first_chunk().expect("32 bytes"));
+        let mut id = [0; 20];
+        id.copy_from_slice(&random[8..28]);
         Self {
             net: net.clone(),
             http: Http::new(Settings::default().user_agent, net.clone()),
             udp: UdpHub::new(seed, net.clone()),
-            peer_id: PeerId::ours(id),
-            key: u32::from_le_bytes(*random.last_chunk().expect("24 bytes")),
+            peer_id: net.peer_id(id),
+            key: u32::from_le_bytes(*random.last_chunk().expect("32 bytes")),
         }
     }
 

@@ -89,6 +89,7 @@ pub(crate) struct Reply {
 
 impl Http {
     pub(crate) fn new(user_agent: String, net: Net) -> Self {
+        let user_agent = if net.anonymous { String::new() } else { user_agent };
         Self { user_agent, net, clients: Mutex::default() }
     }
 
@@ -198,9 +199,12 @@ impl Http {
     }
 
     fn plain_builder(&self) -> reqwest::ClientBuilder {
+        let named = match self.user_agent.as_str() {
+            "" => Client::builder(),
+            name => Client::builder().user_agent(name),
+        };
         self.net
-            .http(Client::builder())
-            .user_agent(&self.user_agent)
+            .http(named)
             .redirect(redirect::Policy::none())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use riverrun_metainfo::InfoHashes;
-use riverrun_proto::wire::PeerId;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -131,7 +130,7 @@ impl SessionBuilder {
         }
         let random = || getrandom::u64().map_err(|_| StartError::Random);
         let seed = settings.seed.map_or_else(random, Ok)?;
-        let mut peer_id = [0; 12];
+        let mut peer_id = [0; 20];
         match settings.seed {
             Some(seed) => fastrand::Rng::with_seed(seed).fill(&mut peer_id),
             None => getrandom::fill(&mut peer_id).map_err(|_| StartError::Random)?,
@@ -139,14 +138,15 @@ impl SessionBuilder {
         if let Some(interface) = &settings.net.interface {
             interface.check()?;
         }
+        let peer_id = settings.net.peer_id(peer_id);
         let listeners = listen::bind(&settings.net, &settings.listen)?;
         let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let engine = Arc::new(Engine::new(settings, PeerId::ours(peer_id), seed, random()?, listening));
+        let engine = Arc::new(Engine::new(settings, peer_id, seed, random()?, listening));
         let weak = Arc::downgrade(&engine);
         let listeners = listeners.into_iter().map(|listener| tokio::spawn(listen::run(weak.clone(), listener)));
         let mut listeners: Vec<_> = listeners.map(|task| task.abort_handle()).collect();
         // Multicast has no way through a proxy.
-        if engine.settings.lsd && engine.settings.net.is_direct() {
+        if engine.settings.lsd && engine.settings.net.speaks_locally() {
             listeners.push(tokio::spawn(lsd::run(weak.clone(), engine.seed())).abort_handle());
         }
         let timers = tokio::spawn(timer::run(weak.clone())).abort_handle();
@@ -209,7 +209,7 @@ impl Session {
             handshakes_dropped,
             down_bytes: engine.down.total(),
             up_bytes: engine.up.total(),
-            lsd_interfaces: (engine.settings.lsd && engine.settings.net.is_direct())
+            lsd_interfaces: (engine.settings.lsd && engine.settings.net.speaks_locally())
                 .then(|| engine.lsd.interfaces.load(Ordering::Relaxed)),
             memory_used: engine.pool().used(),
         }

@@ -36,6 +36,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "max_peers", Value("max-peers")),
     ("network", "interface", Value("interface")),
     ("network", "proxy", Value("proxy")),
+    ("network", "anonymous", Flag("anonymous")),
     ("network", "offline", Flag("offline")),
     ("network", "ip_filter", Value("ip-filter")),
     ("network", "encryption", Value("encryption")),

@@ -54,7 +54,10 @@ pub(crate) struct Route {
     #[arg(long, value_name = "URL", value_parser = proxy, hide_short_help = true)]
     pub(crate) proxy: Option<ProxyChoice>,
 
-    /// Tell as little as possible (not there yet)
-    #[arg(long, hide = true)]
+    /// Say nothing of the program
+    ///
+    /// A random peer id, no client's name in handshakes, no user agent, no local discovery, no address in the magnet link of seed. The
+    /// address is not hidden: that takes --proxy. How the program speaks (its extensions, its timing) is not hidden either.
+    #[arg(long, hide_short_help = true)]
     pub(crate) anonymous: bool,
 }

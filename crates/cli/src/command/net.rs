@@ -13,15 +13,15 @@ use crate::units;
 
 /// Takes the way that the options ask for; whatever the program fetches or meets from now on goes this way.
 pub(crate) fn take(env: &mut Env, general: &General, route: &Route) -> Result<(), Failure> {
-    if route.anonymous {
-        return Err(Failure::not_yet("anonymous mode (--anonymous)"));
-    }
     if let Some(interface) = &route.interface {
         interface.check().map_err(|error| Failure::usage(format!("--interface: {}", shown(&watch::chain(&error)))))?;
     }
     let (proxy, web_proxies) = proxies(env, general, route)?;
     let (addresses, interface) = (addresses(env, general, route)?, route.interface.clone());
-    env.net = Some(Net { addresses, interface, proxy, web_proxies });
+    if route.anonymous && proxy.is_none() && !general.quiet {
+        env.say("note: anonymous hides the program, not the address: --proxy hides that");
+    }
+    env.net = Some(Net { addresses, interface, proxy, web_proxies, anonymous: route.anonymous });
     Ok(())
 }
 

@@ -259,7 +259,9 @@ impl Sharing<'_> {
                 link.trackers.push(url.clone());
             }
         }
-        link.peers = own_addresses::of(&addrs).into_iter().map(PeerAddress::from).collect();
+        if !self.env.net().anonymous {
+            link.peers = own_addresses::of(&addrs).into_iter().map(PeerAddress::from).collect();
+        }
         let name = shown(&self.loaded.name).into_owned();
         let link = link.to_string();
         if progress.for_machines() {

@@ -151,3 +151,12 @@ fn proxies_of_the_environment_are_followed_for_the_web_unless_they_are_switched_
     let bad = run(args(&[]), &[("http_proxy", "ftp://me:letmein@h")]);
     bad.fails(2, &["error: http_proxy: a proxy is socks5://, socks5h:// or http://"]);
 }
+
+#[test]
+fn anonymous_says_what_it_does_not_hide() {
+    let (room, seeder) = room();
+    let ran = room.run(&["download", "--anonymous", "--peer", &seeder.addr, "-d", "out", "x.torrent"]).ok();
+    let note = "note: anonymous hides the program, not the address: --proxy hides that\n";
+    assert!(ran.err.starts_with(note), "{}", ran.err);
+    assert_eq!(room.read("out/x.bin"), room.read("data/x.bin"));
+}

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use riverrun_proto::address::AddressRules;
 use riverrun_proto::tracker::TrackerUrl;
+use riverrun_proto::wire::PeerId;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -28,6 +29,9 @@ pub struct Net {
     /// trackers are not asked, nobody is looked for on the local network, and no name of a peer is looked up. Who wants nobody to come
     /// directly leaves [`Settings::listen`](crate::Settings::listen) empty.
     pub proxy: Option<Proxy>,
+    /// Says nothing of the program: the peer id is random, the extended handshake has no client's name, requests of HTTP have no user
+    /// agent, and nobody is told of us on the local network. The address is not hidden (that takes a proxy), nor the way we speak.
+    pub anonymous: bool,
     /// The proxies for trackers and web servers alone, where there is no `proxy`. Not used on the local network alone.
     pub web_proxies: WebProxies,
 }
@@ -47,6 +51,17 @@ impl Net {
     /// Whether packets may go to others as they are: else UDP, multicast and everything that has no way through the proxy stay quiet.
     pub(crate) fn is_direct(&self) -> bool {
         self.proxy.is_none()
+    }
+
+    /// Whether the local network may hear of us.
+    pub(crate) fn speaks_locally(&self) -> bool {
+        self.is_direct() && !self.anonymous
+    }
+
+    /// Our id towards peers and trackers, made of `random`: with the name of the program only where that may be known.
+    pub(crate) fn peer_id(&self, random: [u8; 20]) -> PeerId {
+        let [short @ .., _, _, _, _, _, _, _, _] = random;
+        if self.anonymous { PeerId::nameless(random) } else { PeerId::ours(short) }
     }
 
     /// The proxy for a request of HTTP, if there is one.

@@ -10,7 +10,7 @@ use riverrun::{
     AddTorrent, FetchError, Net, ProbeError, Session, Settings, TrackerError, TrackerQuery, Waiting, announce_once,
     fetch_torrent, probe_peer,
 };
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -141,5 +141,45 @@ async fn an_interface_that_is_not_there_is_an_error_at_the_start() {
     {
         let error = Session::builder().settings(Settings { net: bound(name), ..loopback() }).start().await.unwrap_err();
         assert_eq!(error.to_string(), why);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anonymous_says_nothing_of_the_program_to_peers_and_trackers() {
+    let swarm = swarm().await;
+    for (anonymous, named) in [(true, false), (false, true)] {
+        let peer = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let web = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings {
+            net: Net { anonymous, ..Net::default() },
+            encryption: riverrun::proto::mse::Encryption::Off,
+            ..loopback()
+        };
+        let session = Session::builder().settings(settings).start().await.unwrap();
+        let url = format!("http://{}/announce", web.local_addr().unwrap());
+        let add = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).trackers(vec![vec![url]]);
+        let _torrent = session.add(add.peers([peer.local_addr().unwrap()])).await.unwrap();
+        let (mut stream, _) = timeout(PATIENCE, peer.accept()).await.unwrap().unwrap();
+        let mut greeting = [0; 68];
+        stream.read_exact(&mut greeting).await.unwrap();
+        // The same words back, with another id, so that the extended handshake follows.
+        let mut answer = greeting;
+        answer[48..].fill(b'x');
+        stream.write_all(&answer).await.unwrap();
+        let mut said = greeting[48..].to_vec();
+        while !String::from_utf8_lossy(&said).contains("4:reqq") {
+            let mut more = [0; 4096];
+            let count = timeout(PATIENCE, stream.read(&mut more)).await.unwrap().unwrap();
+            assert!(count > 0, "an extended handshake comes");
+            said.extend_from_slice(&more[..count]);
+        }
+        let (mut asked, _) = timeout(PATIENCE, web.accept()).await.unwrap().unwrap();
+        let mut request = vec![0; 4096];
+        let count = timeout(PATIENCE, asked.read(&mut request)).await.unwrap().unwrap();
+        let request = String::from_utf8_lossy(&request[..count]).to_lowercase();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!((said.contains("-RV"), said.contains("riverrun")), (named, named), "{said}");
+        assert_eq!((request.contains("riverrun"), request.contains("-rv")), (named, named), "{request}");
+        assert_eq!(request.contains("user-agent"), named, "{request}");
     }
 }

@@ -91,6 +91,8 @@ pub(super) struct Hello {
     pub(super) pex: bool,
     /// We like to be dialled by MSE (BEP 11).
     pub(super) prefers_encryption: bool,
+    /// We say which program we are; not if our id does not say it either.
+    pub(super) named: bool,
 }
 
 impl Hello {
@@ -100,7 +102,7 @@ impl Hello {
         let handshake = ExtendedHandshake {
             extensions: spoken.map(|extension| (extension, extension.number())).collect(),
             listen_port: self.port,
-            client: Some(concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
+            client: self.named.then(|| concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
             your_ip: Some(peer.to_canonical()),
             reqq: Some(limits::ADVERTISED_REQQ),
             metadata_size: self.metadata_size,

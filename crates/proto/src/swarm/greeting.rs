@@ -137,6 +137,7 @@ impl Swarm {
             metadata_size: self.serving.size(),
             pex: self.contacts.is_on(),
             prefers_encryption: self.identity.encryption.is_wished(),
+            named: self.identity.peer_id.names_us(),
         }
     }
 

@@ -25,6 +25,18 @@ impl PeerId {
         Self(id)
     }
 
+    /// An id that says nothing of the program. `random` must be new for each session.
+    #[must_use]
+    pub fn nameless(random: [u8; 20]) -> Self {
+        Self(random)
+    }
+
+    /// Whether it tells which program we are.
+    #[must_use]
+    pub fn names_us(&self) -> bool {
+        self.0.starts_with(&PEER_ID_PREFIX)
+    }
+
     /// The client's name and version as the id tells them, like `Transmission 4.0.5`, printable; for an id of an unknown
     /// style its printable bytes.
     #[must_use]
