@@ -88,6 +88,8 @@ pub(crate) async fn arrived(core: Arc<Core>, metainfo: Arc<Metainfo>) {
         effects.events.push(EventKind::Metadata);
     });
     core.quiet.notify_waiters();
+    // A torrent that turned out private is not spoken of on the network any more.
+    core.engine.lsd.changed.notify_one();
     if let Some(wish) = core.take_plan()
         && let Err(error) = add::choose(&core, wish).await
     {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Layout, PieceIndex};
+use proptest::prelude::*;
+use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, Layout, PieceIndex};
 
 use super::birth;
 use super::lab::{handshake, peer_addr};
@@ -392,4 +393,70 @@ fn requests_for_metadata_are_answered_within_bounds() {
     assert_eq!((answered.len(), data(&answered)), (250, limits::METADATA_BURST as usize - 1));
     let answered = answers(&mut swarm, 2, &flood);
     assert_eq!((answered.len(), data(&answered)), (250, 2 * limits::METADATA_PER_SECOND as usize));
+}
+
+/// Something that a peer may say before the metadata is here.
+fn early_message(kind: u8, number: u32) -> Message {
+    let block = Block { piece: PieceIndex(number % 30), begin: 0, length: 1 + number % 40_000 };
+    match kind {
+        0 => Message::Have(PieceIndex(number % 25)),
+        1 => Message::Bitfield(vec![u8::try_from(number % 256).expect("a byte"); 1 + number as usize % 4].into()),
+        2 => Message::HaveAll,
+        3 => Message::HaveNone,
+        4 => Message::Unchoke,
+        5 => Message::Choke,
+        6 => Message::Interested,
+        7 => Message::Request(block),
+        8 => Message::Piece(block),
+        9 => Message::AllowedFast(PieceIndex(number % 25)),
+        10 => Message::Suggest(PieceIndex(number % 25)),
+        11 => {
+            let payload = (number % 25).to_be_bytes().to_vec();
+            Message::Extended { id: Extension::DontHave.number(), payload: payload.into() }
+        }
+        12 => Message::Cancel(block),
+        13 => Message::Reject(block),
+        _ => Message::NotInterested,
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_was_said_before_the_exchange_it_begins_sound(
+        said in proptest::collection::vec((1u8..5, 0u8..15, any::<u32>()), 0..80),
+        had in any::<u32>(),
+    ) {
+        let layout = layout(20, 4);
+        let mut bench = Bench::new();
+        (1..5).for_each(|number| _ = bench.claims(number, 40_000));
+        for (number, kind, value) in said {
+            bench.says(number, &[early_message(kind, value)]);
+        }
+        let of_blocks = |action: &Action| {
+            matches!(action, Action::Store { .. } | Action::Verify { .. } | Action::Serve { .. })
+        };
+        prop_assert!(!bench.done.iter().any(of_blocks), "no block is named before there is a layout");
+        let mut have = Bitfield::empty(20);
+        (0..20).filter(|piece| had >> piece & 1 == 1).for_each(|piece| _ = have.insert(PieceIndex(piece)));
+        bench.feed(Input::Metadata(Judgement::Right { metadata: metadata(2), private: false }));
+        let (info_hashes, hashes, wanted) = (HASHES, None, None);
+        let content = Content { info_hashes, layout: Arc::clone(&layout), hashes, have: have.clone(), wanted };
+        let mut actions = bench.feed(Input::Begin(content));
+        actions.extend(bench.wait(Duration::from_secs(3)));
+        for action in &actions {
+            if let Action::Send { message: Message::Request(block), .. } = action {
+                prop_assert!(layout.contains(*block) && !have.has(block.piece));
+            }
+        }
+        let status = bench.swarm.status(birth() + bench.at);
+        prop_assert_eq!((status.metadata, status.have_pieces), (None, have.count()));
+        // A seed that comes now is asked for all that is lacking.
+        let (connection, addr) = (ConnectionId(9), peer_addr(9));
+        let cover = Cover::None;
+        let connected = Connected { connection, addr, incoming: true, handshake: handshake(9, true), cover };
+        bench.feed(Input::Connected(connected));
+        let actions = bench.says(9, &[Message::HaveAll, Message::Unchoke]);
+        let requests = |action: &Action| matches!(action, Action::Send { message: Message::Request(_), .. });
+        prop_assert!(have.is_full() || actions.iter().any(requests) || bench.done.iter().any(requests));
+    }
 }
