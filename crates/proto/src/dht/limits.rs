@@ -76,7 +76,7 @@ pub const MAX_REPLY_V6: usize = 1024;
 /// How many times as long as the query a reply may be while its sender's address is unproven (THREATS section 0).
 pub const MAX_AMPLIFICATION: usize = 3;
 /// What a reply to an unproven address may have in any case, in bytes: eight nodes of IPv6 and a token must fit, or no search
-/// would find its way.
+/// would find its way (`docs/adr/0016-how-long-a-dht-reply-is.md`).
 pub const MIN_REPLY_SPACE: usize = 450;
 /// How long an address stays proven after it answered us or brought back a token.
 pub const PROVEN_PERIOD: Duration = Duration::from_secs(10 * 60);

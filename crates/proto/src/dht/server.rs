@@ -215,8 +215,14 @@ impl Node {
             Family::V4 => (&mut response.nodes, 26),
             Family::V6 => (&mut response.nodes6, 38),
         };
-        if let Some(nodes) = nodes.as_mut().filter(|_| length > space) {
-            nodes.truncate(nodes.len().saturating_sub((length - space).div_ceil(each)));
+        if length > space
+            && let Some(some) = nodes
+        {
+            some.truncate(some.len().saturating_sub((length - space).div_ceil(each)));
+            // Beside an item that takes all the space not even the word for them.
+            if some.is_empty() && response.value.is_some() {
+                *nodes = None;
+            }
         }
     }
 }

@@ -207,6 +207,23 @@ fn d5_what_is_no_item_is_refused_with_its_reason() {
 }
 
 #[test]
+fn d5_the_longest_item_fits_what_every_link_of_ipv6_carries() {
+    let mut world = World::with((0..20).map(public_v6));
+    let (node, from) = (public_v6(3), public_v6(99));
+    let item = MutableItem::sign(&[7; 32], b"", 1_700_000_000, format!("996:{}", "x".repeat(996)).into()).unwrap();
+    let target = mutable_target(item.key(), b"");
+    let get = || Query::Get { target, seq: None, want: Want::default() };
+    let token = answer(&mut world, node, from, get()).token.unwrap();
+    let (key, signature) = (*item.key(), *item.signature());
+    let signed = Some(Signed { key, salt: Vec::new(), seq: item.seq(), signature });
+    let put = Put { token, value: item.value().clone(), canonical: true, signed, cas: None };
+    answer(&mut world, node, from, Query::Put(Box::new(put)));
+    let packets = world.packet(node, public_v6(98), &query(get()));
+    assert!(packets[0].len() <= 1232, "{} bytes", packets[0].len());
+    assert_eq!(answer(&mut world, node, public_v6(97), get()).value.as_ref(), Some(item.value()));
+}
+
+#[test]
 fn d5_items_that_are_not_what_was_asked_for_are_not_believed() {
     let mut world = World::with((0..3).map(public));
     let item = Item::immutable(b"1:a".as_slice().into()).unwrap();

@@ -56,14 +56,14 @@ fn fifty_nodes_find_each_other_and_the_peers_of_a_torrent() {
 
 #[test]
 fn a_newcomer_finds_peers_as_soon_as_it_knows_one_node() {
-    let mut world = World::with((0..50).map(local));
+    let mut world = World::with((0..100).map(local));
     world.command(local(7), get_peers(1, Some(7777)));
     world.finish(local(7), 1);
-    world.add(local(99), &config(local(99)));
+    world.add(local(200), &config(local(200)));
     let start = world.now;
-    world.command(local(99), get_peers(5, None));
-    world.command(local(99), Command::AddNode { addr: local(20), id: None });
-    let found = world.run_until(Duration::from_secs(5), |world| !world.peers(local(99), 5).is_empty());
+    world.command(local(200), get_peers(5, None));
+    world.command(local(200), Command::AddNode { addr: local(20), id: None });
+    let found = world.run_until(Duration::from_secs(5), |world| !world.peers(local(200), 5).is_empty());
     assert!(found && world.now - start < Duration::from_secs(1), "{:?}", world.now - start);
     let done = |world: &World| {
         world.told.iter().any(|(_, _, told)| matches!(told, Action::LookupDone { id: LookupId(5), .. }))
