@@ -7,7 +7,7 @@ use riverrun::metainfo::Metainfo;
 use riverrun::{Torrent, TorrentError, TorrentStatus};
 use tokio::task::JoinSet;
 
-use super::run::Patience;
+use super::patience::Patience;
 use crate::failure::Failure;
 use crate::torrent_source::Link;
 

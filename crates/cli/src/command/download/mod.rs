@@ -4,6 +4,7 @@ pub(crate) mod ending;
 mod gathering;
 mod hook;
 mod options;
+mod patience;
 pub(crate) mod place;
 mod preflight;
 mod run;

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use riverrun::{AddTorrent, EventKind, Events, Phase, Session, Torrent, TorrentError, TorrentStatus, TrackerState};
+use riverrun::{AddTorrent, EventKind, Events, Session, Torrent, TorrentError, TorrentStatus};
 use tokio::sync::oneshot::error::RecvError;
 use tokio::task::JoinSet;
 
 use super::gathering::{Found, Gathering};
 use super::hook::Completed;
 use super::options::Download;
+use super::patience::{Limits, Patience};
 use super::place::as_written;
 use super::stream_out::StreamOut;
 use super::{Preparation, Task, ending};
@@ -51,47 +52,6 @@ struct Running {
     completed: Option<Instant>,
     patience: Patience,
     ended: bool,
-}
-
-/// How long nothing has come for a torrent.
-#[derive(Debug)]
-pub(crate) struct Patience {
-    began: Instant,
-    /// When something came last, and how much had come then.
-    last: (Instant, u64),
-    ever_connected: bool,
-}
-
-impl Patience {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { began: now, last: (now, 0), ever_connected: false }
-    }
-
-    /// Looks at the torrent; why it is to be given up, if it is.
-    fn look(&mut self, now: Instant, status: &TorrentStatus, limits: &Limits) -> Option<Failure> {
-        let came = match status.phase {
-            Phase::FetchingMetadata { have_blocks, .. } => Some(u64::from(have_blocks)),
-            Phase::Downloading => Some(status.down_bytes),
-            _ => None,
-        };
-        if came != Some(self.last.1) {
-            self.last = (now, came.unwrap_or(0));
-        }
-        self.ever_connected |= status.connections > 0;
-        let silent = now.duration_since(self.last.0);
-        let refused = status.connections == 0 && status.candidates == 0 && all_refused(status);
-        let lonely = !self.ever_connected && limits.wait_peers.is_some_and(|wait| silent >= wait);
-        let over = refused || lonely || limits.stall.is_some_and(|stall| silent >= stall);
-        over.then(|| ending::stalled(status, silent, now.duration_since(self.began)))
-    }
-}
-
-/// How long nothing may come; `None` is for ever.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    stall: Option<Duration>,
-    /// At the start, while no peer was met.
-    wait_peers: Option<Duration>,
 }
 
 /// Gets how writing to standard output ended.
@@ -565,12 +525,6 @@ fn written_outcome(written: Result<std::io::Result<()>, RecvError>) -> Result<()
         Ok(result) => Ok(result?),
         Err(_) => Err(Failure::internal("the thread that writes to standard output is gone")),
     }
-}
-
-/// Whether every tracker was asked and said no itself.
-fn all_refused(status: &TorrentStatus) -> bool {
-    let refused = |state: &TrackerState| matches!(state, TrackerState::Failed { refused: true, .. });
-    !status.trackers.is_empty() && status.trackers.iter().all(|tracker| refused(&tracker.state))
 }
 
 fn rate(bytes: u64, time: Duration) -> u64 {

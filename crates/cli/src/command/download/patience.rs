@@ -1,0 +1,55 @@
+//! When to give a torrent up for which nothing comes.
+
+use std::time::{Duration, Instant};
+
+use riverrun::{Phase, TorrentStatus, TrackerState};
+
+use super::ending;
+use crate::failure::Failure;
+
+/// How long nothing has come for a torrent.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    began: Instant,
+    /// When something came last, and how much had come then.
+    last: (Instant, u64),
+    ever_connected: bool,
+}
+
+impl Patience {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { began: now, last: (now, 0), ever_connected: false }
+    }
+
+    /// Looks at the torrent; why it is to be given up, if it is.
+    pub(crate) fn look(&mut self, now: Instant, status: &TorrentStatus, limits: &Limits) -> Option<Failure> {
+        let came = match status.phase {
+            Phase::FetchingMetadata { have_blocks, .. } => Some(u64::from(have_blocks)),
+            Phase::Downloading => Some(status.down_bytes),
+            _ => None,
+        };
+        if came != Some(self.last.1) {
+            self.last = (now, came.unwrap_or(0));
+        }
+        self.ever_connected |= status.connections > 0;
+        let silent = now.duration_since(self.last.0);
+        let refused = status.connections == 0 && status.candidates == 0 && all_refused(status);
+        let lonely = !self.ever_connected && limits.wait_peers.is_some_and(|wait| silent >= wait);
+        let over = refused || lonely || limits.stall.is_some_and(|stall| silent >= stall);
+        over.then(|| ending::stalled(status, silent, now.duration_since(self.began)))
+    }
+}
+
+/// How long nothing may come; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) stall: Option<Duration>,
+    /// At the start, while no peer was met.
+    pub(crate) wait_peers: Option<Duration>,
+}
+
+/// Whether every tracker was asked and said no itself.
+fn all_refused(status: &TorrentStatus) -> bool {
+    let refused = |state: &TrackerState| matches!(state, TrackerState::Failed { refused: true, .. });
+    !status.trackers.is_empty() && status.trackers.iter().all(|tracker| refused(&tracker.state))
+}
