@@ -6,13 +6,14 @@
 //! scenario and seed, and `just sim-replay SCENARIO SEED` shows it again.
 //!
 //! What happens is in `queue`, what each host does with it in `host` and `stranger`, how it travels in `carry`; what is
-//! tried is in [`scenarios`].
+//! tried is in [`scenarios`]. [`load`] drives one swarm without a world, to count what it costs.
 
 mod carry;
 pub mod checkers;
 mod disk;
 mod host;
 mod link;
+pub mod load;
 mod queue;
 pub mod scenarios;
 mod stranger;
