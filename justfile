@@ -33,6 +33,10 @@ fuzz TARGET="" SECONDS="60":
 bench *ARGS:
     interop/compare {{ ARGS }}
 
+# instructions and allocations of the hot bodies beside xtask/gates.json; --update writes it (x86_64 Linux, valgrind)
+gates *ARGS:
+    cargo run -q --locked -p xtask -- gates {{ ARGS }}
+
 # real clients both ways over loopback; needs Debian's packages, which it installs, and root for a namespace of its own
 interop *ARGS:
     interop/run {{ ARGS }}

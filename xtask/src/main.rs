@@ -2,7 +2,10 @@
 //!
 //! `cargo run -p xtask -- deps` looks at every crate of every platform; the test below at those of this one, so that
 //! `cargo test --workspace` holds the arrows with nothing more on disk than the build itself needed.
+//! `cargo run -p xtask -- gates` counts the instructions of the hot bodies (valgrind) and compares them with `xtask/gates.json`.
 
+mod callgrind;
+mod gates;
 mod graph;
 mod licence;
 mod rules;
@@ -16,7 +19,9 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["deps"] => deps(),
-        _ => Err("usage: cargo run -p xtask -- deps".to_owned()),
+        ["gates"] => gates::run(false),
+        ["gates", "--update"] => gates::run(true),
+        _ => Err("usage: cargo run -p xtask -- deps | gates [--update]".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
