@@ -283,7 +283,7 @@ impl Caller {
         Self {
             net: net.clone(),
             http: Http::new(Settings::default().user_agent, net.clone()),
-            udp: UdpHub::new(seed, net.clone()),
+            udp: UdpHub::new(seed, net.clone(), Vec::new()),
             peer_id: net.peer_id(id),
             key: u32::from_le_bytes(*random.last_chunk().expect("32 bytes")),
         }

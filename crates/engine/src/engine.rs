@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 use crate::ask_tracker::Ask;
+use crate::drive::dht::Dht;
 use crate::drive::listen::{HandshakeLimits, Handshakes};
 use crate::drive::lsd::Lsd;
 use crate::drive::timer::Timers;
@@ -58,7 +59,8 @@ pub(crate) struct Engine {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) http: Http,
-    pub(crate) udp: UdpHub,
+    pub(crate) udp: Arc<UdpHub>,
+    pub(crate) dht: Arc<Dht>,
     pub(crate) stopped: AtomicBool,
     torrents: Mutex<Torrents>,
     next_connection: AtomicU64,
@@ -97,9 +99,24 @@ impl Engine {
             threads: settings.disk_threads,
             pool_bytes: settings.memory_bytes,
         });
+        // Where nobody may come by UDP there is no need of a port that others know, nor of an address.
+        let udp = Arc::new(UdpHub::new(
+            udp_seed,
+            settings.net.clone(),
+            if settings.dht.on { listening.clone() } else { Vec::new() },
+        ));
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let dht = Dht::new(
+            settings.dht.clone(),
+            settings.net.clone(),
+            udp.clone(),
+            listening.clone(),
+            settings.state_dir.as_deref(),
+            seeds.u64(..),
+        );
         Self {
             peer_id,
-            seeds: Mutex::new(fastrand::Rng::with_seed(seed)),
+            seeds: Mutex::new(seeds),
             disk,
             down: RateLimit::new(settings.down_limit),
             up: RateLimit::new(settings.up_limit),
@@ -114,7 +131,8 @@ impl Engine {
             events: broadcast::Sender::new(settings.event_backlog.max(1)),
             listening,
             http: Http::new(settings.user_agent.clone(), settings.net.clone()),
-            udp: UdpHub::new(udp_seed, settings.net.clone()),
+            udp,
+            dht: Arc::new(dht),
             stopped: AtomicBool::new(false),
             torrents: Mutex::default(),
             next_connection: AtomicU64::new(0),

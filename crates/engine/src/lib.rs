@@ -92,6 +92,7 @@
 
 mod add;
 mod ask;
+mod ask_dht;
 mod ask_lan;
 mod ask_tracker;
 mod drive;
@@ -115,7 +116,9 @@ pub use ask::{
     AnnounceAnswer, Probe, ProbeError, ScrapeAnswer, ScrapeCounts, TrackerError, TrackerQuery, announce_once,
     probe_peer, scrape,
 };
+pub use ask_dht::{DhtAnswer, DhtQuery, dht_peers};
 pub use ask_lan::lan_peers;
+pub use drive::dht::DEFAULT_ROUTERS;
 pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};
 pub use fetch::{FetchError, fetch_torrent};
@@ -125,10 +128,11 @@ pub use riverrun_proto as proto;
 pub use riverrun_proto::mse::{Cover, Encryption};
 pub use riverrun_storage as storage;
 pub use session::{Session, SessionBuilder, SessionStatus, resume_record_path};
-pub use settings::Settings;
-pub use status::{Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
+pub use settings::{DhtSettings, Settings};
+pub use status::{DhtUse, Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
 pub use torrent::{Torrent, TorrentId};
 pub use tracker_server::{Tracker, TrackerBuilder};
 
+pub use riverrun_proto::dht::Status as DhtStatus;
 pub use riverrun_proto::swarm::{PeerStatus, Sources};
 pub use riverrun_proto::tracker::server::{Announced as TrackerAnnounce, Stats as TrackerStats};

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::drive::{add, leave, listen, lsd, timer};
 use crate::engine::Engine;
-use crate::{AddError, AddTorrent, Events, Settings, StartError, Torrent};
+use crate::{AddError, AddTorrent, DhtStatus, Events, Settings, StartError, Torrent};
 
 /// All torrents of a program with the listeners, disk threads and budgets that they share. Cheap to clone; when the last clone
 /// is dropped everything stops at once, without the courtesies of [`shutdown`](Self::shutdown).
@@ -54,6 +54,8 @@ pub struct SessionStatus {
     pub up_bytes: u64,
     /// Network interfaces over which peers on the local network are looked for, IPv4 and IPv6 counted apart; `None`: not looked for.
     pub lsd_interfaces: Option<usize>,
+    /// The DHT; `None`: it is off, or no torrent has needed it yet.
+    pub dht: Option<DhtStatus>,
     /// The share of the block memory in use, 0 to 1.
     pub memory_used: f32,
 }
@@ -108,6 +110,20 @@ impl SessionBuilder {
         self
     }
 
+    /// Takes part in the DHT, or not.
+    #[must_use]
+    pub fn dht(mut self, on: bool) -> Self {
+        self.settings.dht.on = on;
+        self
+    }
+
+    /// Asks these nodes of the DHT when no other is known, in place of the usual ones, as host and port.
+    #[must_use]
+    pub fn dht_routers(mut self, routers: impl IntoIterator<Item = (String, u16)>) -> Self {
+        self.settings.dht.routers = routers.into_iter().collect();
+        self
+    }
+
     /// The most connections at once over all torrents.
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
@@ -143,6 +159,7 @@ impl SessionBuilder {
         let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let engine = Arc::new(Engine::new(settings, peer_id, seed, random()?, listening));
         let weak = Arc::downgrade(&engine);
+        engine.dht.set_host(weak.clone());
         let listeners = listeners.into_iter().map(|listener| tokio::spawn(listen::run(weak.clone(), listener)));
         let mut listeners: Vec<_> = listeners.map(|task| task.abort_handle()).collect();
         // Multicast has no way through a proxy.
@@ -185,6 +202,11 @@ impl Session {
         hashes.wire_all().find_map(|hash| self.engine().find_wire(hash)).map(Torrent::new)
     }
 
+    /// Names a node of the DHT; it is asked whether it is there. Nothing happens where the DHT is off.
+    pub fn add_dht_node(&self, addr: SocketAddr) {
+        self.engine().dht.add_node(addr);
+    }
+
     /// Where it listens, with real ports; the port of the first is the one trackers are told.
     #[must_use]
     pub fn listen_addrs(&self) -> Vec<SocketAddr> {
@@ -211,6 +233,7 @@ impl Session {
             up_bytes: engine.up.total(),
             lsd_interfaces: (engine.settings.lsd && engine.settings.net.speaks_locally())
                 .then(|| engine.lsd.interfaces.load(Ordering::Relaxed)),
+            dht: engine.dht.status(),
             memory_used: engine.pool().used(),
         }
     }
@@ -233,6 +256,7 @@ impl Session {
                 // A task that panicked has nothing more to say.
                 let _ = task.await;
             }
+            engine.dht.save().await;
         };
         timeout(patience, all).await.is_ok()
     }

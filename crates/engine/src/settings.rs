@@ -35,6 +35,8 @@ pub struct Settings {
     pub lsd: bool,
     /// How much connections to peers are to look like noise. Default: where the peer can.
     pub encryption: Encryption,
+    /// The DHT. Default off: what a program sends to strangers is its own decision.
+    pub dht: DhtSettings,
     /// The most bytes a second from peers, protocol included; `None` is no limit.
     pub down_limit: Option<u64>,
     /// The most bytes a second to peers, protocol included; `None` is no limit.
@@ -59,6 +61,25 @@ pub struct Settings {
     pub event_backlog: usize,
 }
 
+/// How a session takes part in the DHT (BEP 5).
+#[derive(Clone, Debug)]
+pub struct DhtSettings {
+    /// Take part. The node starts with the first torrent that is not private.
+    pub on: bool,
+    /// Ask, but answer nobody and announce nothing (BEP 43): for programs that run for a moment.
+    pub read_only: bool,
+    /// Whom to ask when no other node is known, as host and port; each is looked up when it comes to that. Default
+    /// [`DEFAULT_ROUTERS`](crate::DEFAULT_ROUTERS).
+    pub routers: Vec<(String, u16)>,
+}
+
+impl Default for DhtSettings {
+    fn default() -> Self {
+        let routers = crate::DEFAULT_ROUTERS.map(|(host, port)| (host.to_owned(), port)).to_vec();
+        Self { on: false, read_only: false, routers }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -76,6 +97,7 @@ impl Default for Settings {
             pex: true,
             lsd: false,
             encryption: Encryption::default(),
+            dht: DhtSettings::default(),
             down_limit: None,
             up_limit: None,
             upload_slots: None,

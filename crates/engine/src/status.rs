@@ -97,6 +97,26 @@ pub enum Waiting {
     NoTrackers,
 }
 
+/// What the DHT does for one torrent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum DhtUse {
+    /// Nothing: the session does not take part.
+    #[default]
+    Off,
+    /// Nothing: the session meets local networks alone, and nodes are strangers.
+    LocalOnly,
+    /// Nothing: everything goes through a proxy, and packets have no way through it.
+    Proxied,
+    /// Nothing: the torrent is private (BEP 27).
+    Private,
+    /// It is asked for peers.
+    On {
+        /// Nodes that the session knows.
+        nodes: usize,
+    },
+}
+
 /// What a tracker does for one torrent.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -187,6 +207,8 @@ pub struct TorrentStatus {
     pub sources: swarm::Sources,
     /// Peers on the local network are looked for.
     pub lsd: bool,
+    /// What the DHT does for it.
+    pub dht: DhtUse,
     /// Why nothing has come for 5 s; `None` while bytes come or nothing is wanted.
     pub waiting: Option<Waiting>,
     /// Its trackers.
@@ -295,8 +317,19 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         candidates: swarm.candidates,
         sources: swarm.sources,
         lsd: core.engine.settings.lsd && !core.is_private(),
+        dht: dht_use(core),
         waiting,
         trackers,
+    }
+}
+
+fn dht_use(core: &Core) -> DhtUse {
+    match &core.engine.settings {
+        settings if !settings.dht.on => DhtUse::Off,
+        _ if core.is_private() => DhtUse::Private,
+        settings if settings.net.addresses.is_local_only() => DhtUse::LocalOnly,
+        settings if !settings.net.is_direct() => DhtUse::Proxied,
+        _ => DhtUse::On { nodes: core.engine.dht.nodes().unwrap_or_default() },
     }
 }
 

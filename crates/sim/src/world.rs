@@ -430,6 +430,7 @@ impl World {
             }
             // Every torrent of a world is known from the start.
             Action::JudgeMetadata { .. } => {}
+            Action::Node(_) => {}
             Action::NeedPeers => self.set(Duration::from_millis(200), host, Event::Tracker),
             Action::Event(event) => {
                 if let Told::Banned(address) = event {

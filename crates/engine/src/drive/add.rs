@@ -18,7 +18,7 @@ use super::core::Core;
 use super::stage::Life;
 use super::store::{self, Store};
 use super::tracker::{self, Announcer};
-use super::{metadata, open, records};
+use super::{dht, metadata, open, records};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, EventKind, Preallocate, Source};
 
@@ -55,6 +55,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     core.decide(content, store);
     engine.enter(&core);
     core.emit(EventKind::Added);
+    dht::name_nodes(&core);
     core.act(|brain, _, _| brain.life.open(fail_on_storage_error));
     engine.spawn(open::open(core.clone()));
     Ok(core)
@@ -97,8 +98,10 @@ fn gather(core: &Arc<Core>, wish: &AddTorrent, peers: Vec<(swarm::Source, Socket
     let engine = &core.engine;
     let max_connections = wish.max_connections.unwrap_or(engine.settings.max_connections_per_torrent);
     let config = open::swarm_config(engine, core.info_hashes(), max_connections);
+    let dht_port = dht::port(core);
     core.act(|brain, now, effects| {
         brain.exchange = Some(Exchange::new(Swarm::gathering(now, config), None));
+        brain.command(now, Command::SetDhtPort(dht_port), effects);
         if brain.life.paused {
             brain.command(now, Command::Pause, effects);
         } else {

@@ -78,6 +78,12 @@ pub(crate) enum Errand {
     Announce(super::tracker::Job),
     /// Look up peers that a tracker named by host name.
     Resolve(Vec<NamedPeer>),
+    /// Ask the DHT for peers.
+    NeedPeers,
+    /// Somebody has a node of the DHT there.
+    Node(SocketAddr),
+    /// A tracker says that this is our address.
+    External(IpAddr),
     /// Write the resume record.
     SaveResume {
         /// The pieces that were verified when the sync was asked for.
@@ -169,7 +175,11 @@ impl Brain {
                 }
                 (Action::Dial { addr, ways }, _) => effects.dials.push((addr, ways)),
                 (Action::JudgeMetadata { parts }, _) => effects.errands.push(Errand::JudgeMetadata(parts)),
-                (Action::NeedPeers, _) => self.announcer.need_peers(now),
+                (Action::NeedPeers, _) => {
+                    self.announcer.need_peers(now);
+                    effects.errands.push(Errand::NeedPeers);
+                }
+                (Action::Node(addr), _) => effects.errands.push(Errand::Node(addr)),
                 (Action::Event(event), _) => {
                     exchange.note(&mut self.life, now, event, effects);
                 }

@@ -18,7 +18,7 @@ use super::link::Outbox;
 use super::stage::Outcome;
 use super::store::Store;
 use super::write_runs::Payloads;
-use super::{dial, metadata, open, tracker};
+use super::{dht, dial, metadata, open, tracker};
 use crate::engine::Engine;
 use crate::{AddTorrent, Event, EventKind, TorrentError, TorrentId};
 
@@ -193,13 +193,20 @@ impl Core {
         for (addr, ways) in effects.dials {
             self.engine.spawn(dial::dial(self.clone(), addr, ways));
         }
+        let turned = effects.events.iter().any(|kind| matches!(kind, EventKind::Phase(_) | EventKind::Metadata));
         for kind in effects.events {
             self.emit(kind);
+        }
+        if turned {
+            dht::review(self);
         }
         for errand in effects.errands {
             match errand {
                 Errand::Announce(job) => self.engine.spawn(tracker::announce(self.clone(), job)),
                 Errand::Resolve(named) => self.engine.spawn(tracker::resolve(self.clone(), named)),
+                Errand::NeedPeers => dht::need_peers(self),
+                Errand::Node(addr) => dht::found_node(self, addr),
+                Errand::External(ip) => self.engine.dht.external(ip),
                 Errand::SaveResume { have, presence, told } => {
                     self.engine.spawn(open::save_resume(self.clone(), have, presence, told));
                 }
@@ -243,6 +250,9 @@ impl Core {
 
     /// A connection is ready for messages; false if nobody wants it.
     pub(crate) fn connected(self: &Arc<Self>, connected: Connected, wake: Arc<Notify>) -> bool {
+        if !connected.incoming && connected.handshake.reserved.dht() {
+            dht::met_node(self, connected.addr);
+        }
         self.act(|brain, now, effects| brain.connected(now, connected, wake, effects))
     }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::{CloseReason, Connected, DialError};
-use riverrun_proto::wire::{Handshake, Reserved};
+use riverrun_proto::wire::Handshake;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::Core;
 use super::connection::Connection;
 use super::handshake::{self, Shaken};
+use super::{Core, dht};
 
 /// Connects to a candidate in one of these ways, shakes hands, and becomes its connection.
 pub(crate) async fn dial(core: Arc<Core>, addr: SocketAddr, ways: &'static [Way]) {
@@ -41,7 +41,7 @@ async fn connect(
     let permit = engine.connections.clone().acquire_owned().await.map_err(|_| DialError::Unreachable)?;
     let _dial = engine.dials.acquire().await.map_err(|_| DialError::Unreachable)?;
     let hashes = core.info_hashes();
-    let ours = Handshake { reserved: Reserved::ours().of(hashes), info_hash: hashes.wire(), peer_id: engine.peer_id };
+    let ours = Handshake { reserved: dht::reserved(core), info_hash: hashes.wire(), peer_id: engine.peer_id };
     let connect = || async {
         let stream = engine.settings.net.connect(addr).await.map_err(|error| dial_error(&error))?;
         prepare(&stream);

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::Core;
+use super::{Core, dht};
 use crate::engine::Engine;
 
 /// What came of the handshakes.
@@ -208,7 +208,9 @@ async fn identify(
             }
             // The id of the other side may come only after ours: some clients wait for it.
             let theirs = decoder.reserved().unwrap_or_default();
-            let mut ours = Handshake::answer(core.info_hashes(), info_hash, theirs, engine.peer_id).encode();
+            let mut ours = Handshake::answer(core.info_hashes(), info_hash, theirs, engine.peer_id);
+            ours.reserved = ours.reserved.with_dht(dht::speaks(&core));
+            let mut ours = ours.encode();
             veil.lay(&mut ours);
             stream.write_all(&ours).await.ok()?;
             known = Some(core);

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Core;
 use super::stage::{Completion, Stage};
-use super::tracker;
+use super::{dht, tracker};
 use crate::EventKind;
 
 /// How long trackers are given to hear that we go.
@@ -26,6 +26,7 @@ pub(crate) async fn leave(core: Arc<Core>) {
         matches!(brain.life.stage, Stage::Running)
     });
     core.set_stopping();
+    dht::withdraw(&core);
     let farewell = timeout(STOPPED_TIMEOUT, tracker::say_stopped(core.clone()));
     let saving = async {
         if running {
@@ -81,6 +82,7 @@ pub(crate) fn abandon(core: &Arc<Core>) -> Option<Weak<dyn Storage>> {
     core.engine.forget(core.id, core.info_hashes());
     core.engine.lsd.changed.notify_one();
     core.set_stopping();
+    dht::withdraw(core);
     let exchange = core.act(|brain, _, effects| {
         brain.life.stop();
         let exchange = brain.exchange.take();

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 use super::brain::{Brain, Effects, Exchange, Files};
 use super::core::{Core, Sink};
-use super::records;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
+use super::{dht, records};
 use crate::engine::Engine;
 use crate::{EventKind, TorrentError, status};
 
@@ -121,12 +121,14 @@ fn start(core: &Arc<Core>, have: Bitfield) {
     let (layout, hashes) = (core.layout(), core.content().hashes.clone());
     let disk = core.engine.disk.torrent(store.storage(), layout.clone(), hashes, sink);
     let files = Files::new(disk, layout.clone(), Saver::new(core.engine.settings.resume_interval));
+    let dht_port = dht::port(core);
     core.act(|brain, now, effects| {
         if matches!(brain.life.stage, Stage::Stopped) {
             return;
         }
         brain.life.stage = Stage::Running;
         let gathered = begin(core, brain, now, have, files, effects);
+        brain.command(now, Command::SetDhtPort(dht_port), effects);
         let Some(exchange) = &mut brain.exchange else { return };
         let padded = status::padding_had(core.content(), exchange.swarm.have());
         let status = exchange.swarm.status(now);

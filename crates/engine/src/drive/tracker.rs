@@ -148,8 +148,7 @@ impl Announcer {
                         effects.errands.push(Errand::Resolve(named));
                     }
                 }
-                // Our own address is of use once we tell peers about it.
-                Action::ExternalIp(_) => {}
+                Action::ExternalIp(ip) => effects.errands.push(Errand::External(ip)),
                 Action::Stopped => self.said_farewell = true,
             }
         }

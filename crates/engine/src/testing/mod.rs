@@ -3,10 +3,12 @@
 //! Everything binds port 0 of 127.0.0.1, leaves nothing behind and needs no network.
 
 mod content;
+mod dht;
 mod swarm;
 mod tracker;
 
 pub use content::{Content, fill};
+pub use dht::LocalDht;
 pub use riverrun_metainfo::piece_hash::Format;
 pub use swarm::{LocalSwarm, LocalSwarmBuilder, loopback};
 pub use tracker::Tracker;

@@ -26,13 +26,14 @@ impl Rhythm {
     /// The first pause after a lookup that nobody answered: the tables are filling.
     pub const UNANSWERED: Duration = Duration::from_secs(5);
     /// The first pause after a lookup that found no peer although peers are wanted.
-    pub const PEERLESS: Duration = Duration::from_secs(30);
+    pub const PEERLESS: Duration = Duration::from_secs(10);
 
     /// How long to wait after a lookup. `hungry`: the torrent has no peer to get what it lacks from.
     pub fn pause(&mut self, report: &LookupReport, hungry: bool) -> Duration {
         let first = match report {
             LookupReport { answered: 0, .. } => Self::UNANSWERED,
-            LookupReport { peers: 0, .. } if hungry => Self::PEERLESS,
+            // One that is of no use: it may be ourselves.
+            LookupReport { peers: 0 | 1, .. } if hungry => Self::PEERLESS,
             _ => {
                 self.vain = 0;
                 return if hungry { Self::INTERVAL / 3 } else { Self::INTERVAL };
@@ -68,7 +69,7 @@ mod tests {
     fn the_pauses_grow_while_nothing_is_found() {
         let mut rhythm = Rhythm::default();
         let mut seconds = |answered, peers, hungry| rhythm.pause(&report(answered, peers), hungry).as_secs();
-        assert_eq!([seconds(0, 0, true), seconds(0, 0, true), seconds(9, 0, true)], [5, 10, 120]);
+        assert_eq!([seconds(0, 0, true), seconds(0, 0, true), seconds(9, 0, true)], [5, 10, 40]);
         assert_eq!([seconds(9, 3, true), seconds(9, 3, false), seconds(9, 0, false)], [300, 900, 900]);
         let last = (0..100).map(|_| seconds(9, 0, true)).last();
         assert_eq!(last, Some(900));

@@ -65,6 +65,8 @@ pub enum Action {
     },
     /// Few candidates are left: ask trackers before their interval, as far as they allow.
     NeedPeers,
+    /// A connected peer has a node of the DHT: it is worth one ping (BEP 5, THREATS D9).
+    Node(SocketAddr),
     /// Something happened that the owner may tell the user.
     Event(Event),
 }

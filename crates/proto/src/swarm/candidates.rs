@@ -100,6 +100,11 @@ impl Candidates {
         }
     }
 
+    /// Whether the torrent is private (BEP 27).
+    pub(super) fn is_private(&self) -> bool {
+        self.private
+    }
+
     /// How many are known.
     pub(super) fn len(&self) -> usize {
         self.known.len()

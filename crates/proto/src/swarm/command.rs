@@ -15,6 +15,7 @@ impl Swarm {
             Command::SetMaxConnections(most) => self.set_max_connections(now, most),
             Command::SetWanted(wanted) => self.set_wanted(now, wanted),
             Command::SetSequential(sequential) => self.requests.sequential = sequential,
+            Command::SetDhtPort(port) => self.identity.dht_port = port,
             Command::Forget(pieces) => self.forget(now, &pieces),
         }
     }

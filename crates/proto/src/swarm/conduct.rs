@@ -9,6 +9,8 @@ use crate::limits;
 pub(super) struct Conduct {
     /// Whether something was said already that a bitfield may not follow.
     pub(super) spoken: bool,
+    /// Whether it has named its node of the DHT: once is enough (THREATS D9).
+    pub(super) named_node: bool,
     /// Answers that may still come for requests which we gave up.
     pub(super) grace: usize,
     idle_messages: Burst,
@@ -51,6 +53,7 @@ impl Conduct {
         let none = || Burst { start: now, count: 0 };
         Self {
             spoken: false,
+            named_node: false,
             grace: 0,
             idle_messages: none(),
             chokes: none(),

@@ -135,7 +135,8 @@ impl Swarm {
         peer.conduct.spoken |= !opening;
         let fast = peer.who.fast;
         match message {
-            Message::KeepAlive | Message::Port(_) => peer.conduct.idle_message(now),
+            Message::KeepAlive => peer.conduct.idle_message(now),
+            Message::Port(port) => self.named_node(now, connection, *port),
             Message::Choke => self.choked(now, connection),
             Message::Unchoke => self.unchoked(now, connection),
             Message::Interested => self.interested(now, connection),

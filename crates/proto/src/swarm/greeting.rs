@@ -32,6 +32,7 @@ impl Swarm {
         let v2 = self.hashes.speaks_v2(connected);
         let peer = Peer::new(now, connected, source, fast, v2, self.progress.layout().piece_count());
         self.greet(&peer);
+        self.name_node(&peer, connected.handshake.reserved.dht());
         self.peers.insert(connected.connection, peer);
         self.pex_list(connected.connection);
         self.requests.awake(&self.progress, &self.hashes, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);

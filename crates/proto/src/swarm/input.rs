@@ -151,6 +151,9 @@ pub enum Command {
     SetWanted(Bitfield),
     /// Ask for wanted pieces in order.
     SetSequential(bool),
+    /// The UDP port of our node of the DHT, told to peers that come from now on and have one too (BEP 5); `None`: we have none. It is
+    /// neither told nor asked for in private torrents (BEP 27).
+    SetDhtPort(Option<u16>),
     /// These pieces are found damaged or missing on disk: they are not had any more.
     Forget(Vec<PieceIndex>),
 }

@@ -15,6 +15,7 @@ mod candidates;
 mod choker;
 mod command;
 mod conduct;
+mod dht_port;
 mod disk;
 mod dispatch;
 mod endgame;
@@ -128,6 +129,8 @@ struct Identity {
     info_hash: WireHash,
     peer_id: PeerId,
     listen_port: Option<u16>,
+    /// The port of our node of the DHT.
+    dht_port: Option<u16>,
     encryption: Encryption,
     max_connections: usize,
 }
@@ -163,6 +166,7 @@ impl Swarm {
             info_hash: config.info_hashes.wire(),
             peer_id: config.peer_id,
             listen_port: config.listen_port,
+            dht_port: None,
             encryption: config.encryption,
             max_connections: config.max_connections,
         };

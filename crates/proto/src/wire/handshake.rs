@@ -28,6 +28,12 @@ impl Reserved {
         }
         self
     }
+    /// The same, and the DHT (BEP 5) if `on`.
+    #[must_use]
+    pub fn with_dht(mut self, on: bool) -> Self {
+        self.0[7] |= u8::from(on);
+        self
+    }
     /// The extension protocol (BEP 10).
     #[must_use]
     pub fn extended(self) -> bool {

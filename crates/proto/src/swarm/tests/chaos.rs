@@ -220,7 +220,11 @@ impl Chaos {
             Action::Event(Event::PieceCorrupt(piece)) => {
                 self.failed.insert(piece);
             }
-            Action::Dial { .. } | Action::NeedPeers | Action::JudgeMetadata { .. } | Action::Event(_) => {}
+            Action::Dial { .. }
+            | Action::NeedPeers
+            | Action::Node(_)
+            | Action::JudgeMetadata { .. }
+            | Action::Event(_) => {}
         }
     }
 
