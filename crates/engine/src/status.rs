@@ -108,6 +108,8 @@ pub enum DhtUse {
     LocalOnly,
     /// Nothing: everything goes through a proxy, and packets have no way through it.
     Proxied,
+    /// Nothing: nodes would be told what is downloaded.
+    Anonymous,
     /// Nothing: the torrent is private (BEP 27).
     Private,
     /// It is asked for peers.
@@ -329,6 +331,7 @@ fn dht_use(core: &Core) -> DhtUse {
         _ if core.is_private() => DhtUse::Private,
         settings if settings.net.addresses.is_local_only() => DhtUse::LocalOnly,
         settings if !settings.net.is_direct() => DhtUse::Proxied,
+        settings if settings.net.anonymous => DhtUse::Anonymous,
         _ => DhtUse::On { nodes: core.engine.dht.nodes().unwrap_or_default() },
     }
 }

@@ -22,11 +22,13 @@ enum Meaning {
     Value(&'static str),
     /// The flag of this name.
     Flag(&'static str),
+    /// `false` is the flag of this name; `true` is what is done without it.
+    Switch(&'static str),
     /// `false` is the flag of this name; `true` is what only a later version brings.
     Off(&'static str),
 }
 
-use Meaning::{Flag, Off, Value};
+use Meaning::{Flag, Off, Switch, Value};
 
 /// Every key: its section, its name, and the option it stands for.
 const KEYS: &[(&str, &str, Meaning)] = &[
@@ -40,9 +42,10 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "offline", Flag("offline")),
     ("network", "ip_filter", Value("ip-filter")),
     ("network", "encryption", Value("encryption")),
-    ("network", "dht", Off("no-dht")),
-    ("network", "pex", Off("no-pex")),
-    ("network", "lsd", Off("no-lsd")),
+    ("network", "dht", Switch("no-dht")),
+    ("network", "dht_routers", Value("dht-router")),
+    ("network", "pex", Switch("no-pex")),
+    ("network", "lsd", Switch("no-lsd")),
     ("network", "utp", Off("no-utp")),
     ("network", "port_map", Off("no-port-map")),
     ("limits", "download_limit", Value("down-limit")),
@@ -153,11 +156,12 @@ impl Config {
             }
             (Value(option), value) => (option, vec![scalar(value).ok_or_else(|| wrong("a text or a number"))?]),
             (Flag(option), DeValue::Boolean(on)) => (option, on.then(|| "true".to_owned()).into_iter().collect()),
-            (Off(option), DeValue::Boolean(false)) => (option, vec!["true".to_owned()]),
+            (Off(option) | Switch(option), DeValue::Boolean(false)) => (option, vec!["true".to_owned()]),
+            (Switch(option), DeValue::Boolean(true)) => (option, Vec::new()),
             (Off(_), DeValue::Boolean(true)) => {
                 return Err(Failure::not_yet(&format!("what \"{key}\" in {} line {line} asks for", self.name)));
             }
-            (Flag(_) | Off(_), _) => return Err(wrong("true or false")),
+            (Flag(_) | Off(_) | Switch(_), _) => return Err(wrong("true or false")),
         };
         if !values.is_empty() {
             self.settings.push(Setting { option, values, line });
@@ -245,7 +249,7 @@ mod tests {
             definition.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long),
         );
         for (section, key, meaning) in KEYS {
-            let (Value(option) | Flag(option) | Off(option)) = meaning;
+            let (Value(option) | Flag(option) | Off(option) | Switch(option)) = meaning;
             assert!(longs.contains(option), "{section}.{key}");
         }
     }
@@ -265,8 +269,9 @@ mod tests {
     fn values_of_the_wrong_kind_are_named() {
         assert!(read("[ui]\nsi = 3").unwrap_err().contains("\"si\" in config.toml line 2 is not true or false"));
         assert!(read("[ui]\ncolor = true").unwrap_err().contains("is not a text or a number"));
-        assert!(read("[network]\ndht = true").unwrap_err().contains(" is not there yet"));
+        assert!(read("[network]\nutp = true").unwrap_err().contains(" is not there yet"));
         assert!(read("[network\n").unwrap_err().starts_with("error: config.toml line 1: "));
         assert!(read("[network]\ndht = false\n[ui]\nsi = true\n").is_ok());
+        assert!(read("[network]\ndht = true\ndht_routers = [\"none\"]\n").is_ok());
     }
 }

@@ -41,6 +41,10 @@ pub(crate) struct Network {
     #[arg(long, hide_short_help = true)]
     pub(crate) no_dht: bool,
 
+    /// Ask this node of the DHT when no other is known, in place of the usual ones (repeatable; none for nobody)
+    #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
+    pub(crate) dht_router: Vec<String>,
+
     /// Do not learn peers from peers
     #[arg(long, hide_short_help = true)]
     pub(crate) no_pex: bool,

@@ -56,7 +56,7 @@ pub(crate) struct Route {
 
     /// Say nothing of the program
     ///
-    /// A random peer id, no client's name in handshakes, no user agent, no local discovery, no address in the magnet link of seed. The
+    /// A random peer id, no client's name in handshakes, no user agent, no local discovery, no DHT, no address in the magnet link of seed. The
     /// address is not hidden: that takes --proxy. How the program speaks (its extensions, its timing) is not hidden either.
     #[arg(long, hide_short_help = true)]
     pub(crate) anonymous: bool,

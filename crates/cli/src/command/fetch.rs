@@ -27,7 +27,9 @@ pub(crate) fn metadata(
 ) -> Result<Loaded, Failure> {
     network.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     env.net = Some(net::for_fetching(env)?);
-    let settings = session::settings(env, network, session::state_dir(env, general))?;
+    let mut settings = session::settings(env, network, session::state_dir(env, general))?;
+    // Nobody is served by a node that is gone in a moment.
+    settings.dht.read_only = true;
     let mut progress = Progress::of_one_document(env, general);
     session::block_on(async {
         let mut signals = Signals::listen()?;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use riverrun::{AnnounceAnswer, Cover, Net, Probe, ProbeError, TrackerError, TrackerQuery};
+use riverrun::{AnnounceAnswer, Cover, DhtAnswer, DhtQuery, Net, Probe, ProbeError, TrackerError, TrackerQuery};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -50,9 +50,13 @@ pub(crate) struct Peers {
     #[command(flatten)]
     route: Route,
 
-    /// Ask the DHT (not there yet)
-    #[arg(long, hide = true)]
+    /// Ask the DHT too
+    #[arg(long)]
     dht: bool,
+
+    /// Ask this node of the DHT when no other is known, in place of the usual ones (repeatable; none for nobody)
+    #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
+    dht_router: Vec<String>,
 
     /// Ask the local network too, for up to five seconds
     #[arg(long)]
@@ -64,6 +68,7 @@ Examples:
   riverrun peers album.torrent
   riverrun peers --handshake album.torrent
   riverrun peers --lsd album.torrent
+  riverrun peers --dht INFOHASH
   riverrun peers INFOHASH --tracker http://tracker.example/announce";
 
 /// How long the local network is listened to, at most.
@@ -77,9 +82,18 @@ struct Document {
     v: u8,
     info_hash: String,
     trackers: Vec<TrackerLine>,
+    /// What the DHT said; `None`: it was not asked.
+    dht: Option<DhtLine>,
     /// Peers found on the local network; `None`: it was not asked.
     lan: Option<usize>,
     peers: Vec<PeerLine>,
+}
+
+/// What the DHT came to.
+#[derive(Serialize)]
+struct DhtLine {
+    peers: usize,
+    nodes: usize,
 }
 
 /// What a tracker came to.
@@ -115,52 +129,70 @@ struct Greeting {
 
 /// Asks and prints.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome {
-    if options.dht {
-        return Err(Failure::not_yet("asking the DHT (--dht)"));
-    }
     let argument = options.torrent.as_ref().or(options.torrent_option.as_ref());
     let argument = argument.ok_or_else(|| Failure::usage("TORRENT is missing"))?;
     options.tracker.iter().try_for_each(|url| session::check_tracker(url))?;
     net::take(env, general, &options.route)?;
     let mut asked = torrent_source::ask_about(env, argument, &options.tracker)?;
+    let net = env.net();
+    let hidden = net.proxy.is_some() || net.anonymous || net.addresses.is_local_only();
+    if options.dht && hidden {
+        return Err(Failure::usage("--dht does not go together with --proxy, --anonymous or --offline"));
+    }
     if options.lsd && env.net().proxy.is_some() {
         return Err(Failure::usage("--lsd and --proxy do not go together"));
     }
-    let lan = options.lsd && !asked.private;
+    let (lan, dht) = (options.lsd && !asked.private, options.dht && !asked.private);
     if options.lsd && !lan {
         env.say("the torrent is private: the local network is not asked");
     }
-    if !lan {
+    if options.dht && !dht {
+        env.say("the torrent is private: the DHT is not asked");
+    }
+    if !lan && !dht {
         asked = asked.needs_trackers(argument)?;
     }
     let query = query_of(&asked, options, env.net());
     let pieces = asked.pieces;
-    let (trackers, near, peers, error) = session::block_on(async {
-        let (answers, near) = tokio::join!(riverrun::announce_once(&query), near(&query, lan));
+    let far = dht.then(|| dht_query(env, general, options, &query)).transpose()?;
+    let (trackers, far, near, peers, error) = session::block_on(async {
+        let (answers, far, near) = tokio::join!(riverrun::announce_once(&query), far_away(far), near(&query, lan));
         let (trackers, mut addrs, error) = sort_out(answers);
-        addrs.extend(near.iter().flatten().filter(|addr| !addrs.contains(addr)).copied().collect::<Vec<_>>());
+        let others = far.iter().flat_map(|far| &far.peers).chain(near.iter().flatten());
+        let others: Vec<_> = others.filter(|addr| !addrs.contains(addr)).copied().collect();
+        addrs.extend(others);
         let peers = if options.handshake {
             greet(addrs, &query, pieces).await
         } else {
             addrs.into_iter().map(|addr| PeerLine { addr, handshake: None }).collect()
         };
-        Ok((trackers, near.map(|near| near.len()), peers, error))
+        let far = far.map(|far| DhtLine { peers: far.peers.len(), nodes: far.nodes });
+        Ok((trackers, far, near.map(|near| near.len()), peers, error))
     })?;
     let nobody_answered = trackers.iter().all(|tracker| tracker.error.is_some());
     if nobody_answered
-        && near.is_none_or(|near| near == 0)
+        && peers.is_empty()
+        && far.as_ref().is_none_or(|far| far.nodes == 0)
         && let Some((url, error)) = error
     {
         return Err(no_answer(&url, &error));
     }
+    if nobody_answered && peers.is_empty() && far.as_ref().is_some_and(|far| far.nodes == 0) && near.is_none() {
+        let failure = Failure::new(Exit::NoProgress, "no node of the DHT answers");
+        return Err(failure.help("--dht-router HOST:PORT names one"));
+    }
     if general.json {
-        let document = Document { v: 1, info_hash: hash_text(query.info_hashes), trackers, lan: near, peers };
+        let document = Document { v: 1, info_hash: hash_text(query.info_hashes), trackers, dht: far, lan: near, peers };
         env.result(events::pretty(&document))?;
         return Ok(Exit::Ok);
     }
     if !general.quiet {
         for tracker in &trackers {
             env.say(note(tracker));
+        }
+        if let Some(far) = far {
+            let (peers, nodes) = (units::counted(far.peers as u64, "peer"), units::counted(far.nodes as u64, "node"));
+            env.say(format!("DHT: {peers} ({nodes})"));
         }
         if let Some(near) = near {
             env.say(format!("LAN: {}", units::counted(near as u64, "peer")));
@@ -170,6 +202,25 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
         env.result(line(peer))?;
     }
     Ok(Exit::Ok)
+}
+
+/// What the DHT says, if it is to be asked.
+async fn far_away(query: Option<DhtQuery>) -> Option<DhtAnswer> {
+    match query {
+        Some(query) => Some(riverrun::dht_peers(&query).await),
+        None => None,
+    }
+}
+
+fn dht_query(env: &Env, general: &General, options: &Peers, of: &TrackerQuery) -> Result<DhtQuery, Failure> {
+    let mut query = DhtQuery::new(of.info_hashes);
+    if let Some(routers) = session::routers(&options.dht_router)? {
+        query.routers = routers;
+    }
+    query.state_dir = session::state_dir(env, general);
+    query.timeout = of.timeout;
+    query.net = of.net.clone();
+    Ok(query)
 }
 
 /// Who is on the local network, if it is to be asked.

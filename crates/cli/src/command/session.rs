@@ -68,10 +68,29 @@ pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> 
     }
     settings.pex = !network.no_pex;
     settings.lsd = !network.no_lsd;
+    settings.dht.on = !network.no_dht;
+    if let Some(routers) = routers(&network.dht_router)? {
+        settings.dht.routers = routers;
+    }
     settings.encryption = network.encryption.map(Into::into).unwrap_or_default();
     settings.down_limit = network.down_limit.and_then(|rate| rate.0);
     settings.up_limit = network.up_limit.and_then(|rate| rate.0);
     Ok(settings)
+}
+
+/// The nodes of the DHT that the user names in place of the usual ones.
+pub(crate) fn routers(named: &[String]) -> Result<Option<Vec<(String, u16)>>, Failure> {
+    let router = |text: &String| {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.trim_matches(['[', ']']);
+        Some((host.to_owned(), port.parse().ok().filter(|port| *port != 0)?)).filter(|_| !host.is_empty())
+    };
+    let wrong = |text: &String| Failure::usage(format!("--dht-router {:?} is not HOST:PORT", shown(text)));
+    match named {
+        [] => Ok(None),
+        [none] if none == "none" => Ok(Some(Vec::new())),
+        named => named.iter().map(|text| router(text).ok_or_else(|| wrong(text))).collect::<Result<_, _>>().map(Some),
+    }
 }
 
 /// Starts a session.
@@ -164,6 +183,18 @@ pub(crate) fn check_tracker(url: &str) -> Result<(), Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn routers_are_read() {
+        let routers = |texts: &[&str]| routers(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(routers(&[]).unwrap(), None);
+        assert_eq!(routers(&["none"]).unwrap(), Some(Vec::new()));
+        let two = routers(&["dht.example:6881", "[::1]:7"]).unwrap().unwrap();
+        assert_eq!(two, [("dht.example".to_owned(), 6881), ("::1".to_owned(), 7)]);
+        for wrong in ["dht.example", ":1", "a:0", "a:b"] {
+            assert!(routers(&[wrong]).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn places_to_listen_are_read() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use riverrun::proto::swarm;
-use riverrun::{Phase, TorrentStatus, TrackerState, Waiting};
+use riverrun::{DhtUse, Phase, TorrentStatus, TrackerState, Waiting};
 
 use crate::render::progress::{Reason, Stage, View};
 use crate::render::shown;
@@ -87,7 +87,7 @@ fn stage(status: &TorrentStatus, goal: Goal) -> Stage {
     }
 }
 
-/// Where peers come from so far: `tracker: 34, LAN: 0`.
+/// Where peers come from so far: `tracker: 34, DHT: 12 (180 nodes), LAN: 0`.
 fn sources(status: &TorrentStatus) -> String {
     let named: Vec<usize> = status.trackers.iter().filter_map(|tracker| tracker.peers).collect();
     let asking = status.trackers.iter().any(|tracker| matches!(tracker.state, TrackerState::Asking));
@@ -98,7 +98,11 @@ fn sources(status: &TorrentStatus) -> String {
     };
     let lan = status.lsd.then(|| format!("LAN: {}", status.sources.lsd));
     let pex = Some(status.sources.pex).filter(|pex| *pex > 0).map(|pex| format!("PEX: {pex}"));
-    [tracker, lan, pex].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let dht = match status.dht {
+        DhtUse::On { nodes } => Some(format!("DHT: {} ({})", status.sources.dht, units::counted(nodes as u64, "node"))),
+        _ => None,
+    };
+    [tracker, dht, lan, pex].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The sentence for why nothing comes.
@@ -147,12 +151,36 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
         },
         Waiting::Tracker { url, error, next_try } => {
             let next = next_try.map(|next| format!("; next try in {} s", next.as_secs())).unwrap_or_default();
-            of("tracker", format!("tracker {} {}{next}", host_of(url), shown(error)))
+            of("tracker", format!("tracker {} {}{next}{}", host_of(url), shown(error), without_dht(status)))
         }
         Waiting::NoWay { why } => of("no_way", shown(why).into_owned()),
         Waiting::Announcing => of("announcing", "asking the trackers for peers".into()),
-        Waiting::NoTrackers => of("no_trackers", "no tracker to ask; --peer HOST:PORT names a peer".into()),
+        Waiting::NoTrackers => match status.dht {
+            DhtUse::On { nodes: 0 } => {
+                of("no_trackers", "no tracker to ask, and no node of the DHT answers yet".into())
+            }
+            DhtUse::On { nodes } => of(
+                "no_trackers",
+                format!("no tracker to ask, and the DHT ({}) knows no peer", units::counted(nodes as u64, "node")),
+            ),
+            _ => {
+                let text = format!("no tracker to ask{}; --peer HOST:PORT names a peer", without_dht(status));
+                of("no_trackers", text)
+            }
+        },
         _ => of("other", "nothing comes".into()),
+    }
+}
+
+/// Why the DHT does not help, if somebody decided so.
+fn without_dht(status: &TorrentStatus) -> &'static str {
+    match status.dht {
+        DhtUse::Off => "; DHT off (--no-dht)",
+        DhtUse::LocalOnly => "; DHT off (--offline)",
+        DhtUse::Proxied => "; DHT off (--proxy)",
+        DhtUse::Anonymous => "; DHT off (--anonymous)",
+        DhtUse::Private => "; no DHT (the torrent is private)",
+        _ => "",
     }
 }
 

@@ -4,6 +4,7 @@
 mod config;
 mod create;
 mod demo;
+mod dht;
 mod doctor;
 mod download;
 mod errors;

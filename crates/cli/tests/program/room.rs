@@ -26,6 +26,7 @@ pub(crate) fn finish(child: Child) -> Output {
 /// A temporary folder; the program runs in it.
 pub(crate) struct Room {
     dir: tempfile::TempDir,
+    dht: bool,
 }
 
 /// How a run ended.
@@ -39,7 +40,12 @@ pub(crate) struct Ran {
 
 impl Room {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), dht: false }
+    }
+
+    /// A room in which the program takes part in the DHT: the test has to say which routers it asks.
+    pub(crate) fn with_dht() -> Self {
+        Self { dht: true, ..Self::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -115,6 +121,7 @@ impl Room {
             .env("HOME", self.path(".home"))
             // No test leaves loopback.
             .env("RIVERRUN_NO_LSD", "true")
+            .env("RIVERRUN_NO_DHT", if self.dht { "false" } else { "true" })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -119,9 +119,9 @@ impl Dht {
             status: None,
             place: saved::Place::default(),
         };
-        // Nodes are strangers: who meets nobody outside of the local networks meets none of them. And packets have no way through a
-        // proxy.
-        wish.on &= !net.addresses.is_local_only() && net.is_direct();
+        // Nodes are strangers: who meets nobody outside of the local networks meets none of them. Packets have no way through a
+        // proxy, and whoever wants to tell little does not tell them.
+        wish.on &= !net.addresses.is_local_only() && net.is_direct() && !net.anonymous;
         Self {
             wish,
             net,
