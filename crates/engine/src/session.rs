@@ -10,9 +10,9 @@ use riverrun_metainfo::InfoHashes;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::drive::{add, leave, listen, lsd, timer};
+use crate::drive::{add, device, leave, listen, lsd, timer};
 use crate::engine::Engine;
-use crate::{AddError, AddTorrent, DhtStatus, Events, Settings, StartError, Torrent};
+use crate::{AddError, AddTorrent, DhtStatus, Events, Interface, Settings, StartError, Torrent};
 
 /// All torrents of a program with the listeners, disk threads and budgets that they share. Cheap to clone; when the last clone
 /// is dropped everything stops at once, without the courtesies of [`shutdown`](Self::shutdown).
@@ -165,6 +165,9 @@ impl SessionBuilder {
         // Multicast has no way through a proxy.
         if engine.settings.lsd && engine.settings.net.speaks_locally() {
             listeners.push(tokio::spawn(lsd::run(weak.clone(), engine.seed())).abort_handle());
+        }
+        if let Some(Interface::Device(_)) = engine.settings.net.interface {
+            listeners.push(tokio::spawn(device::run(weak.clone())).abort_handle());
         }
         let timers = tokio::spawn(timer::run(weak.clone())).abort_handle();
         Ok(Session { running: Arc::new(Running { engine, listeners, timers }) })

@@ -282,6 +282,16 @@ impl Core {
         self.act(|brain, now, effects| brain.timeout(now, used, effects));
     }
 
+    /// The way to others is another one now: what was connected by the old one is closed, and whoever rests may be dialled at once.
+    pub(crate) fn reconnect(self: &Arc<Self>) {
+        self.act(|brain, now, effects| {
+            if brain.life.exchanges() {
+                brain.command(now, Command::Pause, effects);
+                brain.command(now, Command::Resume, effects);
+            }
+        });
+    }
+
     pub(crate) fn pause(self: &Arc<Self>, paused: bool) {
         self.act(|brain, now, effects| {
             if std::mem::replace(&mut brain.life.paused, paused) != paused {

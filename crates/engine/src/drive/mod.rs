@@ -10,6 +10,7 @@ mod brain;
 mod connection;
 mod content;
 mod core;
+pub(crate) mod device;
 pub(crate) mod dht;
 pub(crate) mod dial;
 pub(crate) mod handshake;
