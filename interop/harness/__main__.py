@@ -2,6 +2,7 @@
 import argparse
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, discovery, encryption, magnet, makers, namespace, swarm, v2
+from . import announce, crash, discovery, encryption, magnet, makers, namespace, net, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -117,6 +118,8 @@ def plans(us, made, everything):
     ]:
         add(f"pex/{down.name} by {middle.name} to {up.name}",
             lambda case, d=down, m=middle, u=up: discovery.by_exchange(case, *made("swarm"), d, m, u), 180)
+    for name, content, body in net.plans(us):
+        add(name, lambda case, c=content, body=body: body(case, *made(c)))
     # One at a time: whoever is on the network hears everybody.
     for client in (libtorrent, transmission, qbittorrent):
         add(f"lsd/{client.name} seeds first", lambda case, c=client: discovery.on_the_network(case, *made("single"), c, us, "seeder"), heavy=True)
@@ -183,7 +186,7 @@ def print_matrix(outcomes):
 
 def main():
     parser = argparse.ArgumentParser(prog="interop/run", description="Runs riverrun against other clients, over loopback.")
-    parser.add_argument("--only", default="", help="only the cases whose name contains this")
+    parser.add_argument("--only", default="", help="only the cases in whose name a word begins with this")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
     parser.add_argument("--us", default="riverrun", help="a client to stand in for riverrun: shows whether a fault is ours")
     parser.add_argument("--jobs", type=int, default=2 + 2 * (os.cpu_count() or 2), help="cases at once")
@@ -198,7 +201,7 @@ def main():
 
     folder = tempfile.mkdtemp(prefix="riverrun-interop-")
     os.chmod(folder, 0o755)
-    planned = [plan for plan in plans(us, Made(folder, everything, us), everything) if options.only in plan.name]
+    planned = [plan for plan in plans(us, Made(folder, everything, us), everything) if re.search(r"(?<!\w)" + re.escape(options.only), plan.name)]
     if options.list or not planned:
         os.rmdir(folder)
         print("\n".join(plan.name for plan in planned))

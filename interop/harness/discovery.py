@@ -1,6 +1,5 @@
 """Peers found by other peers (PEX, BEP 11) and on the local network (LSD, BEP 14), each alone, and neither for private torrents."""
 import socket
-import threading
 import time
 
 from . import namespace
@@ -9,6 +8,7 @@ from .clients.riverrun import BINARY
 from .exchange import compare
 from .process import run
 from .torrent import TorrentFile
+from .wire import Wire
 
 # So slow that nobody completes in time by what the one in the middle passes on.
 TRICKLE = 16 * 1024
@@ -93,7 +93,7 @@ def private_is_silent(case, content, torrent, other, us):
         if status != 0:
             raise Failure(f"riverrun create ended with {status}: {output}")
         made = TorrentFile(path).with_trackers(case.path(f"{kind}-alone.torrent"), [])
-        with Wire() as wire:
+        with LanWire() as wire:
             up = other.seed(case, made, content.copy(case.path(f"{kind}-seed")), namespace.LAN_NEAR, role=f"-{kind}-seeder")
             case.wait(up.ready, f"{other.name} serves", [up.process])
             out = case.new_folder(f"{kind}-out")
@@ -110,37 +110,17 @@ def private_is_silent(case, content, torrent, other, us):
     return None, f"public: {seen['public'][0]} packets of LSD, {seen['public'][1]} with ut_pex; private: none"
 
 
-class Wire:
-    """All frames on the network, as the kernel sees them."""
+class LanWire(Wire):
+    """All frames on the network between the two machines."""
 
-    def __enter__(self):
-        everything = 0x0003
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(everything))
-        self._socket.bind((namespace.LAN_DEVICE, 0))
-        self._socket.settimeout(0.1)
-        self._frames = []
-        self._open = True
-        self._thread = threading.Thread(target=self._listen)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._open = False
-        self._thread.join()
-        self._socket.close()
-
-    def _listen(self):
-        while self._open:
-            try:
-                self._frames.append(self._socket.recv(65536))
-            except TimeoutError:
-                pass
+    def __init__(self):
+        super().__init__(namespace.LAN_DEVICE)
 
     def lsd(self, sender):
         """Packets of local discovery by this machine: from its address, or over IPv6 from any but ours."""
         ours = socket.inet_pton(socket.AF_INET6, "fd00:78::1")
         count = 0
-        for frame in list(self._frames):
+        for frame in self.frames():
             kind, packet = frame[12:14], frame[14:]
             if kind == b"\x08\x00" and packet[9] == 17 and packet[12:16] == socket.inet_aton(sender):
                 head = (packet[0] & 15) * 4
@@ -152,4 +132,4 @@ class Wire:
     def names_pex(self, sender):
         """Frames of this machine in which the extension stands."""
         address = socket.inet_aton(sender)
-        return sum(frame[12:14] == b"\x08\x00" and frame[26:30] == address and b"ut_pex" in frame for frame in list(self._frames))
+        return sum(frame[12:14] == b"\x08\x00" and frame[26:30] == address and b"ut_pex" in frame for frame in self.frames())
