@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, discovery, encryption, magnet, makers, namespace, net, swarm, v2
+from . import announce, crash, dht, discovery, encryption, magnet, makers, namespace, net, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -130,6 +130,14 @@ def plans(us, made, everything):
     add("lsd/riverrun to riverrun", lambda case: discovery.on_the_network(case, *made("single"), us, us, "seeder"), heavy=True)
     add("lsd/pex and lsd are silent for private torrents",
         lambda case: discovery.private_is_silent(case, *made("tiny"), libtorrent, us), heavy=True)
+    for client in (libtorrent, transmission, aria2c):
+        add(f"dht/{client.name} to riverrun", lambda case, c=client: dht.alone(case, *made("single"), c, us), 150)
+        add(f"dht/riverrun to {client.name}", lambda case, c=client: dht.alone(case, *made("single"), us, c), 150)
+    add("dht/libtorrent to riverrun by info-hash", lambda case: dht.alone(case, *made("single"), libtorrent, us, link=True), 120)
+    add("dht/riverrun to libtorrent by info-hash", lambda case: dht.alone(case, *made("single"), us, libtorrent, link=True), 120)
+    add("dht/riverrun to riverrun", lambda case: dht.alone(case, *made("single"), us, us), 120)
+    add("dht/peers names libtorrent", lambda case: dht.asked(case, *made("tiny"), libtorrent), 120)
+    add("dht/silent for private torrents", lambda case: dht.private_is_silent(case, *made("tiny"), libtorrent, us), 120, heavy=True)
     for name in ("single", "short-last", "tiny", "many", "edges", "names", "awkward"):
         for maker in makers.OTHER_MAKERS:
             add(f"made by/{maker}/{name}", lambda case, m=maker, n=name: makers.ours_reads(case, m, made(n)[0]))

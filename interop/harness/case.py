@@ -24,8 +24,10 @@ class Case:
         self.end = time.monotonic() + limit
         self.processes = []
         self.closers = []
-        # How clients may find peers besides trackers and addresses that they are given: "pex", "lsd".
+        # How clients may find peers besides trackers and addresses that they are given: "pex", "lsd", "dht".
         self.ways = frozenset()
+        # The node of the DHT that they ask first.
+        self.router = None
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)

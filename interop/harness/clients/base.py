@@ -22,7 +22,7 @@ class Running:
 class Client:
     """One client. Each method starts it on `address` and returns a `Running`; peers come from the torrent's tracker.
 
-    DHT, uTP and port mapping are off, and so are local discovery and PEX but where `case.ways` has them, and encryption but where
+    uTP and port mapping are off, and so are the DHT, local discovery and PEX but where `case.ways` has them, and encryption but where
     `with_encryption` says so.
     """
 

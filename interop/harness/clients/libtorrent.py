@@ -31,6 +31,7 @@ class Libtorrent(Client):
         state = case.path(f"libtorrent{role}.state")
         process = case.start(
             [PYTHON, "-I", _DRIVER, torrent.path, folder, f"{host(address)}:{namespace.PEER_PORT}", state, up_limit or 0, *self.how, *case.ways,
+             *([f"router={case.router}"] if case.router else []),
              *(["encrypted"] if self.encryption == "require" else []), *(f"peer={peer}" for peer in peers)],
             f"libtorrent{role}")
         running = Running(process, lambda: bool(self.state(state)), lambda: self.state(state).get("complete"))

@@ -1,9 +1,9 @@
-"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT|MAGNET FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [encrypted] [pex] [lsd] [peer=HOST:PORT]...
+"""One libtorrent session on one torrent: libtorrent_peer.py TORRENT|MAGNET FOLDER ADDRESS:PORT STATE_FILE UP_LIMIT [fast] [once] [encrypted] [pex] [lsd] [dht] [router=HOST:PORT] [peer=HOST:PORT]...
 
 Seeds what is in FOLDER, downloads the rest, goes on until stopped, and keeps STATE_FILE up to date (JSON).
 `fast`: the settings that libtorrent offers to busy machines. `once`: it ends when it is complete. `encrypted`:
-every connection is, with RC4; else none is. `pex`, `lsd`: it finds peers
-that way. `peer`: it connects to this one.
+every connection is, with RC4; else none is. `pex`, `lsd`, `dht`: it finds peers
+that way. `router`: the node of the DHT that it asks first. `peer`: it connects to this one.
 """
 import json
 import os
@@ -23,7 +23,10 @@ def main():
     session = libtorrent.session({
         **(FAST if "fast" in how else {}),
         "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]"),
-        "enable_dht": False, "enable_lsd": "lsd" in how, "enable_upnp": False, "enable_natpmp": False,
+        "enable_dht": "dht" in how, "dht_bootstrap_nodes": "".join(word.partition("=")[2] for word in how if word.startswith("router=")),
+        "dht_announce_interval": 10,  # It asks once before it knows a node.
+        "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False, "dht_ignore_dark_internet": False,
+        "enable_lsd": "lsd" in how, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": libtorrent.enc_level.pe_rc4,
         "allow_multiple_connections_per_ip": True,

@@ -20,7 +20,7 @@ class Riverrun(Client):
         # Who hears of peers by others must not take two programs at home for one.
         bound = ["--interface", address] if case.ways else []
         listen = f"{address}:{namespace.PEER_PORT}" if bound else namespace.endpoint_at_home(address)
-        return ["--home", case.path(f"riverrun{role}.home"), "--no-dht", *([] if on_lan else ["--no-lsd"]),
+        return ["--home", case.path(f"riverrun{role}.home"), *(["--dht-router", case.router] if case.router else ["--no-dht"]), *([] if on_lan else ["--no-lsd"]),
                 *([] if "pex" in case.ways else ["--no-pex"]), "--no-utp", "--no-port-map", "--listen", listen, *bound,
                 *(["--encryption", self.encryption] if self.encryption else []), *(["-U", str(up_limit)] if up_limit else []),
                 *(word for peer in peers for word in ("--peer", peer))]

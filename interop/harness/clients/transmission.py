@@ -24,13 +24,16 @@ class Transmission(Client):
             json.dump({
                 "bind-address-ipv4": address, "bind-address-ipv6": "::1", "peer-port": namespace.PEER_PORT,
                 "rpc-bind-address": control, "rpc-port": namespace.CONTROL_PORT, "rpc-whitelist-enabled": False,
-                "rpc-host-whitelist-enabled": False, "dht-enabled": False, "lpd-enabled": "lsd" in case.ways, "pex-enabled": "pex" in case.ways,
+                "rpc-host-whitelist-enabled": False, "dht-enabled": "dht" in case.ways, "lpd-enabled": "lsd" in case.ways, "pex-enabled": "pex" in case.ways,
                 "utp-enabled": False, "port-forwarding-enabled": False, "encryption": 2 if self.encryption == "require" else 0,
                 "message-level": 2,
                 "download-queue-enabled": False, "seed-queue-enabled": False, "download-dir": folder,
                 "rename-partial-files": True, "preallocation": 0, "watch-dir-enabled": False,
                 "speed-limit-up-enabled": bool(up_limit), "speed-limit-up": (up_limit or 0) // 1000,
             }, file)
+        if case.router:
+            with open(os.path.join(config, "dht.bootstrap"), "w") as file:
+                file.write(case.router.replace(":", " ") + "\n")
         process = case.start(["transmission-daemon", "--foreground", "--config-dir", config], f"transmission{role}",
                              env={"HOME": config, "TR_CURL_PROXY": ""})
         rpc = Rpc(control)

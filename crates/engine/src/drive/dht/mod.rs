@@ -415,6 +415,10 @@ async fn run(dht: Weak<Dht>) {
     loop {
         let Some(strong) = dht.upgrade() else { return };
         let due = strong.tick();
+        if let Err(error) = strong.hub.addrs() {
+            // The device is gone: the sockets come back with it, and until then packets are lost.
+            tracing::debug!(%error, "no sockets");
+        }
         let now = Instant::now();
         if now >= save_at || strong.lock().save {
             strong.save().await;
