@@ -433,3 +433,38 @@ async fn run(dht: Weak<Dht>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::Ipv4Addr;
+
+    use riverrun_proto::dht::is_secure;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn l14_a_new_address_is_a_new_id_and_both_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wish, net) = (DhtSettings { on: true, read_only: false, routers: Vec::new() }, Net::default());
+        let listening = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+        let hub = Arc::new(UdpHub::new(1, net.clone(), listening.clone()));
+        let dht = Arc::new(Dht::new(wish, net, hub, listening, Some(dir.path()), 1));
+        dht.join(WireHash([7; 20]), true);
+        let file = dir.path().join("dht.dat");
+        let outside: IpAddr = "8.8.4.4".parse().unwrap();
+        while !file.exists() {
+            // What a tracker says counts once there is a node.
+            dht.external(outside);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let node = dht.lock().node.as_ref().unwrap().status(Instant::now()).families[0];
+        assert_eq!(node.external, Some(outside));
+        assert!(is_secure(node.id, outside));
+        dht.external("9.9.9.9".parse().unwrap());
+        assert_eq!(dht.lock().node.as_ref().unwrap().status(Instant::now()).families[0], node, "one tracker may lie");
+        let (_, kept) = saved::Place::take(Some(file), false);
+        assert_eq!((kept.v4, kept.nodes.len()), (None, 0), "who is not that node takes its contacts alone");
+    }
+}
