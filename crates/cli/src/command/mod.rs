@@ -1,5 +1,6 @@
 //! The commands, one file each. Here they are only listed and started.
 
+mod bench;
 mod completions;
 mod content_place;
 mod create;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Tracker(tracker::Tracker),
     /// Show a whole swarm at work on this machine
     Demo(demo::Demo),
+    /// Measure this machine: hashing, disk and a transfer over loopback
+    Bench(bench::Bench),
     /// Look whether this machine is ready, and say what to do
     Doctor(doctor::Doctor),
     /// Print a completion script for a shell
@@ -84,6 +87,7 @@ pub(crate) fn run(env: &mut Env, cli: Cli) -> Outcome {
         Command::Scrape(args) => scrape::run(env, &general, &args),
         Command::Tracker(args) => tracker::run(env, &general, &args),
         Command::Demo(args) => demo::run(env, &general, &args),
+        Command::Bench(args) => bench::run(env, &general, &args),
         Command::Doctor(args) => doctor::run(env, &general, &args),
         Command::Completions(args) => completions::run(env, &args),
         Command::Man(args) => man::run(env, &args),

@@ -2,7 +2,7 @@
 
 use crate::room::Room;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "download",
     "seed",
     "create",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 15] = [
     "scrape",
     "tracker",
     "demo",
+    "bench",
     "doctor",
     "completions",
     "man",

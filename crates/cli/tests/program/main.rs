@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process, judged by what it prints and how it ends.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs)]
 
+mod bench;
 mod config;
 mod create;
 mod demo;

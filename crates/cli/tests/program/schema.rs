@@ -134,6 +134,12 @@ fn documents_of_trackers_and_the_demo() {
 }
 
 #[test]
+fn what_the_bench_measures() {
+    let room = Room::new();
+    conforms("bench", &room.run(&["bench", "--json", "--size", "2Mi"]).ok().json());
+}
+
+#[test]
 fn what_the_doctor_finds() {
     let room = Room::new();
     for offline in [&["doctor", "--json"][..], &["doctor", "--json", "--offline"]] {
