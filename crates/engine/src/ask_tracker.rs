@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use riverrun_metainfo::WireHash;
 use riverrun_proto::tracker::http::{announce_url, parse_announce_reply, parse_scrape_reply, scrape_url};
+use riverrun_proto::tracker::udp::{ExchangeId, Input, Outcome};
 use riverrun_proto::tracker::{
     AnnounceError, AnnounceReply, AnnounceRequest, NamedPeer, PolicyError, Scheme, ScrapeEntry, TrackerUrl, dialable,
     may_connect,
@@ -12,9 +13,9 @@ use riverrun_proto::tracker::{
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use crate::Net;
 use crate::http::{Family, Http};
 use crate::udp_hub::UdpHub;
+use crate::{Net, Proxy, udp_proxied};
 
 /// How long the answer over one family is waited for after that over the other has come.
 const OTHER_FAMILY: Duration = Duration::from_secs(3);
@@ -42,9 +43,15 @@ impl Ask<'_> {
         request: AnnounceRequest,
         retries: u8,
     ) -> Result<AnnounceReply, AnnounceError> {
-        if url.scheme() == Scheme::Udp {
-            self.udp_goes()?;
-        } else if self.net.proxy_for(url).is_some() {
+        if url.scheme() == Scheme::Udp && !self.net.is_direct() {
+            let path_and_query = url.path_and_query();
+            let input = |id, to| Input::Announce { id, to, request, path_and_query, retries };
+            return match self.proxied(url, input).await? {
+                Outcome::Announce(reply) => Ok(reply),
+                Outcome::Scrape(_) => Err(AnnounceError::Malformed("scrape for an announce")),
+            };
+        }
+        if url.scheme() != Scheme::Udp && self.net.proxy_for(url).is_some() {
             // The proxy looks the name up.
             let reply = self.http.get(url, &announce_url(url, &request), None).await?;
             return parse_announce_reply(reply.status, &reply.body);
@@ -82,8 +89,14 @@ impl Ask<'_> {
         hashes: Vec<WireHash>,
         retries: u8,
     ) -> Result<Vec<(WireHash, ScrapeEntry)>, AnnounceError> {
+        if url.scheme() == Scheme::Udp && !self.net.is_direct() {
+            let input = |id, to| Input::Scrape { id, to, info_hashes: hashes, retries };
+            return match self.proxied(url, input).await? {
+                Outcome::Scrape(entries) => Ok(entries),
+                Outcome::Announce(_) => Err(AnnounceError::Malformed("announce for a scrape")),
+            };
+        }
         if url.scheme() == Scheme::Udp {
-            self.udp_goes()?;
             let (addr, _) = self.addrs(url).await?;
             return self.udp.scrape(addr, hashes, retries).await;
         }
@@ -93,11 +106,17 @@ impl Ask<'_> {
         parse_scrape_reply(reply.status, &reply.body, &hashes)
     }
 
-    fn udp_goes(self) -> Result<(), AnnounceError> {
-        if self.net.is_direct() {
-            return Ok(());
+    /// An exchange over UDP through the proxy, which looks a name up.
+    async fn proxied(
+        self,
+        url: &TrackerUrl,
+        input: impl FnOnce(ExchangeId, SocketAddr) -> Input<'static>,
+    ) -> Result<Outcome, AnnounceError> {
+        if !self.net.proxy.as_ref().is_some_and(Proxy::carries_udp) {
+            return Err(udp_proxied::no_way());
         }
-        Err(AnnounceError::Network("is not asked: UDP does not go through the proxy".into()))
+        let addr = if url.ip().is_some() { Some(self.addrs(url).await?.0) } else { None };
+        udp_proxied::exchange(self.net, url, addr, input).await
     }
 
     /// An address of the tracker that we may connect to, and one of the other family if both are to be asked.

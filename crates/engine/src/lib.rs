@@ -110,6 +110,7 @@ pub mod testing;
 mod torrent;
 mod tracker_server;
 mod udp_hub;
+mod udp_proxied;
 
 pub use add::{AddTorrent, Preallocate, Source};
 pub use ask::{

@@ -47,8 +47,8 @@ pub(crate) struct Route {
 
     /// Go through this proxy: socks5://[USER:PASSWORD@]HOST[:PORT] or http://...
     ///
-    /// Peers, HTTP trackers and torrents from the web are reached through it alone, and it looks their names up. UDP trackers and local
-    /// discovery are off; nobody can connect to us unless --listen says so. RIVERRUN_PROXY keeps a password out of the list of
+    /// Peers, trackers and torrents from the web are reached through it alone, and it looks their names up. UDP trackers take SOCKS5; the DHT
+    /// and local discovery are off; nobody can connect to us unless --listen says so. RIVERRUN_PROXY keeps a password out of the list of
     /// processes. Without it, http_proxy, https_proxy, all_proxy and no_proxy are followed for trackers and torrents from the web, as
     /// curl does; none (or an empty text) switches that off.
     #[arg(long, value_name = "URL", value_parser = proxy, hide_short_help = true)]

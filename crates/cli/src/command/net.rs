@@ -33,7 +33,8 @@ fn proxies(env: &mut Env, general: &General, route: &Route) -> Result<(Option<Pr
         }
         Some(ProxyChoice::Through(proxy)) => {
             if !general.quiet {
-                env.say(format_args!("note: through {proxy} alone: no UDP trackers, no local discovery"));
+                let udp = if proxy.carries_udp() { "" } else { "no UDP trackers, " };
+                env.say(format_args!("note: through {proxy} alone: {udp}no DHT, no local discovery"));
             }
             Ok((Some(proxy.clone()), WebProxies::default()))
         }

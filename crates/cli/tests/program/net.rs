@@ -110,7 +110,7 @@ fn a_proxy_is_kept_to_and_its_password_is_not_shown() {
         ["download", "--proxy", &proxy, "--peer", &seeder.addr, "-d", "out", "--stall-timeout", "6s", "x.torrent"];
     let ran = room.run(&args);
     assert_eq!(ran.code, 6, "{ran:#?}");
-    let note = format!("note: through socks5://127.0.0.1:{port} alone: no UDP trackers, no local discovery\n");
+    let note = format!("note: through socks5://127.0.0.1:{port} alone: no DHT, no local discovery\n");
     assert!(ran.err.starts_with(&note), "{}", ran.err);
     let why = format!("the proxy socks5://127.0.0.1:{port} refused the connection");
     assert!(ran.err.contains(&why) && !ran.err.contains("letmein"), "a12: {}", ran.err);

@@ -3,6 +3,7 @@
 mod address_list;
 mod interface;
 mod proxy;
+mod relay;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,6 +17,7 @@ use tokio::net::{TcpSocket, TcpStream};
 pub use address_list::{AddressListError, read_address_list};
 pub use interface::{Interface, InterfaceError};
 pub use proxy::{BadProxy, Proxy, WebProxies};
+pub(crate) use relay::Relay;
 
 /// How others are reached, and who may be. The default is everybody, directly.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +28,7 @@ pub struct Net {
     /// system, over whatever way that takes.
     pub interface: Option<Interface>,
     /// The proxy that everything goes through: connections to peers, trackers and web servers, and the names of the latter two. UDP
-    /// trackers are not asked, nobody is looked for on the local network, and no name of a peer is looked up. Who wants nobody to come
+    /// trackers are asked through SOCKS5 alone, nobody is looked for on the local network, and no name of a peer is looked up. Who wants nobody to come
     /// directly leaves [`Settings::listen`](crate::Settings::listen) empty.
     pub proxy: Option<Proxy>,
     /// Says nothing of the program: the peer id is random, the extended handshake has no client's name, requests of HTTP have no user
@@ -45,6 +47,17 @@ impl Net {
         match &self.proxy {
             Some(proxy) => proxy.connect(self, to).await,
             None => self.connect_directly(to).await,
+        }
+    }
+
+    /// A place at the proxy to send datagrams to.
+    ///
+    /// # Errors
+    /// The proxy is not reached, or gives none.
+    pub(crate) async fn relay(&self) -> io::Result<Relay> {
+        match &self.proxy {
+            Some(proxy) => proxy.relay(self).await,
+            None => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::Net;
+use super::{Net, Relay};
 
 /// How long reaching the proxy itself may take.
 const REACH_TIMEOUT: Duration = Duration::from_secs(8);
@@ -101,17 +101,47 @@ impl Proxy {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 
+    /// Whether UDP trackers can be asked through it: SOCKS5 has a way for that, HTTP has none.
+    #[must_use]
+    pub fn carries_udp(&self) -> bool {
+        self.kind == Kind::Socks5
+    }
+
     /// Connects to an address through the proxy.
     pub(super) async fn connect(&self, net: &Net, to: SocketAddr) -> io::Result<TcpStream> {
+        self.dialogue(net, Socks5Command::Connect, Target::Addr(to)).await.map(|(stream, _)| stream)
+    }
+
+    /// A place at the proxy to send datagrams to.
+    pub(super) async fn relay(&self, net: &Net) -> io::Result<Relay> {
+        let anywhere = super::any(true);
+        let (stream, bound) = self.dialogue(net, Socks5Command::UdpAssociate, Target::Addr(anywhere)).await?;
+        // Most servers name no address but the port alone: they mean their own.
+        let ip = if bound.ip().is_unspecified() { stream.peer_addr()?.ip() } else { bound.ip() };
+        if bound.port() == 0 {
+            return Err(NoUdp.into());
+        }
+        Relay::new(net, stream, SocketAddr::new(ip, bound.port())).await
+    }
+
+    /// Reaches the proxy and asks it for something; the connection, and where the proxy has bound itself.
+    async fn dialogue(&self, net: &Net, command: Socks5Command, target: Target) -> io::Result<(TcpStream, SocketAddr)> {
         let mut stream = match timeout(REACH_TIMEOUT, self.reach(net)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(self.note(&short(&error))),
             Err(_) => return Err(self.note("does not answer")),
         };
-        match self.ask(&mut stream, Target::Addr(to)).await {
-            Ok(()) => {
+        match self.ask(&mut stream, command, target).await {
+            Ok(bound) => {
                 self.set_trouble(None);
-                Ok(stream)
+                Ok((stream, bound))
+            }
+            // It may do all else.
+            Err(Ended::Proxy(ProxyError::Unsupported | ProxyError::NotAllowed))
+                if command == Socks5Command::UdpAssociate =>
+            {
+                self.set_trouble(None);
+                Err(NoUdp.into())
             }
             Err(Ended::Proxy(error)) if error.is_of_proxy() => {
                 let text = error.to_string();
@@ -141,18 +171,29 @@ impl Proxy {
         Err(last)
     }
 
-    async fn ask(&self, stream: &mut TcpStream, target: Target) -> Result<(), Ended> {
+    async fn ask(&self, stream: &mut TcpStream, command: Socks5Command, target: Target) -> Result<SocketAddr, Ended> {
         match self.kind {
             Kind::Socks5 => {
-                let mut socks = Socks5::new(Socks5Command::Connect, target, self.credentials.clone())?;
-                while !step(stream, socks.outgoing(), |input| Ok(socks.feed(input)?.is_some())).await? {}
+                let mut socks = Socks5::new(command, target, self.credentials.clone())?;
+                loop {
+                    let (outgoing, mut bound) = (socks.outgoing(), None);
+                    let answered = |input: &mut &[u8]| {
+                        bound = socks.feed(input)?;
+                        Ok(bound.is_some())
+                    };
+                    step(stream, outgoing, answered).await?;
+                    if let Some(bound) = bound {
+                        return Ok(bound);
+                    }
+                }
             }
+            Kind::Http if command == Socks5Command::UdpAssociate => Err(ProxyError::Unsupported.into()),
             Kind::Http => {
                 let mut http = HttpConnect::new(&target, self.credentials.as_ref())?;
                 while !step(stream, http.outgoing(), |input| http.feed(input)).await? {}
+                Ok(super::any(true))
             }
         }
-        Ok(())
     }
 
     /// The proxy itself is in trouble: an error that says so, and a note for whoever wonders why nothing comes.
@@ -179,6 +220,17 @@ impl Proxy {
         let url = format!("{scheme}://{}{}:{}", secret.unwrap_or_default(), self.shown_host(), self.port);
         // Without the URL: an error must not show what is in it.
         reqwest::Proxy::all(url).map_err(reqwest::Error::without_url)
+    }
+}
+
+/// The proxy takes no datagrams.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("UDP does not go through the proxy")]
+struct NoUdp;
+
+impl From<NoUdp> for io::Error {
+    fn from(error: NoUdp) -> Self {
+        Self::new(io::ErrorKind::Unsupported, error)
     }
 }
 

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use riverrun::proto::proxy::{Target, datagram, undatagram};
 use riverrun::testing::{Content, LocalSwarm, loopback};
 use riverrun::{AddTorrent, Net, Session, Settings, TrackerState, Waiting, WebProxies, fetch_torrent};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
 
 use super::{PATIENCE, complete, same, until};
 
@@ -43,7 +44,7 @@ async fn serve(mut client: TcpStream, secret: Option<&str>, log: &Mutex<Vec<Stri
     let mut first = [0];
     client.peek(&mut first).await?;
     let (target, head) =
-        if first[0] == 5 { socks(&mut client, secret).await? } else { http(&mut client, secret).await? };
+        if first[0] == 5 { socks(&mut client, secret, log).await? } else { http(&mut client, secret).await? };
     let Some(target) = target else { return Ok(()) };
     log.lock().unwrap().push(target.clone());
     let reached = TcpStream::connect(&target).await;
@@ -62,7 +63,7 @@ async fn serve(mut client: TcpStream, secret: Option<&str>, log: &Mutex<Vec<Stri
 
 type Asked = (Option<String>, Option<Vec<u8>>);
 
-async fn socks(client: &mut TcpStream, secret: Option<&str>) -> std::io::Result<Asked> {
+async fn socks(client: &mut TcpStream, secret: Option<&str>, log: &Mutex<Vec<String>>) -> std::io::Result<Asked> {
     let mut head = [0; 2];
     client.read_exact(&mut head).await?;
     let mut methods = vec![0; head[1].into()];
@@ -89,7 +90,7 @@ async fn socks(client: &mut TcpStream, secret: Option<&str>) -> std::io::Result<
     }
     let mut request = [0; 4];
     client.read_exact(&mut request).await?;
-    assert_eq!(request[..3], [5, 1, 0]);
+    assert!(request[..3] == [5, 1, 0] || request[..3] == [5, 3, 0], "{request:?}");
     let host = match request[3] {
         1 => std::net::Ipv4Addr::from(client.read_u32().await?).to_string(),
         3 => {
@@ -99,7 +100,43 @@ async fn socks(client: &mut TcpStream, secret: Option<&str>) -> std::io::Result<
         }
         other => panic!("kind {other}"),
     };
-    Ok((Some(format!("{host}:{}", client.read_u16().await?)), None))
+    let target = format!("{host}:{}", client.read_u16().await?);
+    if request[1] == 3 {
+        associate(client, log).await?;
+        return Ok((None, None));
+    }
+    Ok((Some(target), None))
+}
+
+/// Carries datagrams to and fro until the client closes the connection.
+async fn associate(client: &mut TcpStream, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let (near, far) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    // The port alone, as most servers answer.
+    let port = near.local_addr()?.port().to_be_bytes();
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, port[0], port[1]]).await?;
+    let (mut from_near, mut from_far, mut home) = ([0; 4096], [0; 4096], None);
+    loop {
+        tokio::select! {
+            received = near.recv_from(&mut from_near) => {
+                let (length, from) = received?;
+                home = Some(from);
+                let (target, packet) = undatagram(&from_near[..length]).unwrap();
+                let to = match target {
+                    Target::Addr(addr) => addr.to_string(),
+                    Target::Name(name, port) => format!("{name}:{port}"),
+                };
+                log.lock().unwrap().push(format!("udp {to}"));
+                let v4 = lookup_host(to).await?.find(SocketAddr::is_ipv4).unwrap();
+                far.send_to(packet, v4).await?;
+            }
+            received = far.recv_from(&mut from_far) => {
+                let (length, from) = received?;
+                let whole = datagram(&Target::Addr(from), &from_far[..length]).unwrap();
+                near.send_to(&whole, home.unwrap()).await?;
+            }
+            _ = client.read_u8() => return Ok(()),
+        }
+    }
 }
 
 async fn http(client: &mut TcpStream, secret: Option<&str>) -> std::io::Result<Asked> {
@@ -154,10 +191,28 @@ async fn peers_and_trackers_are_reached_through_the_proxy_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn udp_trackers_are_asked_through_socks_by_address_and_by_name() {
+    let swarm = LocalSwarm::of(Content::file("socks.bin", 5, 100_000)).udp(true).start().await.unwrap();
+    let tracker = swarm.tracker().udp_addrs()[0];
+    for url in [format!("udp://{tracker}/announce"), format!("udp://localhost:{}/announce", tracker.port())] {
+        let proxy = TestProxy::start(Some("me:pw")).await;
+        let session = session(through(&format!("socks5://me:pw@{}", proxy.addr))).await;
+        let dir = swarm.dir().join(url.replace(['/', ':'], "_"));
+        let add = AddTorrent::new(swarm.torrent()).into_dir(&dir).trackers(vec![vec![url.clone()]]);
+        let torrent = session.add(add).await.unwrap();
+        complete(&torrent).await;
+        same(&swarm, &dir);
+        let place = url.trim_start_matches("udp://").trim_end_matches("/announce");
+        let (sent_to, wanted) = (proxy.sent_to(), format!("udp {place}"));
+        assert!(sent_to.contains(&wanted), "{wanted}: {sent_to:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn udp_trackers_are_skipped_with_a_reason() {
     let swarm = LocalSwarm::of(Content::file("udp.bin", 5, 100_000)).udp(true).start().await.unwrap();
     let proxy = TestProxy::start(None).await;
-    let session = session(through(&format!("socks5://{}", proxy.addr))).await;
+    let session = session(through(&format!("http://{}", proxy.addr))).await;
     let before = swarm.tracker().journal().len();
     let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir())).await.unwrap();
     until("the reason", || {
