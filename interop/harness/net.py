@@ -190,20 +190,19 @@ def offline(case, content, torrent, seeder):
         some_of([packet for packet in outside(wire) if packet.target_port == 53], "asking for names without the option")
 
 
-def proxy(case, content, torrent, seeder):
-    """`--proxy socks5://`: peers and trackers through it alone, and not a packet anywhere else."""
-    scene = Scene(case, content, torrent, seeder)
+def proxy(case, content, torrent, seeder, udp=False):
+    """`--proxy socks5://`: peers and the tracker, over HTTP or UDP, through it alone, and not a packet anywhere else."""
+    scene = Scene(case, content, torrent, seeder, url="udp_url" if udp else "http_url")
     scene.home.name_server(scene.wg0.gateway)
     server = socks(case)
 
     def elsewhere(wire):
-        return [packet for packet in wire.came()
-                if packet.kind in ("tcp", "udp") and (packet.kind, packet.target, packet.target_port) != ("tcp", server.address, server.port)]
+        return [packet for packet in wire.came() if packet.kind in ("tcp", "udp") and packet.target != server.address]
 
     with Wire(scene.wg0.far) as wire:
         scene.complete("-proxy", "--proxy", f"socks5://{server.address}:{server.port}")
         none_of(elsewhere(wire), "past the proxy")
-    for wanted in [("tcp", scene.tracker.address, namespace.TRACKER_PORT), ("tcp", scene.seed_address, namespace.PEER_PORT)]:
+    for wanted in [("udp" if udp else "tcp", scene.tracker.address, namespace.TRACKER_PORT), ("tcp", scene.seed_address, namespace.PEER_PORT)]:
         if wanted not in server.asked:
             raise Failure(f"the proxy was not asked for {wanted}, but for {server.asked}")
     with Wire(scene.wg0.far) as wire:
@@ -295,6 +294,7 @@ def plans(us):
         ("net/interface ADDRESS", "short-last", lambda case, *made: address(case, *made, us)),
         ("net/offline", "short-last", lambda case, *made: offline(case, *made, us)),
         ("net/proxy", "short-last", lambda case, *made: proxy(case, *made, us)),
+        ("net/proxy and a UDP tracker", "short-last", lambda case, *made: proxy(case, *made, us, udp=True)),
         ("net/ip-filter and the only seeder", "short-last", lambda case, *made: filtered(case, *made, us)),
         ("net/ip-filter and who comes by himself", "tiny", lambda case, *made: filtered_incoming(case, *made)),
     ]
