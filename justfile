@@ -33,6 +33,10 @@ fuzz TARGET="" SECONDS="60":
 bench *ARGS:
     interop/compare {{ ARGS }}
 
+# time of small bodies (bencode, hash, layout, codec, picker), with the change since the last run: just bench-micro layout
+bench-micro *ARGS:
+    cargo bench --locked -p riverrun-metainfo -p riverrun-proto -p riverrun-sim --bench '*' -- {{ ARGS }}
+
 # instructions and allocations of the hot bodies beside xtask/gates.json; --update writes it (x86_64 Linux, valgrind)
 gates *ARGS:
     cargo run -q --locked -p xtask -- gates {{ ARGS }}
