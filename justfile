@@ -25,6 +25,10 @@ sim *ARGS:
 sim-replay SCENARIO SEED COUNT="1":
     cargo run --release --locked -p riverrun-sim --example replay -- {{ SCENARIO }} {{ SEED }} {{ COUNT }}
 
+# thousands of nodes of the DHT, some dead, some hostile; docs/dht.md has what comes of it
+sim-dht *ARGS:
+    cargo run --release --locked -p riverrun-sim --example dht -- {{ ARGS }}
+
 # every fuzz body over its corpus, as plain tests; with a target: search for SECONDS with a nightly toolchain
 fuzz TARGET="" SECONDS="60":
     {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "mkdir -p fuzz/found/" + TARGET + " && cargo +nightly fuzz run " + TARGET + " fuzz/found/" + TARGET + " fuzz/corpus/" + TARGET + " -- -max_len=65536 -max_total_time=" + SECONDS } }}

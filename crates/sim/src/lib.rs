@@ -6,10 +6,12 @@
 //! scenario and seed, and `just sim-replay SCENARIO SEED` shows it again.
 //!
 //! What happens is in `queue`, what each host does with it in `host` and `stranger`, how it travels in `carry`; what is
-//! tried is in [`scenarios`]. [`load`] drives one swarm without a world, to count what it costs.
+//! tried is in [`scenarios`]. [`load`] drives one swarm without a world, to count what it costs. [`dht`]
+//! is a world of its own: thousands of nodes of the DHT, and the packets between them.
 
 mod carry;
 pub mod checkers;
+pub mod dht;
 mod disk;
 mod host;
 mod link;
