@@ -115,7 +115,7 @@ pub struct Probe {
     pub client: String,
     /// Its share of the pieces, 0 to 1; `None` if it did not say.
     pub progress: Option<f32>,
-    /// How much of the connection looked like noise: it was dialled by MSE first, which left both methods to it.
+    /// How much of the connection looked like noise.
     pub cover: Cover,
 }
 
@@ -325,6 +325,7 @@ pub async fn probe_peer(
     pieces: u32,
     patience: Duration,
     net: &Net,
+    encryption: Encryption,
 ) -> Result<Probe, ProbeError> {
     net.addresses.may_meet(addr.ip()).map_err(|refusal| ProbeError::NotAllowed(refusal.to_string()))?;
     let ours =
@@ -336,7 +337,7 @@ pub async fn probe_peer(
                 kind => ProbeError::Network(kind),
             })
         };
-        let (stream, shaken) = handshake::open(Encryption::Prefer.ways(false), connect, &ours).await?;
+        let (stream, shaken) = handshake::open(encryption.ways(false), connect, &ours).await?;
         if info_hashes.wire_all().all(|hash| hash != shaken.handshake.info_hash) {
             return Err(ProbeError::WrongTorrent);
         }

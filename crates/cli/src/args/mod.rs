@@ -18,7 +18,7 @@ use crate::failure::Failure;
 
 use config::Config;
 pub(crate) use general::{ColourChoice, General, LogFormat, ProgressChoice};
-pub(crate) use network::Network;
+pub(crate) use network::{Encryption, Network};
 pub(crate) use route::{ProxyChoice, Route};
 pub(crate) use usage::colour_of;
 

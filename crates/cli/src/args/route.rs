@@ -61,3 +61,10 @@ pub(crate) struct Route {
     #[arg(long, hide_short_help = true)]
     pub(crate) anonymous: bool,
 }
+
+impl Route {
+    /// Whether anything is asked for: a command that needs no network most of the time looks at the environment only then.
+    pub(crate) fn is_given(&self) -> bool {
+        self.offline || self.ip_filter.is_some() || self.interface.is_some() || self.proxy.is_some() || self.anonymous
+    }
+}

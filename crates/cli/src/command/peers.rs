@@ -8,7 +8,7 @@ use riverrun::{AnnounceAnswer, Cover, DhtAnswer, DhtQuery, Net, Probe, ProbeErro
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::args::{General, Route};
+use crate::args::{Encryption, General, Route};
 use crate::command::watch::{hash_text, host_of};
 use crate::command::{net, session};
 use crate::env::Env;
@@ -45,6 +45,10 @@ pub(crate) struct Peers {
     /// Connect to each peer and add what it says of itself
     #[arg(long)]
     handshake: bool,
+
+    /// With --handshake: make connections look like noise: off, prefer or require [default: prefer]
+    #[arg(long, value_name = "HOW", requires = "handshake", hide_short_help = true, hide_possible_values = true)]
+    encryption: Option<Encryption>,
 
     /// Which way, and to whom
     #[command(flatten)]
@@ -142,6 +146,9 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
     if options.lsd && env.net().proxy.is_some() {
         return Err(Failure::usage("--lsd and --proxy do not go together"));
     }
+    if options.lsd && env.net().anonymous {
+        return Err(Failure::usage("--lsd and --anonymous do not go together"));
+    }
     let (lan, dht) = (options.lsd && !asked.private, options.dht && !asked.private);
     if options.lsd && !lan {
         env.say("the torrent is private: the local network is not asked");
@@ -162,7 +169,7 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
         let others: Vec<_> = others.filter(|addr| !addrs.contains(addr)).copied().collect();
         addrs.extend(others);
         let peers = if options.handshake {
-            greet(addrs, &query, pieces).await
+            greet(addrs, &query, pieces, options.encryption).await
         } else {
             addrs.into_iter().map(|addr| PeerLine { addr, handshake: None }).collect()
         };
@@ -289,7 +296,13 @@ fn note(tracker: &TrackerLine) -> String {
     }
 }
 
-async fn greet(addrs: Vec<SocketAddr>, query: &TrackerQuery, pieces: Option<u32>) -> Vec<PeerLine> {
+async fn greet(
+    addrs: Vec<SocketAddr>,
+    query: &TrackerQuery,
+    pieces: Option<u32>,
+    encryption: Option<Encryption>,
+) -> Vec<PeerLine> {
+    let encryption = encryption.map(Into::into).unwrap_or_default();
     let mut lines: Vec<PeerLine> = addrs.iter().map(|addr| PeerLine { addr: *addr, handshake: None }).collect();
     let mut tasks = JoinSet::new();
     let mut next = 0;
@@ -298,7 +311,9 @@ async fn greet(addrs: Vec<SocketAddr>, query: &TrackerQuery, pieces: Option<u32>
             let (at, addr, hashes, timeout) = (next, addrs[next], query.info_hashes, query.timeout);
             let net = query.net.clone();
             let pieces = pieces.unwrap_or(0);
-            tasks.spawn(async move { (at, riverrun::probe_peer(addr, hashes, pieces, timeout, &net).await) });
+            tasks.spawn(
+                async move { (at, riverrun::probe_peer(addr, hashes, pieces, timeout, &net, encryption).await) },
+            );
             next += 1;
         }
         if let Some(Ok((at, result))) = tasks.join_next().await {

@@ -55,6 +55,10 @@ fn what_is_in_a_magnet_link_is_fetched_and_kept() {
     for key in ["name", "length", "info_hash", "files", "piece_length", "pieces"] {
         assert_eq!(of_link[key], of_file[key], "{key}");
     }
+    for way in [["--interface", "192.0.2.9"], ["--interface", "no-such-dev0"]] {
+        let ran = room.run(&[&["info", "--fetch", &link][..], &way].concat());
+        assert_eq!(ran.code, 2, "{ran:#?}");
+    }
     drop(seeder);
     let ran = room.run(&["info", "--fetch", "--files", &link]).ok();
     assert_eq!(ran.out, room.run(&["info", "--files", "album.torrent"]).ok().out, "nobody is left to be asked");

@@ -160,3 +160,25 @@ fn anonymous_says_what_it_does_not_hide() {
     assert!(ran.err.starts_with(note), "{}", ran.err);
     assert_eq!(room.read("out/x.bin"), room.read("data/x.bin"));
 }
+
+#[test]
+fn metadata_of_a_link_is_fetched_by_the_way_that_is_asked_for() {
+    let (room, seeder) = room();
+    let hash = room.run(&["info", "--json", "x.torrent"]).ok().json()["info_hash"].as_str().unwrap().to_owned();
+    let fetch = |home: &str, way: &[&str]| {
+        let state = ["--home", home, "info", "--fetch", "--wait", "7s", "--peer", &seeder.addr, &hash];
+        room.run(&[&state[..], way].concat())
+    };
+    room.write("list", "127.0.0.1\n");
+    let proxy = format!("socks5://127.0.0.1:{}", dead_port());
+    for (home, way, why) in [
+        ("one", ["--ip-filter", "list"], "refuse every peer that is known (1)".to_owned()),
+        ("two", ["--proxy", &proxy], format!("the proxy {proxy} refused the connection")),
+    ] {
+        let ran = fetch(home, &way);
+        assert!(ran.code == 6 && ran.err.contains(&why), "{ran:#?}");
+    }
+    fetch("three", &["--interface", "127.0.0.1", "--offline", "--anonymous", "--encryption", "require"]).ok();
+    room.run(&["peers", "-q", "--lsd", "--anonymous", "x.torrent"])
+        .fails(2, &["error: --lsd and --anonymous do not go together"]);
+}

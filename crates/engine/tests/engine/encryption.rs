@@ -90,7 +90,8 @@ async fn a_probe_says_how_it_came() {
         let swarm = swarm(encryption).await;
         let hashes = Metainfo::parse(swarm.torrent().into()).unwrap().hashes();
         let pieces = swarm.seeders()[0].1.status().pieces;
-        let probe = probe_peer(swarm.addrs()[0], hashes, pieces, PATIENCE, &Net::default()).await.unwrap();
+        let probe =
+            probe_peer(swarm.addrs()[0], hashes, pieces, PATIENCE, &Net::default(), Encryption::Prefer).await.unwrap();
         assert_eq!((probe.cover, probe.progress), (expected, Some(1.0)), "{probe:?}");
         assert!(probe.client.starts_with("riverrun"), "{probe:?}");
     }

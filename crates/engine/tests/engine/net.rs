@@ -98,7 +98,10 @@ async fn offline_asks_no_tracker_and_fetches_nothing_outside() {
         assert!(matches!(&error, FetchError::Network(why) if why.contains("(offline)")), "{error}");
     }
     let outside = "192.0.2.1:6881".parse().unwrap();
-    assert!(matches!(probe_peer(outside, hashes, 1, PATIENCE, &offline()).await, Err(ProbeError::NotAllowed(_))));
+    assert!(matches!(
+        probe_peer(outside, hashes, 1, PATIENCE, &offline(), riverrun::proto::mse::Encryption::Prefer).await,
+        Err(ProbeError::NotAllowed(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,6 +183,7 @@ async fn anonymous_says_nothing_of_the_program_to_peers_and_trackers() {
         let said = String::from_utf8_lossy(&said).into_owned();
         assert_eq!((said.contains("-RV"), said.contains("riverrun")), (named, named), "{said}");
         assert_eq!((request.contains("riverrun"), request.contains("-rv")), (named, named), "{request}");
+        assert_eq!(said.contains("6:yourip"), named, "{said}");
         assert_eq!(request.contains("user-agent"), named, "{request}");
     }
 }

@@ -345,12 +345,37 @@ async fn a_peer_says_who_it_is_and_what_it_has() {
     let swarm = LocalSwarm::of(Content::file("probed.bin", 3, 100_000)).start().await.unwrap();
     let torrent = &swarm.seeders()[0].1;
     let (hashes, pieces) = (torrent.info_hashes(), torrent.status().pieces);
-    let probe = probe_peer(swarm.addrs()[0], hashes, pieces, Duration::from_secs(5), &Net::default()).await.unwrap();
+    let probe = probe_peer(
+        swarm.addrs()[0],
+        hashes,
+        pieces,
+        Duration::from_secs(5),
+        &Net::default(),
+        riverrun::proto::mse::Encryption::Prefer,
+    )
+    .await
+    .unwrap();
     assert_eq!(probe.progress, Some(1.0));
     assert!(probe.client.starts_with("riverrun"), "{}", probe.client);
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let refused = probe_peer(free, hashes, pieces, Duration::from_secs(5), &Net::default()).await;
+    let refused = probe_peer(
+        free,
+        hashes,
+        pieces,
+        Duration::from_secs(5),
+        &Net::default(),
+        riverrun::proto::mse::Encryption::Prefer,
+    )
+    .await;
     assert_eq!(refused.unwrap_err(), ProbeError::Refused);
-    let other = probe_peer(swarm.addrs()[0], HASHES, pieces, Duration::from_secs(5), &Net::default()).await;
+    let other = probe_peer(
+        swarm.addrs()[0],
+        HASHES,
+        pieces,
+        Duration::from_secs(5),
+        &Net::default(),
+        riverrun::proto::mse::Encryption::Prefer,
+    )
+    .await;
     assert_eq!(other.unwrap_err(), ProbeError::NoHandshake);
 }

@@ -91,7 +91,7 @@ pub(super) struct Hello {
     pub(super) pex: bool,
     /// We like to be dialled by MSE (BEP 11).
     pub(super) prefers_encryption: bool,
-    /// We say which program we are; not if our id does not say it either.
+    /// We say which program we are, and what others need not know; not if our id does not say it either.
     pub(super) named: bool,
 }
 
@@ -103,7 +103,7 @@ impl Hello {
             extensions: spoken.map(|extension| (extension, extension.number())).collect(),
             listen_port: self.port,
             client: self.named.then(|| concat!("riverrun ", env!("CARGO_PKG_VERSION")).to_owned()),
-            your_ip: Some(peer.to_canonical()),
+            your_ip: self.named.then(|| peer.to_canonical()),
             reqq: Some(limits::ADVERTISED_REQQ),
             metadata_size: self.metadata_size,
             upload_only: Some(self.upload_only),

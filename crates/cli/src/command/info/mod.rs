@@ -9,8 +9,8 @@ use riverrun::metainfo::PieceIndex;
 use riverrun::metainfo::magnet::Magnet;
 
 use self::document::Document;
-use crate::args::{General, Network};
-use crate::command::fetch;
+use crate::args::{Encryption, General, Network, Route};
+use crate::command::{fetch, net};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -68,6 +68,14 @@ pub(crate) struct Info {
     /// With --fetch: ask this tracker too (repeatable)
     #[arg(long, value_name = "URL", requires = "fetch")]
     tracker: Vec<String>,
+
+    /// With --fetch: make connections look like noise: off, prefer or require [default: prefer]
+    #[arg(long, value_name = "HOW", requires = "fetch", hide_short_help = true, hide_possible_values = true)]
+    encryption: Option<Encryption>,
+
+    /// Which way, and to whom
+    #[command(flatten)]
+    route: Route,
 }
 
 /// The files that are shown on a terminal when nothing else is asked for.
@@ -75,10 +83,18 @@ const TREE_LINES: usize = 200;
 
 /// Prints it.
 pub(crate) fn run(env: &mut Env, general: &General, options: &Info) -> Outcome {
+    if options.route.is_given() {
+        net::take(env, general, &options.route)?;
+    }
     if options.fetch
         && let Some(link) = Link::parse(env, &options.torrent)?
     {
-        let network = Network { peer: options.peer.clone(), tracker: options.tracker.clone(), ..Network::default() };
+        let network = Network {
+            peer: options.peer.clone(),
+            tracker: options.tracker.clone(),
+            encryption: options.encryption,
+            ..Network::default()
+        };
         let named = |failure: Failure| failure.input(options.torrent.to_string_lossy());
         let loaded = fetch::metadata(env, general, &link, &network, options.wait.0).map_err(named)?;
         return of_torrent(env, general, options, &loaded);
