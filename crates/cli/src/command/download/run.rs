@@ -1,13 +1,16 @@
 //! The download itself: adds torrents to a session, watches them, and ends when all are done or a limit is reached.
 
+mod standard_output;
+mod stopping;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use riverrun::{AddTorrent, EventKind, Events, Session, Torrent, TorrentError, TorrentStatus};
-use tokio::sync::oneshot::error::RecvError;
 use tokio::task::JoinSet;
 
+use self::standard_output::{Written, written};
 use super::gathering::{Found, Gathering};
 use super::hook::Completed;
 use super::options::Download;
@@ -20,7 +23,7 @@ use crate::command::watch::{self, Goal};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::render::progress::{Progress, Stage, View};
+use crate::render::progress::{Progress, View};
 use crate::render::{events, shown};
 use crate::torrent_source::{Link, Loaded};
 use crate::units::{self, Scale};
@@ -53,9 +56,6 @@ struct Running {
     patience: Patience,
     ended: bool,
 }
-
-/// Gets how writing to standard output ended.
-type Written = tokio::sync::oneshot::Receiver<std::io::Result<()>>;
 
 /// Everything the loop holds.
 pub(crate) struct Run<'a> {
@@ -328,38 +328,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Hands what is verified from the start on to standard output.
-    fn stream_verified(&mut self, all: bool) {
-        let (Some((stream, _)), Some(running)) = (&mut self.stream, self.running.first()) else { return };
-        let length = running.job.loaded.length;
-        let bytes = match running.torrent.have().iter_missing().next() {
-            Some(piece) if !all => u64::from(piece.0) * u64::from(running.job.loaded.piece_length()),
-            _ => length,
-        };
-        stream.verified(bytes.min(length));
-    }
-
-    /// Waits until everything is written to standard output.
-    async fn finish_stream(&mut self, name: &str) -> Result<(), Failure> {
-        self.stream_verified(true);
-        let Some((stream, mut ended)) = self.stream.take() else { return Ok(()) };
-        drop(stream);
-        tokio::select! {
-            written = &mut ended => written_outcome(written)?,
-            exit = self.signals.next() => return Err(Failure::silent(exit)),
-        }
-        self.env.say(format_args!("Downloaded {name} to standard output."));
-        Ok(())
-    }
-
-    /// Standard output cannot be written any more.
-    async fn stream_ended(&mut self, written: Result<std::io::Result<()>, RecvError>) -> Outcome {
-        self.leave(PATIENCE).await;
-        self.progress.clear(self.env);
-        written_outcome(written)?;
-        Err(Failure::internal("standard output ended before the content"))
-    }
-
     async fn run_hook(&mut self, index: usize, hash: &str, bytes: u64) {
         let Some(hook) = self.options.exec.clone() else { return };
         let job = &self.running[index].job;
@@ -453,77 +421,6 @@ impl<'a> Run<'a> {
             let _ = self.env.err.write_all(failure.text(colour).as_bytes());
         }
         self.failed.get_or_insert(failure.exit);
-    }
-
-    /// Ctrl-C or SIGTERM: saves what is there and goes. A second one goes at once.
-    async fn stopped(&mut self, exit: Exit) -> Outcome {
-        let statuses = self.statuses();
-        let gathering = !self.gathering.is_over();
-        let left = gathering || statuses.iter().any(|status| status.have_bytes < status.total_bytes);
-        self.show_stopping();
-        self.leave(PATIENCE).await;
-        self.progress.clear(self.env);
-        let sum = |of: fn(&TorrentStatus) -> u64| statuses.iter().map(of).sum::<u64>();
-        let percent = units::percent(sum(|status| status.have_bytes), sum(|status| status.total_bytes));
-        if self.progress.for_machines() {
-            let event = events::stopped(sum(|status| status.have_bytes), sum(|status| status.total_bytes), exit);
-            self.progress.event(self.env, &event);
-        }
-        let line = match gathering {
-            true => "stopped before the metadata was here; run the same command to go on".to_owned(),
-            false => format!("stopped at {percent} %; run the same command to go on"),
-        };
-        self.progress.note(self.env, if left { &line } else { "stopped sharing" });
-        Ok(exit)
-    }
-
-    async fn out_of_time(&mut self) -> Outcome {
-        let statuses = self.statuses();
-        self.leave(PATIENCE).await;
-        self.progress.clear(self.env);
-        let sum = |of: fn(&TorrentStatus) -> u64| statuses.iter().map(of).sum::<u64>();
-        let percent = units::percent(sum(|status| status.have_bytes), sum(|status| status.total_bytes));
-        let max = units::duration(self.options.max_time.map(|span| span.0).unwrap_or_default());
-        self.fail(
-            Failure::new(Exit::Incomplete, format!("stopped at {percent} %: --max-time {max} is over"))
-                .help("run the same command to go on"),
-        );
-        Ok(self.failed.unwrap_or(Exit::Incomplete))
-    }
-
-    fn show_stopping(&mut self) {
-        let views: Vec<View> = self
-            .statuses()
-            .iter()
-            .map(|status| View { stage: Stage::Stopping, waiting: None, ..watch::view(status, Goal::default()) })
-            .collect();
-        self.progress.show(self.env, &views, Instant::now());
-    }
-
-    /// Shuts the session down; another signal ends the wait.
-    async fn leave(&mut self, patience: Duration) {
-        let session = self.session.clone();
-        tokio::select! {
-            _ = session.shutdown(patience) => {}
-            _ = self.signals.next() => {}
-        }
-    }
-}
-
-/// Waits for the end of writing to standard output; for ever if nothing goes there.
-async fn written(stream: &mut Option<(StreamOut, Written)>) -> Result<std::io::Result<()>, RecvError> {
-    match stream {
-        Some((_, written)) => written.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn written_outcome(written: Result<std::io::Result<()>, RecvError>) -> Result<(), Failure> {
-    match written {
-        // The reader has gone: nobody is left to be told.
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::silent(Exit::Incomplete)),
-        Ok(result) => Ok(result?),
-        Err(_) => Err(Failure::internal("the thread that writes to standard output is gone")),
     }
 }
 
