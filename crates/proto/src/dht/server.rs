@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::contact::{Contact, Family};
 use super::exchanges::Purpose;
 use super::id::Id;
-use super::item::{Item, ItemError, MutableItem, mutable_target};
+use super::item::{Item, ItemError, MutableItem};
 use super::krpc::{Body, ErrorCode, Message, Put, Query, Response, Samples, Signed, Transaction, Want};
 use super::limits::{K, MAX_ITEM_VALUE, MAX_REPLY, MAX_REPLY_V6, MAX_SALT};
 use super::node::Node;
@@ -161,11 +161,7 @@ impl Node {
         if !put.canonical {
             return Err((ErrorCode::Protocol, "the value is not canonical"));
         }
-        let target = match &put.signed {
-            None => Id(riverrun_metainfo::hash::sha1(&put.value)),
-            Some(signed) => mutable_target(&signed.key, &signed.salt),
-        };
-        self.check_token(now, from, target, &put.token)?;
+        self.check_token(now, from, put.target(), &put.token)?;
         let item = match &put.signed {
             None => Item::immutable(put.value.clone()),
             Some(Signed { key, salt, seq, signature }) => {

@@ -113,7 +113,8 @@ fn write_put(arguments: &mut DictWriter<'_>, put: &Put) {
             arguments.bytes("salt", &signed.salt);
         }
     }
-    arguments.bytes("token", &put.token).raw("v", &put.value);
+    // BEP 44 asks for no target, as the value tells it; nodes of the crate mainline read no put without one.
+    arguments.bytes("target", put.target().0).bytes("token", &put.token).raw("v", &put.value);
 }
 
 fn write_want(arguments: &mut DictWriter<'_>, want: Want) {

@@ -8,11 +8,13 @@ mod tests;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use riverrun_metainfo::hash::sha1;
 use smallvec::SmallVec;
 
 use super::bloom::BloomFilter;
 use super::contact::Contact;
 use super::id::Id;
+use super::item::mutable_target;
 
 pub use decode::Refusal;
 
@@ -140,6 +142,17 @@ pub struct Put {
     pub signed: Option<Signed>,
     /// Replace only this sequence number.
     pub cas: Option<i64>,
+}
+
+impl Put {
+    /// Where the item belongs.
+    #[must_use]
+    pub fn target(&self) -> Id {
+        match &self.signed {
+            None => Id(sha1(&self.value)),
+            Some(signed) => mutable_target(&signed.key, &signed.salt),
+        }
+    }
 }
 
 /// The part of a mutable item around its value, yet unproven.

@@ -143,6 +143,16 @@ fn an_item_keeps_its_bytes_and_says_whether_they_are_canonical() {
     assert_eq!(put("i007e"), ("i007e".into(), false));
 }
 
+#[test]
+fn a_put_names_its_target_too() {
+    let packet = b"d1:ad2:id20:abcdefghij01234567895:token1:x1:v12:Hello World!e1:q3:put1:t2:aa1:y1:qe";
+    let message = read(packet);
+    let Body::Query { query: Query::Put(put), .. } = &message.body else { panic!("{message:?}") };
+    assert_eq!(put.target().to_string(), "e5f96f6f38320f0f33959cb4d3d656452117aadb");
+    let named = [b"6:target20:".as_slice(), &put.target().0, b"5:token1:x"].concat();
+    assert!(message.encode().windows(named.len()).any(|bytes| bytes == named));
+}
+
 fn any_id() -> impl Strategy<Value = Id> {
     any::<[u8; 20]>().prop_map(Id)
 }
