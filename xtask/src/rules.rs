@@ -110,6 +110,7 @@ const TEST_CRATES: &[&str] = &[
     "criterion",
     "insta",
     "librqbit-bencode",
+    "mainline",
     "proptest",
     "serde",
     "snapbox",

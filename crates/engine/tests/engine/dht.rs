@@ -29,7 +29,7 @@ async fn dht_session(dht: DhtSettings) -> Session {
 }
 
 /// A session that has the content, whose torrent names no tracker.
-async fn seeder(dht: DhtSettings, content: &Content, torrent: &[u8], dir: &Path) -> (Session, Torrent) {
+pub(super) async fn seeder(dht: DhtSettings, content: &Content, torrent: &[u8], dir: &Path) -> (Session, Torrent) {
     content.write_into(dir).unwrap();
     let session = dht_session(dht).await;
     let torrent = session.add(AddTorrent::new(torrent.to_vec()).into_dir(dir)).await.unwrap();

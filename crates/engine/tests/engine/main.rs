@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod dht;
+mod dht_mainline;
 mod encryption;
 mod exchange;
 mod faults;
