@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use riverrun_metainfo::{InfoHashes, WireHash};
 use riverrun_proto::dht::LookupReport;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::drive::dht::{Dht, Host};
 use crate::udp_hub::UdpHub;
@@ -83,13 +83,42 @@ impl Host for Basket {
     }
 }
 
+/// A node that asks and answers nobody (BEP 43). `None`: the system has no random numbers.
+fn reader(routers: &[(String, u16)], state_dir: Option<&Path>, net: &Net) -> Option<Arc<Dht>> {
+    let wish = DhtSettings { on: true, read_only: true, routers: routers.to_vec() };
+    let (seed, udp_seed) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
+    let hub = Arc::new(UdpHub::new(udp_seed, net.clone(), Vec::new()));
+    Some(Arc::new(Dht::new(wish, net.clone(), hub, Vec::new(), state_dir, seed)))
+}
+
+/// How many are enough to see that the DHT is reached: a full bucket.
+const ENOUGH_NODES: usize = 8;
+/// When no more nodes have come for so long, the DHT has no more for us.
+const STEADY: Duration = Duration::from_millis(1500);
+/// How often it is seen who has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Comes together with the DHT and tells how many nodes answer; 0: it is not reached within `patience`. It ends with the first eight,
+/// or when no more come. Nothing is looked up, and nobody is answered (BEP 43). The rest as in [`DhtQuery`].
+pub async fn dht_nodes(routers: &[(String, u16)], state_dir: Option<&Path>, patience: Duration, net: &Net) -> usize {
+    let Some(dht) = reader(routers, state_dir, net) else { return 0 };
+    dht.start();
+    let start = Instant::now();
+    let (mut known, mut since) = (0, start);
+    while start.elapsed() < patience && known < ENOUGH_NODES && (known == 0 || since.elapsed() < STEADY) {
+        sleep(LOOK_AGAIN).await;
+        let nodes = dht.nodes().unwrap_or_default();
+        if nodes != known {
+            (known, since) = (nodes, Instant::now());
+        }
+    }
+    known
+}
+
 /// Asks the DHT for peers of a torrent. Nothing is announced, and nobody is answered (BEP 43). The hashes of a hybrid torrent are looked
 /// up both.
 pub async fn dht_peers(query: &DhtQuery) -> DhtAnswer {
-    let wish = DhtSettings { on: true, read_only: true, routers: query.routers.clone() };
-    let (Ok(seed), Ok(udp_seed)) = (getrandom::u64(), getrandom::u64()) else { return DhtAnswer::default() };
-    let hub = Arc::new(UdpHub::new(udp_seed, query.net.clone(), Vec::new()));
-    let dht = Arc::new(Dht::new(wish, query.net.clone(), hub, Vec::new(), query.state_dir.as_deref(), seed));
+    let Some(dht) = reader(&query.routers, query.state_dir.as_deref(), &query.net) else { return DhtAnswer::default() };
     let basket = Arc::new(Basket::default());
     dht.set_host(Arc::downgrade(&basket) as Weak<dyn Host>);
     let hashes: BTreeSet<WireHash> = query.info_hashes.wire_all().collect();

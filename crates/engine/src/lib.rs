@@ -117,7 +117,7 @@ pub use ask::{
     AnnounceAnswer, Probe, ProbeError, ScrapeAnswer, ScrapeCounts, TrackerError, TrackerQuery, announce_once,
     probe_peer, scrape,
 };
-pub use ask_dht::{DhtAnswer, DhtQuery, dht_peers};
+pub use ask_dht::{DhtAnswer, DhtQuery, dht_nodes, dht_peers};
 pub use ask_lan::lan_peers;
 pub use drive::dht::DEFAULT_ROUTERS;
 pub use error::{AddError, StartError, TorrentError};

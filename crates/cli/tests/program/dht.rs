@@ -102,3 +102,23 @@ fn bep_27_the_dht_is_not_asked_about_a_private_torrent() {
     router.set_nonblocking(true).unwrap();
     assert!(router.recv(&mut [0; 2000]).is_err(), "a packet came");
 }
+
+#[test]
+fn the_doctor_says_whether_nodes_of_the_dht_answer() {
+    let (nodes, room) = (Nodes::start(), room());
+    let check = |room: &Room, args: &[&str]| {
+        let document = room.run(&[&["doctor", "--json"], args].concat()).json();
+        let checks = document["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "dht").cloned()
+    };
+    let found = check(&room, &["--dht-router", &nodes.router()]).unwrap();
+    assert_eq!(found["status"], "ok", "{found}");
+    assert!(found["found"].as_str().unwrap().ends_with(" nodes of the DHT answered"), "{found}");
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let router = silent.local_addr().unwrap().to_string();
+    let found = check(&room, &["--dht-router", &router]).unwrap();
+    assert_eq!((&found["status"], found["found"].as_str().unwrap().contains("UDP")), (&"warn".into(), true), "{found}");
+    assert_eq!(check(&room, &["--offline", "--dht-router", &router]), None);
+    assert_eq!(check(&room, &["--no-dht", "--dht-router", &router]), None);
+    assert_eq!(room.run(&["doctor", "--dht-router", "nowhere"]).code, 2);
+}

@@ -1,5 +1,6 @@
 //! `riverrun doctor`: looks at what downloads need of this machine, and says what to do about what is wrong.
 
+mod dht;
 mod network;
 mod storage;
 mod system;
@@ -36,6 +37,14 @@ pub(crate) struct Doctor {
     /// Look at this machine alone
     #[arg(long)]
     offline: bool,
+
+    /// Do not ask the DHT
+    #[arg(long, hide_short_help = true)]
+    no_dht: bool,
+
+    /// Ask this node of the DHT when no other is known, in place of the usual ones (repeatable; none for nobody)
+    #[arg(long, value_name = "HOST:PORT", hide_short_help = true)]
+    dht_router: Vec<String>,
 }
 
 /// How something stands.
@@ -113,6 +122,7 @@ fn look(env: &Env, general: &General, options: &Doctor) -> Result<Vec<Check>, Fa
     let mut checks = network::port(options.listen.as_deref())?;
     if !options.offline {
         checks.push(network::reach());
+        checks.extend(dht::reach(env, general, options)?);
     }
     checks.extend(system::descriptors());
     checks.extend(system::backlog());
