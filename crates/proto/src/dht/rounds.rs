@@ -147,7 +147,7 @@ impl Rounds {
     pub fn done(&mut self, now: Instant, id: LookupId, report: &LookupReport, hungry: bool) {
         let Some(info_hash) = self.under_way.remove(&id) else { return };
         let Some(round) = self.torrents.get_mut(&info_hash) else { return };
-        let soonest = { round.rhythm }.pause(report, true);
+        let soonest = round.rhythm.soonest(report);
         let pause = round.rhythm.pause(report, hungry);
         // Up to an eighth more, so that torrents that began together do not stay together.
         let pause = pause + (pause / 8).mul_f32(self.rng.f32());

@@ -1,32 +1,34 @@
 //! Peers that others announced here.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use fastrand::Rng;
 
 use super::Shares;
 use crate::dht::bloom::BloomFilter;
-use crate::dht::contact::Family;
+use crate::dht::contact::{Family, is_local};
 use crate::dht::id::Id;
 use crate::dht::limits::{MAX_STORED_HASHES, MAX_STORED_PEERS, PEER_AGE, SAMPLE_PERIOD};
 
 /// Info-hashes kept ready for samples: more than a reply has room for.
 const SAMPLE: usize = 60;
 
-/// One peer; there is one of each address (BEP 33).
+/// One peer.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
-    port: u16,
     seed: bool,
     since: Instant,
 }
 
 /// The peers by torrent, bounded in number and age (THREATS D4).
+///
+/// There is one peer of each address (BEP 33): the latest, as it may have got another port. Of local addresses there is one for each port, as
+/// several programs of one machine are several peers.
 #[derive(Debug, Default)]
 pub(in crate::dht) struct PeerStore {
-    swarms: BTreeMap<Id, BTreeMap<IpAddr, Peer>>,
+    swarms: BTreeMap<Id, BTreeMap<SocketAddr, Peer>>,
     shares: Shares,
     count: usize,
     sample: Vec<Id>,
@@ -43,9 +45,12 @@ impl PeerStore {
         addr: SocketAddr,
         seed: bool,
     ) -> bool {
-        let peer = Peer { port: addr.port(), seed, since: now };
-        if let Some(known) = self.swarms.get_mut(&info_hash).and_then(|swarm| swarm.get_mut(&addr.ip())) {
-            *known = peer;
+        let peer = Peer { seed, since: now };
+        if let Some(swarm) = self.swarms.get_mut(&info_hash)
+            && let Some(known) = same_peer(swarm, addr)
+        {
+            swarm.remove(&known);
+            swarm.insert(addr, peer);
             return true;
         }
         if !self.shares.has_room(addr.ip()) || !self.make_room(own, info_hash) {
@@ -53,14 +58,14 @@ impl PeerStore {
         }
         let swarm = self.swarms.entry(info_hash).or_default();
         if swarm.len() >= MAX_STORED_PEERS {
-            let oldest = swarm.iter().min_by_key(|(_, peer)| peer.since).map(|(ip, _)| *ip);
+            let oldest = swarm.iter().min_by_key(|(_, peer)| peer.since).map(|(addr, _)| *addr);
             if let Some(oldest) = oldest {
                 swarm.remove(&oldest);
-                self.shares.remove(oldest);
+                self.shares.remove(oldest.ip());
                 self.count -= 1;
             }
         }
-        swarm.insert(addr.ip(), peer);
+        swarm.insert(addr, peer);
         self.shares.add(addr.ip());
         self.count += 1;
         true
@@ -76,9 +81,8 @@ impl PeerStore {
         most: usize,
     ) -> Vec<SocketAddr> {
         let Some(swarm) = self.swarms.get(&info_hash) else { return Vec::new() };
-        let ours = swarm.iter().filter(|(ip, _)| Family::of(**ip) == family);
-        let mut peers: Vec<(bool, SocketAddr)> =
-            ours.map(|(ip, peer)| (peer.seed && no_seed, SocketAddr::new(*ip, peer.port))).collect();
+        let ours = swarm.iter().filter(|(addr, _)| Family::of(addr.ip()) == family);
+        let mut peers: Vec<(bool, SocketAddr)> = ours.map(|(addr, peer)| (peer.seed && no_seed, *addr)).collect();
         rng.shuffle(&mut peers);
         peers.sort_by_key(|(last, _)| *last);
         peers.truncate(most);
@@ -89,8 +93,8 @@ impl PeerStore {
     pub(in crate::dht) fn filters(&self, info_hash: Id) -> Option<(BloomFilter, BloomFilter)> {
         let swarm = self.swarms.get(&info_hash)?;
         let (mut seeds, mut downloaders) = (BloomFilter::new(), BloomFilter::new());
-        for (ip, peer) in swarm {
-            if peer.seed { seeds.insert(*ip) } else { downloaders.insert(*ip) }
+        for (addr, peer) in swarm {
+            if peer.seed { seeds.insert(addr.ip()) } else { downloaders.insert(addr.ip()) }
         }
         Some((seeds, downloaders))
     }
@@ -114,10 +118,10 @@ impl PeerStore {
     pub(in crate::dht) fn expire(&mut self, now: Instant) {
         let (shares, count) = (&mut self.shares, &mut self.count);
         self.swarms.retain(|_, swarm| {
-            swarm.retain(|ip, peer| {
+            swarm.retain(|addr, peer| {
                 let stays = now.saturating_duration_since(peer.since) < PEER_AGE;
                 if !stays {
-                    shares.remove(*ip);
+                    shares.remove(addr.ip());
                     *count -= 1;
                 }
                 stays
@@ -143,12 +147,21 @@ impl PeerStore {
         }
         let far = self.swarms.keys().copied().max_by_key(|other| own.distance(*other));
         let Some(far) = far.filter(|far| own.distance(*far) > own.distance(info_hash)) else { return false };
-        for ip in self.swarms.remove(&far).unwrap_or_default().into_keys() {
-            self.shares.remove(ip);
+        for addr in self.swarms.remove(&far).unwrap_or_default().into_keys() {
+            self.shares.remove(addr.ip());
             self.count -= 1;
         }
         true
     }
+}
+
+/// The entry that a peer replaces.
+fn same_peer(swarm: &BTreeMap<SocketAddr, Peer>, addr: SocketAddr) -> Option<SocketAddr> {
+    if is_local(addr.ip()) {
+        return swarm.contains_key(&addr).then_some(addr);
+    }
+    let ports = SocketAddr::new(addr.ip(), 0)..=SocketAddr::new(addr.ip(), u16::MAX);
+    swarm.range(ports).next().map(|(known, _)| *known)
 }
 
 #[cfg(test)]
@@ -225,6 +238,25 @@ mod tests {
         let (seeds, downloaders) = store.filters(hash(1)).unwrap();
         assert!((seeds.estimate() - 2.0).abs() < 0.1 && (downloaders.estimate() - 1.0).abs() < 0.1);
         assert_eq!(store.filters(hash(2)), None);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "one moment to start from")]
+    fn programs_of_one_local_address_are_as_many_peers() {
+        let (mut store, now) = (PeerStore::default(), Instant::now());
+        let local = |port| SocketAddr::from((Ipv4Addr::new(192, 168, 1, 2), port));
+        for port in [1, 2, 2] {
+            assert!(store.insert(now, OWN, hash(1), local(port), false));
+        }
+        let mut peers = store.some(&mut Rng::with_seed(1), hash(1), Family::V4, false, 9);
+        peers.sort_unstable();
+        assert_eq!(peers, [local(1), local(2)]);
+        let (_, downloaders) = store.filters(hash(1)).unwrap();
+        assert!((downloaders.estimate() - 1.0).abs() < 0.1, "the filters count addresses (BEP 33)");
+        for port in 0..1000 {
+            store.insert(now, OWN, hash(1), local(port), false);
+        }
+        assert_eq!(store.peer_count(), MAX_STORED_PEERS);
     }
 
     #[test]
