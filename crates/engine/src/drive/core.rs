@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::{InfoHashes, Layout, Magnet, Metainfo, Span};
+use riverrun_proto::limits::MAX_CANDIDATES;
 use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source};
 use riverrun_proto::wire::Message;
 use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
@@ -271,7 +272,8 @@ impl Core {
     pub(crate) fn candidates(self: &Arc<Self>, source: Source, addrs: &[SocketAddr]) {
         self.act(|brain, now, effects| {
             if brain.exchange.is_none() {
-                brain.early.extend(addrs.iter().map(|addr| (source, *addr)));
+                let room = MAX_CANDIDATES.saturating_sub(brain.early.len());
+                brain.early.extend(addrs.iter().take(room).map(|addr| (source, *addr)));
             }
             brain.feed(now, Input::Candidates { source, addrs }, &mut Payloads::default(), effects);
         });

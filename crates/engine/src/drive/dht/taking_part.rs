@@ -94,7 +94,9 @@ pub(crate) fn name_nodes(core: &Arc<Core>) {
 
 impl Host for Engine {
     fn found(&self, info_hash: WireHash, peers: &[SocketAddr]) {
-        if let Some(core) = self.find_open(info_hash).filter(|core| may_take_part(core)) {
+        // Nodes that were kept answer at once: the torrent may still be opening, and takes the peers when it is open.
+        let wants = |core: &Arc<Core>| may_take_part(core) && core.look(|brain| brain.life.exchanges());
+        if let Some(core) = self.find_wire(info_hash).filter(wants) {
             core.candidates(Source::Dht, peers);
         }
     }
