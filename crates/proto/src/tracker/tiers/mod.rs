@@ -62,7 +62,7 @@ pub enum Input {
     PartialSeed(bool),
     /// The torrent turned out to be private when its metadata came (BEP 27).
     Private,
-    /// More trackers, as a tier behind all others: those that are new, up to [`MAX_TRACKERS`](crate::limits::MAX_TRACKERS) in
+    /// More trackers, as a tier behind all others: those that are new, up to [`MAX_TRACKERS`] in
     /// all. A private torrent takes none (BEP 27).
     Add(Vec<String>),
     /// Candidates run short: ask before the interval is over, as far as the tracker allows.
