@@ -17,7 +17,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The first messages to a peer that speaks these extensions.
 fn first_messages(have: Bitfield, fast: bool, extended: bool) -> Vec<Message> {
-    let mut lab = Lab::new(&layout(10, 4), have);
+    greeting_of(Lab::new(&layout(10, 4), have), fast, extended)
+}
+
+fn greeting_of(mut lab: Lab, fast: bool, extended: bool) -> Vec<Message> {
     let reserved = Reserved([0, 0, 0, 0, 0, if extended { 0x10 } else { 0 }, 0, if fast { 4 } else { 0 }]);
     let handshake = Handshake { reserved, ..handshake(1, fast) };
     let connected =
@@ -42,14 +45,13 @@ fn exactly_one_of_three_comes_first_with_the_fast_extension_and_without_it_a_bit
 #[test]
 fn our_extended_handshake_says_what_we_take() {
     for (have, upload_only) in [(Bitfield::empty(10), false), (Bitfield::full(10), true)] {
-        let messages = first_messages(have, true, true);
-        let Some(Message::Extended { id: 0, payload }) = messages.get(1) else { panic!("{messages:?}") };
-        let hello = ExtendedHandshake::parse(payload).expect("our own");
+        let config = SwarmConfig { peer_id: PeerId::ours([1; 12]), ..config(&layout(10, 4), have, 200) };
+        let hello = hello_in(&greeting_of(Lab::with(config), true, true));
         assert_eq!(hello.reqq, Some(500));
         assert_eq!(hello.listen_port, Some(6881));
         assert_eq!(hello.upload_only, Some(upload_only));
         assert_eq!(hello.your_ip, Some(peer_addr(1).ip()));
-        assert_eq!(hello.client, None, "the id of this swarm names no program either");
+        assert!(hello.client.is_some_and(|client| client.starts_with("riverrun ")));
         let spoken: Vec<_> = hello.extensions.iter().map(|(extension, _)| *extension).collect();
         assert_eq!(
             spoken,
@@ -57,6 +59,18 @@ fn our_extended_handshake_says_what_we_take() {
             "nothing that is not served"
         );
     }
+}
+
+#[test]
+fn a_swarm_whose_id_names_no_program_says_nothing_of_it_either() {
+    let hello = hello_in(&first_messages(Bitfield::empty(10), true, true));
+    assert_eq!((hello.client, hello.your_ip), (None, None));
+    assert_eq!(hello.reqq, Some(500), "what peers must know to exchange is told");
+}
+
+fn hello_in(messages: &[Message]) -> ExtendedHandshake {
+    let Some(Message::Extended { id: 0, payload }) = messages.get(1) else { panic!("{messages:?}") };
+    ExtendedHandshake::parse(payload).expect("our own")
 }
 
 #[test]
