@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Magnet(magnet::Magnet),
     /// Change trackers, web seeds, comment ... of a torrent
     Edit(edit::Edit),
-    /// Ask trackers who has a torrent
+    /// Ask trackers, the DHT and the local network who has a torrent
     Peers(peers::Peers),
     /// Ask trackers how many have a torrent
     Scrape(scrape::Scrape),
