@@ -136,7 +136,7 @@ fn command(bits: &mut Bits<'_>, started: &mut u64, from: SocketAddr) -> Command 
         4 => Command::Withdraw { info_hash },
         5 => Command::AddRouter { addr: from },
         6 => Command::SetExternal { ip: from.ip() },
-        _ => Command::AddNode { addr: from, id: (bits.byte() % 2 == 0).then(|| info_hash.into()) },
+        _ => Command::AddNode { addr: from, id: bits.byte().is_multiple_of(2).then(|| info_hash.into()) },
     }
 }
 
@@ -169,7 +169,7 @@ fn answer(bits: &mut Bits<'_>, transaction: Transaction) -> Vec<u8> {
     let (v4, v6) = contacts.into_iter().partition(|contact: &Contact| contact.addr.is_ipv4());
     (response.nodes, response.nodes6) = (Some(v4), Some(v6));
     response.values = (0..bits.byte() % 16).map(|_| addr(bits.byte())).collect();
-    response.token = (bits.byte() % 2 == 0).then(|| vec![bits.byte(); 4]);
+    response.token = bits.byte().is_multiple_of(2).then(|| vec![bits.byte(); 4]);
     let ip = Some(addr(bits.byte()));
     let body = match bits.byte() {
         0xff => Body::Error { code: i64::from(bits.byte()), text: "no".into() },

@@ -21,7 +21,7 @@ const HASH: [u8; 20] = *b"aaaaabbbbbcccccddddd";
 /// torrents, from near and from far.
 pub fn lsd(data: &[u8]) {
     let mut bits = Bits::new(data);
-    let (near, seconds) = (bits.byte() % 4 != 0, bits.byte());
+    let (near, seconds) = (!bits.byte().is_multiple_of(4), bits.byte());
     let payload = bits.rest();
     let packet = LsdPacket::parse(payload);
     if let Some(packet) = &packet {

@@ -36,7 +36,7 @@ pub fn tracker_server_http(data: &[u8]) {
     let mut bits = Bits::new(data);
     let mut now = Instant::now();
     let from = host(bits.byte());
-    let mut server = server(bits.byte() % 2 == 0, now);
+    let mut server = server(bits.byte().is_multiple_of(2), now);
     let mut received = bits.rest();
     loop {
         let whole = RequestHead::read(received, 0);
