@@ -1,23 +1,16 @@
-//! One question to trackers or to a peer, without a session.
+//! One question to trackers, without a session.
 
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use riverrun_metainfo::{Bitfield, InfoHashes};
-use riverrun_proto::mse::{Cover, Encryption};
-use riverrun_proto::swarm::DialError;
+use riverrun_metainfo::InfoHashes;
 use riverrun_proto::tracker::{AnnounceError, AnnounceRequest, Event, TrackerUrl};
-use riverrun_proto::wire::extended::ExtendedHandshake;
-use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Handshake, Message, PeerId, Reserved, remote_text};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
+use riverrun_proto::wire::{PeerId, remote_text};
 use tokio::time::timeout;
 
 use crate::ask_tracker::{self, Ask};
-use crate::drive::handshake::{self, Shaken, Veil};
 use crate::http::{Http, REFUSED};
 use crate::udp_hub::UdpHub;
 use crate::{Net, Settings};
@@ -102,45 +95,6 @@ pub struct ScrapeAnswer {
     pub url: String,
     /// The numbers, or why there are none.
     pub result: Result<ScrapeCounts, TrackerError>,
-}
-
-/// What a peer said when we shook hands.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// Its id.
-    pub peer_id: PeerId,
-    /// What it speaks.
-    pub reserved: Reserved,
-    /// What it calls itself (BEP 10 `v`, else from its id). Text of a stranger: escape before display.
-    pub client: String,
-    /// Its share of the pieces, 0 to 1; `None` if it did not say.
-    pub progress: Option<f32>,
-    /// How much of the connection looked like noise.
-    pub cover: Cover,
-}
-
-/// Why a peer did not shake hands.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProbeError {
-    /// Nobody listens there.
-    #[error("refused the connection")]
-    Refused,
-    /// No answer in time.
-    #[error("no answer")]
-    Timeout,
-    /// It closed, or its answer is no handshake.
-    #[error("no handshake")]
-    NoHandshake,
-    /// It speaks of another torrent.
-    #[error("speaks of another torrent")]
-    WrongTorrent,
-    /// The network said no.
-    #[error("{0}")]
-    Network(io::ErrorKind),
-    /// The rules for whom we talk to say no, and why.
-    #[error("{0}")]
-    NotAllowed(String),
 }
 
 /// Asks all trackers for peers, once and at the same time; the answers in the order of the URLs.
@@ -248,29 +202,17 @@ impl From<AnnounceError> for TrackerError {
     }
 }
 
-impl From<DialError> for ProbeError {
-    fn from(error: DialError) -> Self {
-        match error {
-            DialError::Refused => Self::Refused,
-            DialError::Timeout => Self::Timeout,
-            DialError::WrongTorrent => Self::WrongTorrent,
-            DialError::Unreachable => Self::Network(io::ErrorKind::HostUnreachable),
-            DialError::Handshake | DialError::Unencrypted => Self::NoHandshake,
-        }
-    }
-}
-
 /// Somebody who asks without a session.
-struct Caller {
+pub(crate) struct Caller {
     net: Net,
     http: Http,
     udp: UdpHub,
-    peer_id: PeerId,
+    pub(crate) peer_id: PeerId,
     key: u32,
 }
 
 impl Caller {
-    fn new(net: &Net) -> Self {
+    pub(crate) fn new(net: &Net) -> Self {
         let mut random = [0; 32];
         // Without random bytes of the system the answers can be forged by whoever guesses the clock, no more.
         if getrandom::fill(&mut random).is_err() {
@@ -309,86 +251,4 @@ impl Caller {
             tracker_id: None,
         }
     }
-}
-
-/// How long a peer is listened to after the handshake.
-const LISTEN: Duration = Duration::from_secs(1);
-
-/// Connects to a peer, shakes hands, listens for up to a second for what it has, and goes. `pieces` is the number of the
-/// torrent's pieces.
-///
-/// # Errors
-/// The peer cannot be reached, or does not shake hands.
-pub async fn probe_peer(
-    addr: SocketAddr,
-    info_hashes: InfoHashes,
-    pieces: u32,
-    patience: Duration,
-    net: &Net,
-    encryption: Encryption,
-) -> Result<Probe, ProbeError> {
-    net.addresses.may_meet(addr.ip()).map_err(|refusal| ProbeError::NotAllowed(refusal.to_string()))?;
-    let ours =
-        Handshake { reserved: Reserved::ours(), info_hash: info_hashes.wire(), peer_id: Caller::new(net).peer_id };
-    let shaken = timeout(patience, async {
-        let connect = || async {
-            net.connect(addr).await.map_err(|error| match error.kind() {
-                io::ErrorKind::ConnectionRefused => ProbeError::Refused,
-                kind => ProbeError::Network(kind),
-            })
-        };
-        let (stream, shaken) = handshake::open(encryption.ways(false), connect, &ours).await?;
-        if info_hashes.wire_all().all(|hash| hash != shaken.handshake.info_hash) {
-            return Err(ProbeError::WrongTorrent);
-        }
-        Ok((stream, shaken))
-    });
-    let (stream, Shaken { handshake: theirs, veil }) = shaken.await.map_err(|_| ProbeError::Timeout)??;
-    let mut probe = Probe {
-        peer_id: theirs.peer_id,
-        reserved: theirs.reserved,
-        client: theirs.peer_id.client(),
-        progress: None,
-        cover: veil.cover,
-    };
-    // Whatever it has said by then is what there is to say.
-    let _ = timeout(LISTEN, listen(stream, veil, pieces, &mut probe)).await;
-    Ok(probe)
-}
-
-/// Listens until the peer has said what it has and what it is.
-async fn listen(mut stream: TcpStream, mut veil: Veil, pieces: u32, probe: &mut Probe) -> io::Result<()> {
-    let mut decoder = Decoder::new(DecoderConfig::new(Some(pieces)));
-    let mut bytes = vec![0; 16 * 1024];
-    let mut named = !probe.reserved.extended();
-    while !named || probe.progress.is_none() {
-        let count = stream.read(&mut bytes).await?;
-        if count == 0 {
-            break;
-        }
-        veil.lift(&mut bytes[..count]);
-        let mut input = &bytes[..count];
-        while let Some(frame) = decoder.next(&mut input).map_err(io::Error::other)? {
-            let Frame::Message(message) = frame else { continue };
-            match message {
-                Message::Bitfield(bits) => {
-                    let had = Bitfield::from_wire(&bits, pieces).map_err(io::Error::other)?.count();
-                    #[expect(clippy::cast_possible_truncation, reason = "a share for display")]
-                    let share = (f64::from(had) / f64::from(pieces.max(1))) as f32;
-                    probe.progress = Some(share);
-                }
-                Message::HaveAll => probe.progress = Some(1.0),
-                Message::HaveNone => probe.progress = Some(0.0),
-                Message::Extended { id: 0, payload } => {
-                    let theirs = ExtendedHandshake::parse(&payload).ok();
-                    if let Some(client) = theirs.and_then(|theirs| theirs.client) {
-                        probe.client = client;
-                    }
-                    named = true;
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }

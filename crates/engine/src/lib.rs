@@ -94,6 +94,7 @@ mod add;
 mod ask;
 mod ask_dht;
 mod ask_lan;
+mod ask_peer;
 mod ask_tracker;
 mod drive;
 mod engine;
@@ -113,12 +114,10 @@ mod udp_hub;
 mod udp_proxied;
 
 pub use add::{AddTorrent, Preallocate, Source};
-pub use ask::{
-    AnnounceAnswer, Probe, ProbeError, ScrapeAnswer, ScrapeCounts, TrackerError, TrackerQuery, announce_once,
-    probe_peer, scrape,
-};
+pub use ask::{AnnounceAnswer, ScrapeAnswer, ScrapeCounts, TrackerError, TrackerQuery, announce_once, scrape};
 pub use ask_dht::{DhtAnswer, DhtQuery, dht_nodes, dht_peers};
 pub use ask_lan::lan_peers;
+pub use ask_peer::{PeerQuery, Probe, ProbeError, probe_peer};
 pub use drive::dht::DEFAULT_ROUTERS;
 pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};

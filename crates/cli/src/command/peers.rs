@@ -1,10 +1,14 @@
-//! `riverrun peers`: asks trackers and the local network who has a torrent.
+//! `riverrun peers`: asks trackers, the DHT, the local network and the peers themselves who has a torrent.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use riverrun::{AnnounceAnswer, Cover, DhtAnswer, DhtQuery, Net, Probe, ProbeError, TrackerError, TrackerQuery};
+use riverrun::{
+    AnnounceAnswer, Cover, DhtAnswer, DhtQuery, Net, PeerQuery, Probe, ProbeError, TrackerError, TrackerQuery,
+};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -65,6 +69,10 @@ pub(crate) struct Peers {
     /// Ask the local network too, for up to five seconds
     #[arg(long)]
     lsd: bool,
+
+    /// Connect to the peers that were named and ask whom they know, for up to five seconds
+    #[arg(long)]
+    pex: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -72,7 +80,7 @@ Examples:
   riverrun peers album.torrent
   riverrun peers --handshake album.torrent
   riverrun peers --lsd album.torrent
-  riverrun peers --dht INFOHASH
+  riverrun peers --dht --pex INFOHASH
   riverrun peers INFOHASH --tracker http://tracker.example/announce";
 
 /// How long the local network is listened to, at most.
@@ -90,6 +98,8 @@ struct Document {
     dht: Option<DhtLine>,
     /// Peers found on the local network; `None`: it was not asked.
     lan: Option<usize>,
+    /// Peers that other peers told of; `None`: they were not asked.
+    pex: Option<usize>,
     peers: Vec<PeerLine>,
 }
 
@@ -112,8 +122,27 @@ struct TrackerLine {
 #[derive(Serialize)]
 struct PeerLine {
     addr: SocketAddr,
+    /// Who named it.
+    sources: Vec<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake: Option<Greeting>,
+}
+
+/// Who named a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Debug)]
+#[serde(rename_all = "lowercase")]
+enum Source {
+    Tracker,
+    Dht,
+    Lan,
+    Pex,
+}
+
+/// The peers that were found, each once, in the order in which they were named.
+#[derive(Default)]
+struct Found {
+    peers: Vec<PeerLine>,
+    places: HashMap<SocketAddr, usize>,
 }
 
 /// What a peer said of itself.
@@ -156,25 +185,34 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
     if options.dht && !dht {
         env.say("the torrent is private: the DHT is not asked");
     }
+    let pex = options.pex && !asked.private;
+    if options.pex && !pex {
+        env.say("the torrent is private: its peers are not asked for others");
+    }
     if !lan && !dht {
         asked = asked.needs_trackers(argument)?;
     }
     let query = query_of(&asked, options, env.net());
-    let pieces = asked.pieces;
+    let greeting = PeerQuery {
+        others: pex,
+        timeout: query.timeout,
+        encryption: options.encryption.map(Into::into).unwrap_or_default(),
+        net: query.net.clone(),
+        ..PeerQuery::new(query.info_hashes, asked.pieces)
+    };
     let far = dht.then(|| dht_query(env, general, options, &query)).transpose()?;
-    let (trackers, far, near, peers, error) = session::block_on(async {
+    let (trackers, far, near, told, peers, error) = session::block_on(async {
         let (answers, far, near) = tokio::join!(riverrun::announce_once(&query), far_away(far), near(&query, lan));
-        let (trackers, mut addrs, error) = sort_out(answers);
-        let others = far.iter().flat_map(|far| &far.peers).chain(near.iter().flatten());
-        let others: Vec<_> = others.filter(|addr| !addrs.contains(addr)).copied().collect();
-        addrs.extend(others);
-        let peers = if options.handshake {
-            greet(addrs, &query, pieces, options.encryption).await
-        } else {
-            addrs.into_iter().map(|addr| PeerLine { addr, handshake: None }).collect()
-        };
+        let (trackers, mut found, error) = sort_out(answers);
+        found.add(Source::Dht, far.iter().flat_map(|far| far.peers.iter().copied()));
+        found.add(Source::Lan, near.iter().flatten().copied());
+        if options.handshake || pex {
+            let told = greet(&mut found, greeting, options.handshake).await;
+            found.add(Source::Pex, told);
+        }
         let far = far.map(|far| DhtLine { peers: far.peers.len(), nodes: far.nodes });
-        Ok((trackers, far, near.map(|near| near.len()), peers, error))
+        let told = pex.then(|| found.count(Source::Pex));
+        Ok((trackers, far, near.map(|near| near.len()), told, found.peers, error))
     })?;
     let nobody_answered = trackers.iter().all(|tracker| tracker.error.is_some());
     if nobody_answered
@@ -189,7 +227,8 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
         return Err(failure.help("--dht-router HOST:PORT names one"));
     }
     if general.json {
-        let document = Document { v: 1, info_hash: hash_text(query.info_hashes), trackers, dht: far, lan: near, peers };
+        let info_hash = hash_text(query.info_hashes);
+        let document = Document { v: 1, info_hash, trackers, dht: far, lan: near, pex: told, peers };
         env.result(events::pretty(&document))?;
         return Ok(Exit::Ok);
     }
@@ -203,6 +242,9 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Peers) -> Outcome 
         }
         if let Some(near) = near {
             env.say(format!("LAN: {}", units::counted(near as u64, "peer")));
+        }
+        if let Some(told) = told {
+            env.say(format!("PEX: {}", units::counted(told as u64, "peer")));
         }
     }
     for peer in &peers {
@@ -246,11 +288,29 @@ fn query_of(asked: &Asked, options: &Peers, net: Net) -> TrackerQuery {
 }
 
 /// What each tracker came to, the peers of all, and the first error.
-type Sorted = (Vec<TrackerLine>, Vec<SocketAddr>, Option<(String, TrackerError)>);
+type Sorted = (Vec<TrackerLine>, Found, Option<(String, TrackerError)>);
+
+impl Found {
+    fn add(&mut self, source: Source, addrs: impl IntoIterator<Item = SocketAddr>) {
+        for addr in addrs {
+            let place = *self.places.entry(addr).or_insert(self.peers.len());
+            if place == self.peers.len() {
+                self.peers.push(PeerLine { addr, sources: Vec::new(), handshake: None });
+            }
+            let sources = &mut self.peers[place].sources;
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
+        }
+    }
+
+    fn count(&self, source: Source) -> usize {
+        self.peers.iter().filter(|peer| peer.sources.contains(&source)).count()
+    }
+}
 
 fn sort_out(answers: Vec<AnnounceAnswer>) -> Sorted {
-    let mut peers = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut found = Found::default();
     let mut first = None;
     let lines = answers
         .into_iter()
@@ -259,7 +319,7 @@ fn sort_out(answers: Vec<AnnounceAnswer>) -> Sorted {
             match answer.result {
                 Ok(named) => {
                     let count = named.len();
-                    peers.extend(named.into_iter().filter(|addr| seen.insert(*addr)));
+                    found.add(Source::Tracker, named);
                     TrackerLine { url, peers: Some(count), error: None, refused: false }
                 }
                 Err(error) => {
@@ -271,7 +331,7 @@ fn sort_out(answers: Vec<AnnounceAnswer>) -> Sorted {
             }
         })
         .collect();
-    (lines, peers, first)
+    (lines, found, first)
 }
 
 /// A tracker's error as it is shown.
@@ -296,31 +356,25 @@ fn note(tracker: &TrackerLine) -> String {
     }
 }
 
-async fn greet(
-    addrs: Vec<SocketAddr>,
-    query: &TrackerQuery,
-    pieces: Option<u32>,
-    encryption: Option<Encryption>,
-) -> Vec<PeerLine> {
-    let encryption = encryption.map(Into::into).unwrap_or_default();
-    let mut lines: Vec<PeerLine> = addrs.iter().map(|addr| PeerLine { addr: *addr, handshake: None }).collect();
-    let mut tasks = JoinSet::new();
-    let mut next = 0;
-    while next < lines.len() || !tasks.is_empty() {
-        while next < lines.len() && tasks.len() < GREETINGS {
-            let (at, addr, hashes, timeout) = (next, addrs[next], query.info_hashes, query.timeout);
-            let net = query.net.clone();
-            let pieces = pieces.unwrap_or(0);
-            tasks.spawn(
-                async move { (at, riverrun::probe_peer(addr, hashes, pieces, timeout, &net, encryption).await) },
-            );
+/// Shakes hands with all peers that were found; whom they know, if the query is about that. `show`: what they say of themselves
+/// is wanted too.
+async fn greet(found: &mut Found, query: PeerQuery, show: bool) -> Vec<SocketAddr> {
+    let query = Arc::new(query);
+    let (mut tasks, mut next, mut told) = (JoinSet::new(), 0, Vec::new());
+    while next < found.peers.len() || !tasks.is_empty() {
+        while next < found.peers.len() && tasks.len() < GREETINGS {
+            let (at, addr, query) = (next, found.peers[next].addr, Arc::clone(&query));
+            tasks.spawn(async move { (at, riverrun::probe_peer(addr, &query).await) });
             next += 1;
         }
-        if let Some(Ok((at, result))) = tasks.join_next().await {
-            lines[at].handshake = Some(greeting(result));
+        if let Some(Ok((at, mut result))) = tasks.join_next().await {
+            if let Ok(probe) = &mut result {
+                told.append(&mut probe.told);
+            }
+            found.peers[at].handshake = show.then(|| greeting(result));
         }
     }
-    lines
+    told
 }
 
 fn greeting(result: Result<Probe, ProbeError>) -> Greeting {
@@ -370,17 +424,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn peers_of_several_trackers_are_named_once() {
+    fn peers_are_named_once_with_all_who_named_them() {
         let addr: SocketAddr = "[::1]:5000".parse().unwrap();
         let answers = vec![
             AnnounceAnswer { url: "http://a/announce".into(), result: Ok(vec![addr]) },
             AnnounceAnswer { url: "http://b/announce".into(), result: Err(TrackerError::Refused("no\x1b[2J".into())) },
             AnnounceAnswer { url: "http://c/announce".into(), result: Ok(vec![addr]) },
         ];
-        let (trackers, peers, _) = sort_out(answers);
-        assert_eq!(peers, [addr]);
+        let (trackers, mut found, _) = sort_out(answers);
+        let told: SocketAddr = "192.0.2.7:1".parse().unwrap();
+        found.add(Source::Lan, [addr]);
+        found.add(Source::Pex, [told, addr, told]);
+        let peers: Vec<_> = found.peers.iter().map(|peer| (peer.addr, &*peer.sources)).collect();
+        assert_eq!(peers, [(addr, &[Source::Tracker, Source::Lan, Source::Pex][..]), (told, &[Source::Pex])]);
+        assert_eq!((found.count(Source::Pex), found.count(Source::Dht)), (2, 0));
         assert_eq!(note(&trackers[0]), "tracker a: 1 peer");
         assert_eq!(note(&trackers[1]), "tracker b said: \"no\\x1b[2J\"");
-        assert_eq!(line(&PeerLine { addr, handshake: None }), "[::1]:5000");
+        assert_eq!(line(&found.peers[0]), "[::1]:5000");
     }
 }

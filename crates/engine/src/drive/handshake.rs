@@ -48,7 +48,7 @@ impl Veil {
     }
 
     /// Makes bytes ready to be sent.
-    fn lay(&mut self, bytes: &mut [u8]) {
+    pub(crate) fn lay(&mut self, bytes: &mut [u8]) {
         if let Some(cipher) = &mut self.outbound {
             cipher.apply(bytes);
         }

@@ -8,7 +8,7 @@ use riverrun::proto::mse::{Initiator, Methods, RANDOM_LENGTH};
 use riverrun::proto::swarm;
 use riverrun::proto::wire::{HANDSHAKE_LENGTH, Handshake, PeerId, Reserved};
 use riverrun::testing::{Content, LocalSwarm, loopback};
-use riverrun::{AddTorrent, Cover, Encryption, Net, Session, Settings, Torrent, Waiting, probe_peer};
+use riverrun::{AddTorrent, Cover, Encryption, PeerQuery, Session, Settings, Torrent, Waiting, probe_peer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -90,8 +90,7 @@ async fn a_probe_says_how_it_came() {
         let swarm = swarm(encryption).await;
         let hashes = Metainfo::parse(swarm.torrent().into()).unwrap().hashes();
         let pieces = swarm.seeders()[0].1.status().pieces;
-        let probe =
-            probe_peer(swarm.addrs()[0], hashes, pieces, PATIENCE, &Net::default(), Encryption::Prefer).await.unwrap();
+        let probe = probe_peer(swarm.addrs()[0], &PeerQuery::new(hashes, Some(pieces))).await.unwrap();
         assert_eq!((probe.cover, probe.progress), (expected, Some(1.0)), "{probe:?}");
         assert!(probe.client.starts_with("riverrun"), "{probe:?}");
     }

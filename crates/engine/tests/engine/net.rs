@@ -7,8 +7,8 @@ use riverrun::proto::address::AddressRules;
 use riverrun::proto::swarm;
 use riverrun::testing::{Content, LocalSwarm, Tracker, loopback};
 use riverrun::{
-    AddTorrent, FetchError, Net, ProbeError, Session, Settings, TrackerError, TrackerQuery, Waiting, announce_once,
-    fetch_torrent, probe_peer,
+    AddTorrent, FetchError, Net, PeerQuery, ProbeError, Session, Settings, TrackerError, TrackerQuery, Waiting,
+    announce_once, fetch_torrent, probe_peer,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -98,10 +98,8 @@ async fn offline_asks_no_tracker_and_fetches_nothing_outside() {
         assert!(matches!(&error, FetchError::Network(why) if why.contains("(offline)")), "{error}");
     }
     let outside = "192.0.2.1:6881".parse().unwrap();
-    assert!(matches!(
-        probe_peer(outside, hashes, 1, PATIENCE, &offline(), riverrun::proto::mse::Encryption::Prefer).await,
-        Err(ProbeError::NotAllowed(_))
-    ));
+    let query = PeerQuery { net: offline(), ..PeerQuery::new(hashes, Some(1)) };
+    assert!(matches!(probe_peer(outside, &query).await, Err(ProbeError::NotAllowed(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

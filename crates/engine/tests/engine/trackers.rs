@@ -8,9 +8,10 @@ use std::time::Duration;
 use riverrun::metainfo::{InfoHashV1, InfoHashes};
 use riverrun::proto::tracker::AnnounceReply;
 use riverrun::proto::tracker::udp::{Request, Response, ResponseBody};
-use riverrun::testing::{Content, LocalSwarm, Tracker};
+use riverrun::testing::{Content, LocalSwarm, Tracker, loopback};
 use riverrun::{
-    AddTorrent, Net, ProbeError, TrackerError, TrackerQuery, TrackerState, Waiting, announce_once, probe_peer, scrape,
+    AddTorrent, PeerQuery, ProbeError, Session, Settings, TrackerError, TrackerQuery, TrackerState, Waiting,
+    announce_once, probe_peer, scrape,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -345,37 +346,31 @@ async fn a_peer_says_who_it_is_and_what_it_has() {
     let swarm = LocalSwarm::of(Content::file("probed.bin", 3, 100_000)).start().await.unwrap();
     let torrent = &swarm.seeders()[0].1;
     let (hashes, pieces) = (torrent.info_hashes(), torrent.status().pieces);
-    let probe = probe_peer(
-        swarm.addrs()[0],
-        hashes,
-        pieces,
-        Duration::from_secs(5),
-        &Net::default(),
-        riverrun::proto::mse::Encryption::Prefer,
-    )
-    .await
-    .unwrap();
+    let query = PeerQuery::new(hashes, Some(pieces));
+    let probe = probe_peer(swarm.addrs()[0], &query).await.unwrap();
     assert_eq!(probe.progress, Some(1.0));
     assert!(probe.client.starts_with("riverrun"), "{}", probe.client);
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let refused = probe_peer(
-        free,
-        hashes,
-        pieces,
-        Duration::from_secs(5),
-        &Net::default(),
-        riverrun::proto::mse::Encryption::Prefer,
-    )
-    .await;
-    assert_eq!(refused.unwrap_err(), ProbeError::Refused);
-    let other = probe_peer(
-        swarm.addrs()[0],
-        HASHES,
-        pieces,
-        Duration::from_secs(5),
-        &Net::default(),
-        riverrun::proto::mse::Encryption::Prefer,
-    )
-    .await;
+    assert_eq!(probe_peer(free, &query).await.unwrap_err(), ProbeError::Refused);
+    let other = probe_peer(swarm.addrs()[0], &PeerQuery::new(HASHES, Some(pieces))).await;
     assert_eq!(other.unwrap_err(), ProbeError::NoHandshake);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_asked_says_whom_it_knows() {
+    let swarm = LocalSwarm::of(Content::file("known.bin", 3, 8_000_000)).start().await.unwrap();
+    let seeder = swarm.addrs()[0];
+    // Slow enough to be still connected when the seeder is asked.
+    let session =
+        Session::builder().settings(Settings { down_limit: Some(100_000), ..loopback() }).start().await.unwrap();
+    let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir())).await.unwrap();
+    until("the seeder knows where the other listens", || {
+        swarm.seeders()[0].1.peers().iter().any(|peer| peer.down_bytes + peer.up_bytes > 0)
+    })
+    .await;
+    let query = PeerQuery::new(torrent.info_hashes(), Some(torrent.status().pieces));
+    assert_eq!(probe_peer(seeder, &query).await.unwrap().told, [], "nobody asked");
+    let probe = probe_peer(seeder, &PeerQuery { others: true, ..query }).await.unwrap();
+    assert_eq!(probe.told, [session.listen_addrs()[0]]);
+    assert_eq!(probe.progress, Some(1.0));
 }
