@@ -9,7 +9,7 @@ use riverrun_proto::swarm::{CloseReason, Connected, ConnectionId, DialError, Inp
 use riverrun_proto::wire::{Handshake, Message, Reserved};
 
 use crate::host::{End, Host, HostId, Tenant};
-use crate::queue::{Event, Letter};
+use crate::queue::{Due, Event, Letter};
 use crate::world::World;
 
 impl World {
@@ -129,7 +129,8 @@ impl World {
     pub(crate) fn post(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>, served: Option<Block>) {
         let own = &mut self.hosts[host.0];
         let left = own.pipes.send(self.now, weight(&letters));
-        self.queue.push(left, host, own.life, Event::Left { connection, letters, served });
+        let event = Event::Left { connection, letters, served };
+        self.queue.push(left, Due { host, life: own.life, event });
     }
 
     /// Carries what has just left a host to the other end.
@@ -145,7 +146,7 @@ impl World {
         let arrival = self.hosts[far.0].pipes.receive(reached, weight(&letters)).max(last);
         self.hosts[host.0].ends.get_mut(&connection).into_iter().for_each(|end| end.last_arrival = arrival);
         let life = self.hosts[far.0].life;
-        self.queue.push(arrival, far, life, Event::Batch { connection: theirs, letters });
+        self.queue.push(arrival, Due { host: far, life, event: Event::Batch { connection: theirs, letters } });
     }
 }
 

@@ -17,6 +17,15 @@ pub(crate) struct Letter {
     pub(crate) content: u64,
 }
 
+/// An event and whom it is meant for.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) host: HostId,
+    /// The life of the host that it is meant for.
+    pub(crate) life: u32,
+    pub(crate) event: Event,
+}
+
 /// Something that happens to a host.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -40,51 +49,54 @@ pub(crate) enum Event {
     Restart,
 }
 
-/// The events to come.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    heap: BinaryHeap<Entry>,
+/// What will happen; the default queue is empty.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    heap: BinaryHeap<Entry<T>>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     at: Instant,
     number: u64,
-    host: HostId,
-    /// The life of the host that it is meant for.
-    life: u32,
-    event: Event,
+    what: T,
 }
 
-impl Queue {
-    pub(crate) fn push(&mut self, at: Instant, host: HostId, life: u32, event: Event) {
-        self.heap.push(Entry { at, number: self.next, host, life, event });
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new(), next: 0 }
+    }
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn push(&mut self, at: Instant, what: T) {
+        self.heap.push(Entry { at, number: self.next, what });
         self.next += 1;
     }
 
-    /// When the next event is due.
+    /// When the next is due.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.heap.peek().map(|entry| entry.at)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Instant, HostId, u32, Event)> {
-        self.heap.pop().map(|entry| (entry.at, entry.host, entry.life, entry.event))
+    pub(crate) fn pop(&mut self) -> Option<(Instant, T)> {
+        self.heap.pop().map(|entry| (entry.at, entry.what))
     }
 }
 
-impl PartialEq for Entry {
+impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
         self.number == other.number
     }
 }
-impl Eq for Entry {}
-impl PartialOrd for Entry {
+impl<T> Eq for Entry<T> {}
+impl<T> PartialOrd for Entry<T> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Entry {
+impl<T> Ord for Entry<T> {
     /// The earliest is the greatest, for the heap gives the greatest first.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))

@@ -12,7 +12,7 @@ use crate::carry::size;
 use crate::checkers::{self, Violation};
 use crate::host::{End, Host, HostId, Resident, Tenant, config};
 use crate::link::Link;
-use crate::queue::{Event, Letter, Queue};
+use crate::queue::{Due, Event, Letter, Queue};
 use crate::stranger::{Deed, Manner, Stranger};
 use crate::torrent::Torrent;
 use crate::trace::Trace;
@@ -31,7 +31,7 @@ pub struct World {
     pub(crate) now: Instant,
     pub(crate) torrent: Torrent,
     pub(crate) hosts: Vec<Host>,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Queue<Due>,
     pub(crate) trace: Trace,
     pub(crate) rng: fastrand::Rng,
     pub(crate) next_connection: u64,
@@ -146,7 +146,7 @@ impl World {
     pub fn restart(&mut self, host: HostId, at: Duration) {
         // It belongs to the life that the crash before it begins.
         let life = self.hosts[host.0].life + 1;
-        self.queue.push(self.born + at, host, life, Event::Restart);
+        self.queue.push(self.born + at, Due { host, life, event: Event::Restart });
     }
 
     /// The owner of a swarm wants something.
@@ -259,7 +259,7 @@ impl World {
         if self.queue.next_at().is_none_or(|at| at > until) {
             return Ok(false);
         }
-        let Some((at, host, life, event)) = self.queue.pop() else { return Ok(false) };
+        let Some((at, Due { host, life, event })) = self.queue.pop() else { return Ok(false) };
         self.now = at;
         let own = &self.hosts[host.0];
         if own.life == life && (own.up || matches!(event, Event::Restart)) {
@@ -287,7 +287,7 @@ impl World {
     /// Sets an event for a host in its present life.
     pub(crate) fn set(&mut self, after: Duration, host: HostId, event: Event) {
         let life = self.hosts[host.0].life;
-        self.queue.push(self.now + after, host, life, event);
+        self.queue.push(self.now + after, Due { host, life, event });
     }
 
     fn happen(&mut self, host: HostId, event: Event) {
@@ -488,7 +488,7 @@ impl World {
         let Some(next) = resident.swarm.next_timeout() else { return };
         if resident.wakes_at.is_none_or(|set| next < set) {
             resident.wakes_at = Some(next);
-            self.queue.push(next.max(self.now), host, life, Event::Wake);
+            self.queue.push(next.max(self.now), Due { host, life, event: Event::Wake });
         }
     }
 }

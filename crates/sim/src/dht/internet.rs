@@ -1,6 +1,6 @@
 //! The hosts, the packets between them, and the time. A host to which nothing happens costs nothing: it is one entry of the queue.
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use fastrand::Rng;
 use riverrun_proto::dht::{Action, Command, Config, Input, Node};
 
 use super::sybils::Sybils;
+use crate::queue::Queue;
 use crate::trace::Trace;
 
 /// How long a NAT lets answers in after a packet went out.
@@ -48,14 +49,6 @@ enum Event {
     Packet { from: SocketAddr, bytes: Vec<u8> },
 }
 
-#[derive(Debug)]
-struct Entry {
-    at: Instant,
-    number: u64,
-    host: HostId,
-    event: Event,
-}
-
 /// What has passed over the network.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Passed {
@@ -82,8 +75,7 @@ pub(super) struct Internet {
     now: Instant,
     hosts: Vec<Host>,
     at: HashMap<SocketAddr, HostId>,
-    queue: BinaryHeap<Entry>,
-    next: u64,
+    queue: Queue<(HostId, Event)>,
     rng: Rng,
     loss: f64,
     pub(super) sybils: Option<Sybils>,
@@ -108,8 +100,7 @@ impl Internet {
             now: born,
             hosts: Vec::new(),
             at: HashMap::new(),
-            queue: BinaryHeap::new(),
-            next: 0,
+            queue: Queue::default(),
             rng: Rng::with_seed(seed),
             loss,
             sybils: None,
@@ -189,13 +180,13 @@ impl Internet {
     /// Lets time pass.
     pub(super) fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.queue.peek().is_some_and(|entry| entry.at <= end)
-            && let Some(entry) = self.queue.pop()
+        while self.queue.next_at().is_some_and(|at| at <= end)
+            && let Some((at, (host, event))) = self.queue.pop()
         {
-            self.now = self.now.max(entry.at);
-            match entry.event {
-                Event::Wake => self.wake(entry.host, entry.at),
-                Event::Packet { from, bytes } => self.deliver(entry.host, from, &bytes),
+            self.now = self.now.max(at);
+            match event {
+                Event::Wake => self.wake(host, at),
+                Event::Packet { from, bytes } => self.deliver(host, from, &bytes),
             }
         }
         self.now = end;
@@ -207,8 +198,7 @@ impl Internet {
     }
 
     fn push(&mut self, at: Instant, host: HostId, event: Event) {
-        self.queue.push(Entry { at, number: self.next, host, event });
-        self.next += 1;
+        self.queue.push(at, (host, event));
     }
 
     /// A wake may come before its time, for nodes put their times off; then it is set again.
@@ -309,22 +299,4 @@ impl Internet {
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    /// The earliest is the greatest, for the heap gives the greatest first.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
 }
