@@ -77,6 +77,25 @@ pub struct LookupReport {
     pub newest: Option<i64>,
 }
 
+#[cfg(test)]
+impl LookupReport {
+    /// The report of a lookup that asked nine nodes.
+    pub(super) fn of(answered: u32, peers: u32) -> Self {
+        Self {
+            target: Id([0; 20]),
+            took: Duration::ZERO,
+            asked: 9,
+            answered,
+            peers,
+            stored_at: 0,
+            refused: None,
+            closest: Vec::new(),
+            scrape: None,
+            newest: None,
+        }
+    }
+}
+
 /// The size of a swarm as the DHT knows it, roughly (BEP 33).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Scrape {

@@ -66,27 +66,11 @@ impl Rhythm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dht::Id;
-
-    fn report(answered: u32, peers: u32) -> LookupReport {
-        LookupReport {
-            target: Id([0; 20]),
-            took: Duration::ZERO,
-            asked: 9,
-            answered,
-            peers,
-            stored_at: 0,
-            refused: None,
-            closest: Vec::new(),
-            scrape: None,
-            newest: None,
-        }
-    }
 
     #[test]
     fn the_pauses_grow_while_nothing_is_found() {
         let mut rhythm = Rhythm::default();
-        let mut seconds = |answered, peers, hungry| rhythm.pause(&report(answered, peers), hungry).as_secs();
+        let mut seconds = |answered, peers, hungry| rhythm.pause(&LookupReport::of(answered, peers), hungry).as_secs();
         assert_eq!([seconds(0, 0, true), seconds(0, 0, true), seconds(9, 0, true)], [5, 10, 40]);
         assert_eq!([seconds(9, 3, true), seconds(9, 3, false), seconds(9, 0, false)], [80, 900, 900]);
         let dead = (0..7).map(|_| seconds(9, 3, true)).collect::<Vec<_>>();

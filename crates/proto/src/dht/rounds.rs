@@ -185,7 +185,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::dht::Id;
 
     #[expect(clippy::disallowed_methods, reason = "one moment to start from")]
     fn birth() -> Instant {
@@ -196,21 +195,6 @@ mod tests {
         let mut hash = WireHash([0; 20]);
         hash.0[..2].copy_from_slice(&number.to_be_bytes());
         hash
-    }
-
-    fn report(answered: u32, peers: u32) -> LookupReport {
-        LookupReport {
-            target: Id([0; 20]),
-            took: Duration::ZERO,
-            asked: 9,
-            answered,
-            peers,
-            stored_at: 0,
-            refused: None,
-            closest: Vec::new(),
-            scrape: None,
-            newest: None,
-        }
     }
 
     #[test]
@@ -226,7 +210,7 @@ mod tests {
         let mut under_way = first;
         let mut turns = 0;
         while let Some(due) = under_way.pop() {
-            rounds.done(start, due.id, &report(9, 3), false);
+            rounds.done(start, due.id, &LookupReport::of(9, 3), false);
             turns += 1;
             under_way.extend(rounds.next(start));
         }
@@ -244,7 +228,7 @@ mod tests {
         rounds.join(start, hash(1), false);
         let due = rounds.next(start).unwrap();
         rounds.need_peers(hash(1));
-        rounds.done(start, due.id, &report(9, 50), false);
+        rounds.done(start, due.id, &LookupReport::of(9, 50), false);
         assert!(rounds.next_timeout().unwrap() >= start + Rhythm::INTERVAL);
         for _ in 0..100 {
             rounds.need_peers(hash(1));
@@ -262,7 +246,7 @@ mod tests {
         let due = rounds.next(start).unwrap();
         assert_eq!(rounds.torrent(due.id), Some(hash(1)));
         assert_eq!((rounds.leave(hash(1)), rounds.leave(hash(2)), rounds.leave(hash(3))), (Some(due.id), None, None));
-        rounds.done(start, due.id, &report(9, 9), true);
+        rounds.done(start, due.id, &LookupReport::of(9, 9), true);
         assert_eq!((rounds.torrent(due.id), rounds.next_timeout(), rounds.next(start)), (None, None, None));
     }
 
@@ -272,7 +256,7 @@ mod tests {
         let mut rounds = Rounds::new(1);
         (0..100).for_each(|number| rounds.join(start, hash(number), true));
         while let Some(due) = rounds.next(start) {
-            rounds.done(start, due.id, &report(9, 3), false);
+            rounds.done(start, due.id, &LookupReport::of(9, 3), false);
         }
         let moved = start + Duration::from_secs(100);
         rounds.again(moved);
