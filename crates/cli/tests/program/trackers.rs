@@ -55,6 +55,11 @@ fn both_forms_of_peers_name_the_seeder() {
     assert!(ran.out.contains("\t100.0 %\t"), "{}", ran.out);
     let document = room.run(&["peers", "--json", "--handshake", "x.torrent"]).ok().json();
     assert!(ran.out.ends_with("\ttcp, handshake encrypted\n"), "{}", ran.out);
+    assert_eq!(document["peers"][0]["sources"], serde_json::json!(["tracker"]));
+    assert!(document["pex"].is_null(), "nobody was asked");
+    let asked = room.run(&["peers", "--pex", "x.torrent"]).ok();
+    assert!(asked.err.ends_with("PEX: 0 peers\n"), "{}", asked.err);
+    assert_eq!(asked.out, format!("{}\n", swarm.seeder.addr), "no handshake is shown");
     let handshake = &document["peers"][0]["handshake"];
     assert_eq!(
         (&handshake["ok"], &handshake["obfuscated"], &handshake["encrypted"]),
