@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use riverrun_metainfo::Bitfield;
 use riverrun_proto::mse::Encryption;
-use riverrun_proto::swarm::{ConnectionId, Event, Swarm, SwarmConfig};
+use riverrun_proto::swarm::{ConnectionId, Event, Strategy, Swarm, SwarmConfig};
 use riverrun_proto::wire::PeerId;
 
 use crate::checkers::Ledger;
@@ -134,6 +134,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         listen_port: Some(6881),
         max_connections: 50,
         upload_slots: None,
+        strategy: Strategy::default(),
         seed,
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use riverrun_metainfo::{Bitfield, Block, InfoHashV1, InfoHashes, Layout, PieceIndex};
 use riverrun_proto::mse::{Cover, Encryption};
-use riverrun_proto::swarm::{Action, Connected, ConnectionId, DiskDone, Input, Swarm, SwarmConfig};
+use riverrun_proto::swarm::{Action, Connected, ConnectionId, DiskDone, Input, Strategy, Swarm, SwarmConfig};
 use riverrun_proto::wire::{Handshake, Message, PeerId, Reserved};
 
 const HASHES: InfoHashes = InfoHashes::V1(InfoHashV1([1; 20]));
@@ -115,6 +115,7 @@ fn new_swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
             listen_port: None,
             max_connections: 500,
             upload_slots: Some(500),
+            strategy: Strategy::default(),
             seed: 1,
         },
     )

@@ -10,14 +10,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use riverrun_metainfo::PieceIndex;
 
 use crate::limits;
-use crate::swarm::ConnectionId;
 use crate::swarm::partial::{Contributor, Partial};
+use crate::swarm::{ConnectionId, Strategy};
 
 /// The corrupt tries and the bans of a session.
 #[derive(Debug, Default)]
 pub(super) struct Blame {
     cases: BTreeMap<PieceIndex, Case>,
     banned: BTreeSet<IpAddr>,
+    strategy: Strategy,
 }
 
 /// All that is known of one piece that failed.
@@ -37,6 +38,11 @@ struct Try {
 }
 
 impl Blame {
+    /// Nobody is under suspicion yet.
+    pub(super) fn new(strategy: Strategy) -> Self {
+        Self { strategy, ..Self::default() }
+    }
+
     /// Whether nothing may be had from or given to this address.
     pub(super) fn is_banned(&self, address: IpAddr) -> bool {
         self.banned.contains(&ban_key(address))
@@ -54,7 +60,8 @@ impl Blame {
 
     /// Whether the piece should be fetched from one peer alone.
     pub(super) fn needs_parole(&self, piece: PieceIndex) -> bool {
-        self.cases.get(&piece).is_some_and(|case| case.broken_off < limits::MAX_BROKEN_PAROLES)
+        let case = self.cases.get(&piece).filter(|_| self.strategy.parole);
+        case.is_some_and(|case| case.broken_off < limits::MAX_BROKEN_PAROLES)
     }
 
     /// The one peer went before the piece was whole.
@@ -90,7 +97,7 @@ impl Blame {
     /// A piece is right: gives the addresses that sent other blocks in its corrupt tries.
     pub(super) fn verified(&mut self, piece: PieceIndex, digests: Option<&[u64]>) -> Vec<IpAddr> {
         let Some(case) = self.cases.remove(&piece) else { return Vec::new() };
-        let Some(right) = digests else { return Vec::new() };
+        let Some(right) = digests.filter(|_| self.strategy.smart_ban) else { return Vec::new() };
         let mut guilty = BTreeMap::new();
         for failed in case.tries.iter().filter(|failed| failed.digests.len() == right.len()) {
             for ((digest, right), from) in failed.digests.iter().zip(right).zip(&failed.from) {
@@ -191,5 +198,13 @@ mod tests {
             blame.parole_broken(PieceIndex(0));
         }
         assert!(!blame.needs_parole(PieceIndex(0)) && blame.is_open(PieceIndex(0)));
+    }
+    #[test]
+    fn p6_neither_rule_convicts_or_sets_apart_when_it_is_off() {
+        let mut blame = Blame::new(Strategy { smart_ban: false, parole: false, ..Strategy::default() });
+        assert_eq!(corrupt(&mut blame, &[1, 2], &[10, 99]), None);
+        assert!(!blame.needs_parole(PieceIndex(0)));
+        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20])), Vec::<IpAddr>::new());
+        assert_eq!(corrupt(&mut blame, &[4, 4], &[1, 2]), Some(address(4)), "a piece wholly his own needs no rule");
     }
 }

@@ -39,6 +39,7 @@ mod requests;
 mod slots;
 mod stats;
 mod status;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -58,6 +59,7 @@ pub use self::input::{
 };
 pub use self::metadata::MetadataStatus;
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
+pub use self::strategy::{PieceOrder, Strategy};
 use crate::address::AddressRules;
 use crate::mse::Encryption;
 use crate::wire::PeerId;
@@ -92,6 +94,8 @@ pub struct SwarmConfig {
     pub max_connections: usize,
     /// The peers served at once; `None` lets the choker decide.
     pub upload_slots: Option<usize>,
+    /// Which rules are on; the default everywhere but in simulations and tests.
+    pub strategy: Strategy,
     /// Seed of the generator.
     pub seed: u64,
 }
@@ -118,6 +122,7 @@ impl SwarmConfig {
             listen_port: None,
             max_connections: 200,
             upload_slots: None,
+            strategy: Strategy::default(),
             seed,
         }
     }
@@ -177,12 +182,12 @@ impl Swarm {
             serving: metadata::Serving::new(now, config.metadata),
             progress: progress::Progress::new(config.layout, config.have),
             peers: BTreeMap::new(),
-            requests: requests::Requests::new(),
+            requests: requests::Requests::new(config.strategy),
             hashes: hashes::HashExchange::new(config.info_hashes, config.hashes),
             candidates: candidates::Candidates::new(now, config.private, config.addresses, rng.fork()),
             contacts: pex::Contacts::new(config.pex && !config.private),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
-            blame: blame::Blame::default(),
+            blame: blame::Blame::new(config.strategy),
             stats: stats::Stats::new(now),
             timers: timers::Timers::new(),
             out: outbox::Outbox::default(),

@@ -5,7 +5,6 @@ use std::time::Instant;
 use riverrun_metainfo::PieceIndex;
 
 use crate::limits;
-use crate::swarm::Pressure;
 use crate::swarm::blame::Blame;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::{Claim, Partial};
@@ -13,6 +12,7 @@ use crate::swarm::peer::Peer;
 use crate::swarm::picker::{Picker, Rule};
 use crate::swarm::progress::Progress;
 use crate::swarm::requests::Requests;
+use crate::swarm::{PieceOrder, Pressure};
 use crate::wire::Message;
 
 /// A peer that gets a whole piece within this many seconds takes it alone.
@@ -76,7 +76,8 @@ impl Requests {
             return (0, 0);
         }
         let most = peer.extensions.reqq.clamp(1, limits::MAX_REQQ);
-        let window = if peer.conduct.flaps(now) { 1 } else { down.window.blocks().min(most) };
+        let window =
+            if self.strategy.choke_flaps && peer.conduct.flaps(now) { 1 } else { down.window.blocks().min(most) };
         let window = match self.pressure {
             Pressure::None => window,
             Pressure::Some => (window / 2).max(1),
@@ -133,14 +134,19 @@ impl Requests {
             picker.pick(&peer.pieces, Rule::First)?
         } else {
             down.suggested.retain(|piece| picker.is_pickable(*piece));
-            let suggested = down.suggested.iter().copied().find(|piece| peer.pieces.has(*piece));
+            let suggestions = if self.strategy.suggestions { down.suggested.as_slice() } else { &[] };
+            let suggested = suggestions.iter().copied().find(|piece| peer.pieces.has(*piece));
             let first = progress.have_pieces() as usize + self.partials.len() < RANDOM_PIECES;
-            let rule = if first { Rule::Random } else { Rule::Rarest };
+            let rule = match self.strategy.piece_order {
+                PieceOrder::Rarest if !first => Rule::Rarest,
+                PieceOrder::Rarest | PieceOrder::Random => Rule::Random,
+                PieceOrder::Sequential => Rule::First,
+            };
             suggested.or_else(|| picker.pick(&peer.pieces, rule))?
         };
         picker.remove(piece);
         let length = progress.layout().length_of(piece);
-        let alone = progress.have_pieces() > 0 && takes_whole(peer, length);
+        let alone = self.strategy.whole_pieces && progress.have_pieces() > 0 && takes_whole(peer, length);
         let claim = if alone { Claim::Whole(peer.who.connection) } else { Claim::Shared };
         self.partials.begin(progress.layout(), piece, claim, now);
         Some(piece)

@@ -10,7 +10,6 @@ use std::time::Instant;
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
 
 use crate::limits;
-use crate::swarm::Pressure;
 use crate::swarm::blame::Blame;
 use crate::swarm::conduct::Breach;
 use crate::swarm::hashes::HashExchange;
@@ -21,6 +20,7 @@ use crate::swarm::picker::Picker;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::Asked;
 use crate::swarm::progress::Progress;
+use crate::swarm::{Pressure, Strategy};
 use crate::wire::Message;
 
 /// The state of asking for blocks.
@@ -31,6 +31,7 @@ pub(super) struct Requests {
     pub(super) picker: Option<Picker>,
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
+    pub(super) strategy: Strategy,
     /// Needed pieces wait for their hashes: they are not pickable.
     pub(super) held_up: bool,
     /// Requests that are wanted, to all peers together.
@@ -53,12 +54,13 @@ pub(super) enum Use {
 }
 
 impl Requests {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(strategy: Strategy) -> Self {
         Self {
             partials: Partials::default(),
             picker: None,
             pressure: Pressure::None,
             sequential: false,
+            strategy,
             held_up: false,
             outstanding: 0,
             freed: false,

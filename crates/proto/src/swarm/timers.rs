@@ -153,7 +153,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         let filled = self.requests.fill(peer, &self.progress, &self.blame, now, &mut self.out);
         let elsewhere = self.requests.outstanding > peer.down.pipeline.live();
-        if filled == Filled::Starved && elsewhere {
+        if filled == Filled::Starved && elsewhere && self.requests.strategy.steal {
             self.requests.steal(&mut self.peers, connection, now, &mut self.out);
             self.timers.steal.get_or_insert(now + self.timers.steal_pause);
         }

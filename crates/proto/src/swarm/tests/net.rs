@@ -12,7 +12,7 @@ use super::birth;
 use crate::mse::{Cover, Encryption};
 use crate::swarm::{
     Action, CloseReason, Command, Connected, ConnectionId, Content, DialError, DiskDone, Event, Input, Judgement,
-    Source, Swarm, SwarmConfig,
+    Source, Strategy, Swarm, SwarmConfig,
 };
 use crate::wire::{Handshake, Message, PeerId, Reserved};
 
@@ -41,6 +41,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
         listen_port: Some(6881),
         max_connections: 50,
         upload_slots: None,
+        strategy: Strategy::default(),
         seed: number.into(),
     }
 }

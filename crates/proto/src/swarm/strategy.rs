@@ -1,0 +1,51 @@
+//! Which rules of the brain are on. All are, in everything that is shipped: that a rule is worth its place is shown by what
+//! happens without it, so simulations and tests turn it off.
+
+/// In which order the pieces of a torrent are begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PieceOrder {
+    /// Some at random, so that there soon is something to trade, then those that fewest peers have.
+    #[default]
+    Rarest,
+    /// Any.
+    Random,
+    /// As they lie in the torrent.
+    Sequential,
+}
+
+/// The rules that decide who is asked for what and who is trusted. The default is what is shipped; nothing else is offered to
+/// users. Each rule is looked up in one place, away from the path of blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Strategy {
+    /// In which order pieces are begun, unless the owner wants them in sequence ([`Command::SetSequential`]).
+    ///
+    /// [`Command::SetSequential`]: crate::swarm::Command::SetSequential
+    pub piece_order: PieceOrder,
+    /// A fast peer has whole pieces for itself, so that fewer stay half done and blame is certain.
+    pub whole_pieces: bool,
+    /// Pieces that a peer suggests are begun with it before others (BEP 6).
+    pub suggestions: bool,
+    /// Blocks that a slow peer holds up are asked of a faster one that has nothing else to do: the endgame, and what comes
+    /// late before it.
+    pub steal: bool,
+    /// When a piece that failed is right at last, whoever sent another block before is banned.
+    pub smart_ban: bool,
+    /// A piece that failed is fetched again from one peer alone.
+    pub parole: bool,
+    /// A peer that chokes again and again is asked for one block at a time (THREATS P11).
+    pub choke_flaps: bool,
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self {
+            piece_order: PieceOrder::default(),
+            whole_pieces: true,
+            suggestions: true,
+            steal: true,
+            smart_ban: true,
+            parole: true,
+            choke_flaps: true,
+        }
+    }
+}

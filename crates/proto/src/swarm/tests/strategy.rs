@@ -1,0 +1,113 @@
+//! Each switch of the strategy turns its own rule off.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use riverrun_metainfo::{Bitfield, PieceIndex};
+
+use super::lab::{Lab, Manner};
+use super::net::{config, layout};
+use crate::swarm::{ConnectionId, PieceOrder, Strategy, SwarmConfig};
+use crate::wire::Message;
+
+const SECOND: Duration = Duration::from_secs(1);
+const ON: Strategy = Strategy {
+    piece_order: PieceOrder::Rarest,
+    whole_pieces: true,
+    suggestions: true,
+    steal: true,
+    smart_ban: true,
+    parole: true,
+    choke_flaps: true,
+};
+
+fn leech(pieces: u32, blocks: u32, strategy: Strategy) -> Lab {
+    let layout = layout(pieces, blocks);
+    Lab::with(SwarmConfig { strategy, ..config(&layout, Bitfield::empty(pieces), 200) })
+}
+
+/// The pieces that a peer is asked for, in the order of the requests.
+fn asked_pieces(lab: &Lab, peer: ConnectionId) -> Vec<u32> {
+    let mut pieces: Vec<u32> = lab.asked(peer).iter().map(|block| block.piece.0).collect();
+    pieces.dedup();
+    pieces
+}
+
+#[test]
+fn every_rule_is_on_unless_it_is_turned_off() {
+    assert_eq!(Strategy::default(), ON);
+}
+
+#[test]
+fn pieces_are_begun_in_the_order_of_the_strategy() {
+    let order = |piece_order| {
+        let mut lab = leech(200, 2, Strategy { piece_order, ..ON });
+        // Pieces 100 to 199 are at three peers, the others at one.
+        for number in 2..4 {
+            let mut common = Bitfield::empty(200);
+            (100..200).for_each(|piece| _ = common.insert(PieceIndex(piece)));
+            let peer = lab.connect(number, true, Manner::Silent);
+            lab.says(peer, &[Message::Bitfield(common.to_wire().into())]);
+        }
+        let peer = lab.connect_seed(1, true, Manner::Silent);
+        asked_pieces(&lab, peer)
+    };
+    let rarest = order(PieceOrder::Rarest);
+    assert!(rarest.len() > 10 && rarest[4..].iter().all(|piece| *piece < 100), "{rarest:?}");
+    assert!(order(PieceOrder::Random)[4..].iter().any(|piece| *piece >= 100));
+    assert_eq!(order(PieceOrder::Sequential), (0..16).collect::<Vec<_>>());
+}
+
+#[test]
+fn fast_peers_have_whole_pieces_for_themselves() {
+    let shared = |whole_pieces| {
+        let mut lab = leech(2000, 40, Strategy { whole_pieces, ..ON });
+        let peers = [1, 2, 3].map(|number| lab.connect_seed(number, true, Manner::Honest(1 + usize::from(number))));
+        lab.wait(6 * SECOND);
+        let asked = peers.map(|peer| asked_pieces(&lab, peer).into_iter().collect::<BTreeSet<_>>());
+        asked.iter().map(BTreeSet::len).sum::<usize>() - asked.iter().flatten().collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!(shared(true), 0);
+    assert!(shared(false) > 0);
+}
+
+#[test]
+fn suggested_pieces_come_first() {
+    let first = |suggestions| {
+        let mut lab = leech(2000, 64, Strategy { suggestions, ..ON });
+        let peer = lab.connect(1, true, Manner::Silent);
+        lab.says(peer, &[Message::HaveAll, Message::Suggest(PieceIndex(777)), Message::Unchoke]);
+        asked_pieces(&lab, peer)[0]
+    };
+    assert_eq!(first(true), 777);
+    assert_ne!(first(false), 777);
+}
+
+#[test]
+fn what_a_silent_peer_holds_up_is_asked_of_another() {
+    let took = |steal| {
+        let mut lab = leech(20, 16, Strategy { steal, ..ON });
+        lab.connect_seed(1, true, Manner::Silent);
+        lab.connect_seed(2, true, Manner::Honest(8));
+        lab.until_complete(300 * SECOND)
+    };
+    assert!(took(true) < SECOND);
+    assert!(took(false) > 10 * SECOND);
+}
+
+#[test]
+fn p11_a_flapper_is_trusted_with_one_block() {
+    let most = |choke_flaps| {
+        let mut lab = leech(2000, 16, Strategy { choke_flaps, ..ON });
+        let flapper = lab.connect_seed(1, true, Manner::Flaps(SECOND / 2));
+        lab.connect_seed(2, true, Manner::Honest(1));
+        lab.wait(20 * SECOND);
+        let asked = (0..8).map(|_| {
+            lab.wait(SECOND / 4);
+            lab.asked(flapper).len()
+        });
+        asked.max()
+    };
+    assert_eq!(most(true), Some(1));
+    assert!(most(false) > Some(1));
+}
