@@ -5,22 +5,28 @@
 //! chance comes from one seed, so the same seed gives the same trace, whose digest is in the [`Report`]; a failure names
 //! scenario and seed, and `just sim-replay SCENARIO SEED` shows it again.
 //!
-//! What happens is in `queue`, what each host does with it in `host` and `stranger`, how it travels in `carry`; what is
-//! tried is in [`scenarios`]. [`load`] drives one swarm without a world, to count what it costs. [`dht`]
+//! What happens is in `queue`, what each host does with it in `drive`, `host` and `stranger`, how it travels in `carry`, what
+//! befalls it in `faults`; `plan` is how a scenario sets a world up, `watch` what it sees of it; what is tried is in
+//! [`scenarios`]. [`load`] drives one swarm without a world, to count what it costs. [`dht`]
 //! is a world of its own: thousands of nodes of the DHT, and the packets between them.
 
 mod carry;
 pub mod checkers;
 pub mod dht;
 mod disk;
+mod drive;
+mod faults;
 mod host;
 mod link;
 pub mod load;
+mod plan;
 mod queue;
 pub mod scenarios;
 mod stranger;
 mod torrent;
 mod trace;
+mod tracker;
+mod watch;
 mod world;
 
 pub use checkers::Violation;

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use riverrun_metainfo::Block;
+use riverrun_proto::wire::Message;
+
+use crate::carry::size;
+use crate::queue::Event;
+
 /// A running FNV-1a digest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trace {
@@ -31,5 +37,27 @@ impl Trace {
 
     pub(crate) fn events(&self) -> u64 {
         self.events
+    }
+}
+
+/// An event in numbers, for the trace.
+pub(crate) fn words(event: &Event) -> [u64; 3] {
+    let block = |block: &Block| (u64::from(block.piece.0) << 32) | u64::from(block.begin);
+    match event {
+        Event::Dial { addr } => [1, addr.port().into(), 0],
+        Event::Batch { connection, letters } => {
+            let first = letters.first().map(|letter| match &letter.message {
+                Message::Piece(named) | Message::Request(named) => block(named),
+                other => size(other),
+            });
+            [2 + (letters.len() as u64) * 256, connection.0, first.unwrap_or_default()]
+        }
+        Event::End { connection, reason } => [3, connection.0, reason.blame() as u64],
+        Event::Left { connection, served, .. } => [4, connection.0, served.as_ref().map(block).unwrap_or_default()],
+        Event::Judged { piece, digests } => [5, piece.0.into(), u64::from(*digests)],
+        Event::Tracker => [6, 0, 0],
+        Event::Wake => [7, 0, 0],
+        Event::Crash { silently } => [8, u64::from(*silently), 0],
+        Event::Restart => [9, 0, 0],
     }
 }

@@ -1,0 +1,149 @@
+//! What goes into a host, and what is done of what it wants.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use riverrun_metainfo::Block;
+use riverrun_proto::swarm::{Action, CloseReason, Command, ConnectionId, Event as Told, Input};
+use riverrun_proto::wire::Message;
+
+use crate::checkers;
+use crate::host::{HostId, Tenant};
+use crate::queue::{Due, Event, Letter};
+use crate::stranger::Deed;
+use crate::world::World;
+
+impl World {
+    /// The owner of a swarm wants something.
+    pub fn command(&mut self, host: HostId, command: Command) {
+        self.feed(host, Input::Command(command), &[]);
+    }
+
+    pub(crate) fn wake(&mut self, host: HostId) {
+        let now = self.now;
+        match &mut self.hosts[host.0].tenant {
+            Tenant::Swarm(resident) => {
+                resident.wakes_at = None;
+                if resident.swarm.next_timeout().is_some_and(|at| at <= now) {
+                    let result = resident.ledger.woke(now);
+                    result.unwrap_or_else(|what| self.broken(host, what));
+                    self.feed(host, Input::Timeout, &[]);
+                } else {
+                    self.set_wake(host);
+                }
+            }
+            Tenant::Stranger(stranger) => {
+                let deeds = stranger.wake(now, &mut self.rng);
+                let period = stranger.period();
+                self.perform(host, deeds);
+                period.into_iter().for_each(|period| self.set(period, host, Event::Wake));
+            }
+        }
+    }
+
+    /// Feeds a swarm and does what it wants.
+    pub(crate) fn feed(&mut self, host: HostId, input: Input<'_>, contents: &[u64]) {
+        let now = self.now;
+        let Some(resident) = self.hosts[host.0].resident_mut() else { return };
+        resident.swarm.handle(now, input);
+        let mut sent: BTreeMap<ConnectionId, Vec<Letter>> = BTreeMap::new();
+        while let Some(action) = self.hosts[host.0].resident_mut().and_then(|own| own.swarm.poll()) {
+            match action {
+                Action::Send { connection, message } => {
+                    self.note(host, connection, &message);
+                    sent.entry(connection).or_default().push(Letter { message, content: 0 });
+                }
+                other => self.act(host, other, contents, &mut sent),
+            }
+        }
+        for (connection, letters) in sent {
+            self.post(host, connection, letters, None);
+        }
+        self.set_wake(host);
+    }
+
+    fn act(&mut self, host: HostId, action: Action, contents: &[u64], sent: &mut BTreeMap<ConnectionId, Vec<Letter>>) {
+        match action {
+            Action::Dial { addr, .. } => {
+                let delay = self.hosts[host.0].pipes.delay(&mut self.rng) * 4;
+                self.set(delay, host, Event::Dial { addr });
+            }
+            Action::Store { nth, block, .. } => {
+                let resident = self.hosts[host.0].resident_mut();
+                resident.into_iter().for_each(|own| own.disk.store(block, contents[nth]));
+            }
+            Action::Verify { piece, digests } => {
+                let took = Duration::from_micros(1000 + self.rng.u64(..4000));
+                self.set(took, host, Event::Judged { piece, digests });
+            }
+            Action::Serve { connection, block } => self.serve(host, connection, block),
+            Action::Close { connection, reason } => {
+                if let Some(letters) = sent.remove(&connection) {
+                    self.post(host, connection, letters, None);
+                }
+                self.close(host, connection, reason);
+            }
+            // Every torrent of a world is known from the start.
+            Action::JudgeMetadata { .. } => {}
+            Action::Node(_) => {}
+            Action::NeedPeers => self.set(Duration::from_millis(200), host, Event::Tracker),
+            Action::Event(event) => {
+                if let Told::Banned(address) = event {
+                    let result = checkers::ban_is_just(address, &self.liars);
+                    result.unwrap_or_else(|what| self.broken(host, what));
+                }
+                self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.events.push(event.clone()));
+            }
+            Action::Send { .. } => {}
+        }
+    }
+
+    fn note(&mut self, host: HostId, connection: ConnectionId, message: &Message) {
+        let Some(resident) = self.hosts[host.0].resident_mut() else { return };
+        if let Message::Request(block) = message {
+            resident.requests += 1;
+            let result = resident.ledger.asks(connection, *block);
+            result.unwrap_or_else(|what| self.broken(host, what));
+        }
+    }
+
+    fn serve(&mut self, host: HostId, connection: ConnectionId, block: Block) {
+        // Whoever does not read keeps the block from ever leaving.
+        if self.hosts[host.0].ends.get(&connection).is_some_and(|end| end.read) {
+            let letter = Letter { message: Message::Piece(block), content: self.torrent.content(block) };
+            self.post(host, connection, vec![letter], Some(block));
+        }
+    }
+
+    /// Does what a stranger wants.
+    pub(crate) fn perform(&mut self, host: HostId, deeds: Vec<Deed>) {
+        let mut sent: BTreeMap<ConnectionId, Vec<Letter>> = BTreeMap::new();
+        for deed in deeds {
+            match deed {
+                Deed::Say(connection, message) => {
+                    sent.entry(connection).or_default().push(Letter { message, content: 0 });
+                }
+                Deed::Give(connection, block, right) => {
+                    let content = if right { self.torrent.content(block) } else { self.rng.u64(..) };
+                    let letter = Letter { message: Message::Piece(block), content };
+                    sent.entry(connection).or_default().push(letter);
+                }
+                Deed::Close(connection) => self.close(host, connection, CloseReason::Eof),
+            }
+        }
+        for (connection, letters) in sent {
+            self.post(host, connection, letters, None);
+        }
+    }
+
+    /// Sets a wake-up for the swarm's next timer, unless an earlier one is set.
+    fn set_wake(&mut self, host: HostId) {
+        let life = self.hosts[host.0].life;
+        let Some(resident) = self.hosts[host.0].resident_mut() else { return };
+        let Some(next) = resident.swarm.next_timeout() else { return };
+        if resident.wakes_at.is_none_or(|set| next < set) {
+            resident.wakes_at = Some(next);
+            self.queue.push(next.max(self.now), Due { host, life, event: Event::Wake });
+        }
+    }
+}

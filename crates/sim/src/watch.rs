@@ -1,0 +1,83 @@
+//! What can be seen of a world: how far its hosts are, and what must hold once all is at rest.
+
+use std::time::Duration;
+
+use riverrun_proto::swarm::{Event as Told, SwarmStatus};
+
+use crate::checkers::Violation;
+use crate::host::{End, HostId};
+use crate::world::World;
+
+impl World {
+    /// Whether a swarm has everything.
+    #[must_use]
+    pub fn is_complete(&self, host: HostId) -> bool {
+        self.hosts[host.0].resident().is_none_or(|resident| resident.swarm.have().is_full())
+    }
+
+    /// Whether every swarm has everything.
+    #[must_use]
+    pub fn all_complete(&self) -> bool {
+        (0..self.hosts.len()).all(|host| self.is_complete(HostId(host)))
+    }
+
+    /// Payload sent by a swarm in its present life, in bytes.
+    #[must_use]
+    pub fn up_bytes(&self, host: HostId) -> u64 {
+        self.status(host).map_or(0, |status| status.up_bytes)
+    }
+
+    /// Payload of no use that all swarms received, and all that they received, in bytes.
+    #[must_use]
+    pub fn waste(&self) -> (u64, u64) {
+        let all = (0..self.hosts.len()).filter_map(|host| self.status(HostId(host)));
+        all.fold((0, 0), |sum, status| (sum.0 + status.wasted_bytes, sum.1 + status.down_bytes))
+    }
+
+    /// The blocks that a swarm asked for in all its lives.
+    #[must_use]
+    pub fn requests(&self, host: HostId) -> u64 {
+        self.hosts[host.0].resident().map_or(0, |resident| resident.requests)
+    }
+
+    /// What a swarm told.
+    #[must_use]
+    pub fn told(&self, host: HostId) -> &[Told] {
+        self.hosts[host.0].resident().map_or(&[], |resident| &resident.events)
+    }
+
+    fn status(&self, host: HostId) -> Option<SwarmStatus> {
+        self.hosts[host.0].resident().map(|resident| resident.swarm.status(self.now))
+    }
+
+    /// Looks at what must hold once everything has come to rest.
+    ///
+    /// # Errors
+    /// A request among honest peers has no answer.
+    pub fn at_rest(&self) -> Result<(), Violation> {
+        for (number, host) in self.hosts.iter().enumerate() {
+            let Some(resident) = host.resident().filter(|_| host.fast) else { continue };
+            let strict = |end: &&End| {
+                let far = &self.hosts[end.host.0];
+                far.resident().is_some() && far.fast && far.ends.contains_key(&end.connection)
+            };
+            let open = host.ends.iter().filter(|(_, end)| strict(end));
+            let unanswered: usize = open.map(|(connection, _)| resident.ledger.unanswered(*connection)).sum();
+            if unanswered > 0 {
+                let what = format!("{unanswered} requests were never answered");
+                return Err(Violation { at: self.age(), host: HostId(number), what });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stuck(&self, deadline: Duration) -> Violation {
+        let waiting = (0..self.hosts.len()).map(HostId).find(|host| !self.is_complete(*host));
+        let host = waiting.unwrap_or(HostId(0));
+        let mut what = format!("not done by the deadline: {:?}", self.status(host));
+        for peer in self.hosts[host.0].resident().map(|own| own.swarm.peers(self.now)).unwrap_or_default() {
+            what += &format!("\n{peer:?}");
+        }
+        Violation { at: deadline, host, what }
+    }
+}
