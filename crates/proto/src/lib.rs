@@ -19,6 +19,7 @@
 
 pub mod address;
 mod compact;
+mod crc32c;
 pub mod dht;
 pub mod limits;
 pub mod lsd;

@@ -121,7 +121,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
     let (layout, hashes) = (core.layout(), core.content().hashes.clone());
     let disk = core.engine.disk.torrent(store.storage(), layout.clone(), hashes, sink);
     let files = Files::new(disk, layout.clone(), Saver::new(core.engine.settings.resume_interval));
-    let dht_port = dht::port(core);
+    let (dht_port, outside) = (dht::port(core), core.engine.dht.outside());
     core.act(|brain, now, effects| {
         if matches!(brain.life.stage, Stage::Stopped) {
             return;
@@ -129,6 +129,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         brain.life.stage = Stage::Running;
         let gathered = begin(core, brain, now, have, files, effects);
         brain.command(now, Command::SetDhtPort(dht_port), effects);
+        outside.into_iter().for_each(|ip| brain.command(now, Command::SetOutside(ip), effects));
         let Some(exchange) = &mut brain.exchange else { return };
         let padded = status::padding_had(core.content(), exchange.swarm.have());
         let status = exchange.swarm.status(now);

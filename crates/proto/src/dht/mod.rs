@@ -52,6 +52,7 @@ pub use rounds::{Due, Rounds};
 pub use security::{is_secure, secure_id};
 pub use status::{FamilyStatus, Status, Traffic};
 pub use table::Rules;
+pub(crate) use votes::Votes;
 
 #[cfg(test)]
 mod tests;

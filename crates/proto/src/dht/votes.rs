@@ -9,13 +9,13 @@ use super::limits::{MAX_VOTES, MIN_VOTES};
 /// The latest votes on our address in one family. A vote counts from nodes on the internet that we asked, once for each /24 or
 /// /64, and only for an address on the internet: local nodes see local addresses, which need no secure id.
 #[derive(Debug, Default)]
-pub(super) struct Votes {
+pub(crate) struct Votes {
     votes: VecDeque<(Group, IpAddr)>,
 }
 
 impl Votes {
     /// Counts what `voter` says. Returns the address that enough voters and more than half of them name.
-    pub(super) fn add(&mut self, voter: IpAddr, says: IpAddr) -> Option<IpAddr> {
+    pub(crate) fn add(&mut self, voter: IpAddr, says: IpAddr) -> Option<IpAddr> {
         let group = Group::of(voter)?;
         Group::of(says)?;
         if Family::of(voter) != Family::of(says) || !crate::tracker::dialable((says, 1).into()) {

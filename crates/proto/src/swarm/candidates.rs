@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::address::AddressRules;
 use crate::limits;
+use crate::swarm::outside::Outside;
 use crate::swarm::reach::party;
 use crate::swarm::{ConnectionId, DialError, Source, Sources};
 use crate::wire::extended::{PexContact, PexFlags};
@@ -31,6 +32,10 @@ pub(super) struct Candidates {
     allowance: Allowance,
     /// When addresses were dialled within the last minute.
     recent: BTreeMap<IpAddr, (Instant, u32)>,
+    outside: Outside,
+    /// Whether canonical priorities count (BEP 40).
+    ranked: bool,
+    listen_port: Option<u16>,
     rng: fastrand::Rng,
 }
 
@@ -60,7 +65,8 @@ struct Candidate {
     unencrypted: bool,
     /// Somebody says that it could be dialled.
     reachable: bool,
-    /// Breaks ties, so that not everyone dials the lowest address first.
+    /// Breaks ties: the canonical priority turned round (BEP 40), or while our own address is not known a number drawn, so that not
+    /// everyone dials the lowest address first.
     order: u32,
 }
 
@@ -83,7 +89,14 @@ pub(super) struct Terms {
 }
 
 impl Candidates {
-    pub(super) fn new(now: Instant, private: bool, rules: AddressRules, rng: fastrand::Rng) -> Self {
+    /// `listen_port` is our own.
+    pub(super) fn new(
+        now: Instant,
+        private: bool,
+        rules: AddressRules,
+        listen_port: Option<u16>,
+        rng: fastrand::Rng,
+    ) -> Self {
         Self {
             known: BTreeMap::new(),
             ourselves: BTreeSet::new(),
@@ -96,8 +109,16 @@ impl Candidates {
             told: BTreeMap::new(),
             allowance: Allowance { dials: 2 * limits::DIALS_PER_SECOND, counted: now },
             recent: BTreeMap::new(),
+            outside: Outside::default(),
+            ranked: true,
+            listen_port,
             rng,
         }
+    }
+
+    /// Canonical priorities count, or not.
+    pub(super) fn ranked(self, ranked: bool) -> Self {
+        Self { ranked, ..self }
     }
 
     /// Whether the torrent is private (BEP 27).
@@ -197,7 +218,7 @@ impl Candidates {
             plaintext_alone: false,
             unencrypted: false,
             reachable,
-            order: self.rng.u32(..),
+            order: self.rank(addr).map_or_else(|| self.rng.u32(..), order_of),
         };
         self.known.insert(addr, new);
         true
@@ -396,6 +417,38 @@ impl Candidates {
         elsewhere.collect::<Vec<_>>().into_iter().for_each(|addr| self.remove(addr));
     }
 
+    /// The owner knows our address as the outside sees it.
+    pub(super) fn told_outside(&mut self, ip: IpAddr) {
+        if self.outside.told(ip) {
+            self.reorder();
+        }
+    }
+
+    /// A peer says where it sees us.
+    pub(super) fn said_outside(&mut self, by: IpAddr, ip: IpAddr) {
+        if self.outside.said(by, ip) {
+            self.reorder();
+        }
+    }
+
+    /// The canonical priority of a connection with whoever listens there (BEP 40); `None` while our own address is not known.
+    pub(super) fn rank(&self, addr: SocketAddr) -> Option<u32> {
+        self.outside.rank(self.listen_port, addr).filter(|_| self.ranked)
+    }
+
+    /// Our own address is known now, or is another.
+    fn reorder(&mut self) {
+        for (addr, known) in self.known.iter_mut().filter(|_| self.ranked) {
+            known.order = self.outside.rank(self.listen_port, *addr).map_or(known.order, order_of);
+        }
+    }
+
+    /// How many may be dialled at once if there is room.
+    pub(super) fn ready(&self, now: Instant, finished: bool) -> usize {
+        let terms = Terms { room: 1, alone: false, finished };
+        self.known.iter().filter(|(addr, known)| self.is_ready(addr, known, now, terms)).count()
+    }
+
     /// The candidate has, or has not any more, every piece.
     pub(super) fn set_seed(&mut self, addr: SocketAddr, seed: bool) {
         if let Some(known) = self.known.get_mut(&canonical(&addr)) {
@@ -456,6 +509,11 @@ pub(super) fn is_dialable(addr: &SocketAddr) -> bool {
     let reserved = matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0 || ip.octets()[0] >= 240);
     let no_link = matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0);
     addr.port() != 0 && !no_link && !ip.is_unspecified() && !ip.is_multicast() && !reserved
+}
+
+/// The highest priority comes first.
+fn order_of(priority: u32) -> u32 {
+    !priority
 }
 
 /// Which source is believed first.

@@ -16,6 +16,7 @@ impl Swarm {
             Command::SetWanted(wanted) => self.set_wanted(now, wanted),
             Command::SetSequential(sequential) => self.requests.sequential = sequential,
             Command::SetDhtPort(port) => self.identity.dht_port = port,
+            Command::SetOutside(ip) => self.candidates.told_outside(ip),
             Command::Forget(pieces) => self.forget(now, &pieces),
         }
     }

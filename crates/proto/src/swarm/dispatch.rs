@@ -305,6 +305,7 @@ impl Swarm {
             Ok(Some(ExtendedMessage::Handshake(handshake))) => {
                 let before = peer.extensions.speaks(Extension::Pex);
                 peer.extensions.update(&handshake);
+                handshake.your_ip.into_iter().for_each(|ip| self.candidates.said_outside(peer.who.addr.ip(), ip));
                 let began = !before && peer.extensions.speaks(Extension::Pex);
                 if let Some(port) = handshake.listen_port.filter(|_| peer.who.listens.is_none()) {
                     self.learned_port(connection, port);

@@ -37,6 +37,7 @@ impl Swarm {
         self.pex_list(connected.connection);
         self.requests.awake(&self.progress, &self.hashes, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
         self.timers.tick_by(now + Self::TICK);
+        self.plan_turnover(now);
         self.timers.dial_changed = true;
     }
 
@@ -64,16 +65,7 @@ impl Swarm {
         if self.peers.len() < self.identity.max_connections {
             return None;
         }
-        if self.replace_useless(now) { None } else { Some(CloseReason::TooMany) }
-    }
-
-    /// Ends the oldest connection that is of no use to either side; false if each is, or is new.
-    pub(super) fn replace_useless(&mut self, now: Instant) -> bool {
-        let age = |peer: &Peer| now.saturating_duration_since(peer.who.since);
-        let useless = self.peers.values().filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
-        let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else { return false };
-        self.close(now, victim, CloseReason::TooMany);
-        true
+        if self.make_place(now, new) { None } else { Some(CloseReason::TooMany) }
     }
 
     /// Which of two connections to one peer stays. Both sides decide alike: of two dialled at once that one which the peer

@@ -1,6 +1,6 @@
 //! What can happen to a swarm.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -154,6 +154,8 @@ pub enum Command {
     /// The UDP port of our node of the DHT, told to peers that come from now on and have one too (BEP 5); `None`: we have none. It is
     /// neither told nor asked for in private torrents (BEP 27).
     SetDhtPort(Option<u16>),
+    /// Our address as the outside sees it, for canonical priorities (BEP 40); one for each of IPv4 and IPv6. It is told to nobody.
+    SetOutside(IpAddr),
     /// These pieces are found damaged or missing on disk: they are not had any more.
     Forget(Vec<PieceIndex>),
 }

@@ -5,7 +5,7 @@
 //!
 //! Each noun has its file; this one only holds them together. Inputs come in by `dispatch` (messages), `greeting`
 //! (connections), `disk` (answers of the disk), `command` (the owner) and `timers`; `requests` and `refill` decide
-//! who is asked for what, `slots` and `choker` who is served.
+//! who is asked for what, `slots` and `choker` who is served, `places` who stays.
 
 mod action;
 mod allowed_fast;
@@ -25,12 +25,15 @@ mod hashes;
 mod input;
 mod metadata;
 mod outbox;
+mod outside;
 mod partial;
 mod peer;
 mod pex;
 mod picker;
 mod pieces;
 mod pipeline;
+mod places;
+mod priority;
 mod progress;
 mod rate;
 mod reach;
@@ -184,7 +187,14 @@ impl Swarm {
             peers: BTreeMap::new(),
             requests: requests::Requests::new(config.strategy),
             hashes: hashes::HashExchange::new(config.info_hashes, config.hashes),
-            candidates: candidates::Candidates::new(now, config.private, config.addresses, rng.fork()),
+            candidates: candidates::Candidates::new(
+                now,
+                config.private,
+                config.addresses,
+                config.listen_port,
+                rng.fork(),
+            )
+            .ranked(config.strategy.canonical_priority),
             contacts: pex::Contacts::new(config.pex && !config.private),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
             blame: blame::Blame::new(config.strategy),

@@ -87,6 +87,8 @@ pub(super) struct Download {
     pub(super) suggested: SmallVec<[PieceIndex; 4]>,
     /// Bytes had from it at the last round of the choker.
     pub(super) at_last_round: u64,
+    /// The same at the last turnover.
+    pub(super) at_turnover: u64,
 }
 
 /// What came of requests that were taken back.
@@ -121,6 +123,8 @@ pub(super) struct Upload {
     pub(super) at_turn: u64,
     /// Bytes it had taken at the last round of the choker.
     pub(super) at_last_round: u64,
+    /// The same at the last turnover.
+    pub(super) at_turnover: u64,
 }
 
 impl Peer {
@@ -157,6 +161,7 @@ impl Peer {
                 allowed_fast: SmallVec::new(),
                 suggested: SmallVec::new(),
                 at_last_round: 0,
+                at_turnover: 0,
             },
             up: Upload {
                 choking: true,
@@ -170,6 +175,7 @@ impl Peer {
                 thief: false,
                 at_turn: 0,
                 at_last_round: 0,
+                at_turnover: 0,
             },
             conduct: Conduct::new(now),
             exchange: Exchange::default(),

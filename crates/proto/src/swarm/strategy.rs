@@ -13,7 +13,7 @@ pub enum PieceOrder {
     Sequential,
 }
 
-/// The rules that decide who is asked for what and who is trusted. The default is what is shipped; nothing else is offered to
+/// The rules that decide who is asked for what, who is trusted and who stays. The default is what is shipped; nothing else is offered to
 /// users. Each rule is looked up in one place, away from the path of blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Strategy {
@@ -34,6 +34,10 @@ pub struct Strategy {
     pub parole: bool,
     /// A peer that chokes again and again is asked for one block at a time (THREATS P11).
     pub choke_flaps: bool,
+    /// When all places are taken, a few peers that bring nothing are exchanged for candidates now and then.
+    pub turnover: bool,
+    /// Candidates are dialled, and newcomers let in, in the order of canonical priorities (BEP 40).
+    pub canonical_priority: bool,
 }
 
 impl Default for Strategy {
@@ -46,6 +50,8 @@ impl Default for Strategy {
             smart_ban: true,
             parole: true,
             choke_flaps: true,
+            turnover: true,
+            canonical_priority: true,
         }
     }
 }

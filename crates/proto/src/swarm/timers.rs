@@ -33,6 +33,8 @@ pub(super) struct Timers {
     needed_peers: Option<Instant>,
     /// The next messages of peer exchange.
     pub(super) pex: Option<Instant>,
+    /// When a few peers are exchanged for candidates.
+    pub(super) turnover: Option<Instant>,
     /// What `dial` was computed from changed.
     pub(super) dial_changed: bool,
 }
@@ -48,13 +50,17 @@ impl Timers {
             need_peers: None,
             needed_peers: None,
             pex: None,
+            turnover: None,
             dial_changed: true,
         }
     }
 
     /// The earliest of all.
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.tick, self.choke, self.dial, self.steal, self.need_peers, self.pex].into_iter().flatten().min()
+        [self.tick, self.choke, self.dial, self.steal, self.need_peers, self.pex, self.turnover]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A tick is due at the latest at this moment.
@@ -85,6 +91,9 @@ impl Swarm {
             self.timers.steal = None;
             self.timers.steal_pause = (self.timers.steal_pause * 2).min(MOST_STEAL_PAUSE);
             self.steal_all(now);
+        }
+        if due(self.timers.turnover) {
+            self.turnover(now);
         }
         if due(self.timers.pex) {
             self.pex_round(now);

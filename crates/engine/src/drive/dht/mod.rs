@@ -44,6 +44,8 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     fn found(&self, info_hash: WireHash, peers: &[SocketAddr]);
     /// A lookup has ended. Whether the torrent has no peer to get what it lacks from; `None`: it takes part no more.
     fn done(&self, info_hash: WireHash, report: &LookupReport) -> Option<bool>;
+    /// Our address as the outside sees it is known, or is another.
+    fn outside(&self, _ip: IpAddr) {}
 }
 
 /// The node and those who wait for it.
@@ -86,6 +88,7 @@ struct Effects {
     sends: Vec<(SocketAddr, Vec<u8>)>,
     found: Vec<(WireHash, Vec<SocketAddr>)>,
     ended: Vec<(LookupId, Box<LookupReport>)>,
+    outside: Vec<IpAddr>,
     earlier: bool,
 }
 
@@ -212,6 +215,12 @@ impl Dht {
         });
     }
 
+    /// Our addresses as nodes see them, as far as known.
+    pub(crate) fn outside(&self) -> Vec<IpAddr> {
+        let families = self.status().map(|status| status.families).unwrap_or_default();
+        families.iter().filter_map(|side| side.external).collect()
+    }
+
     /// How it is doing; `None`: it is off, or nobody has needed it yet.
     pub(crate) fn status(&self) -> Option<Status> {
         let mut state = self.lock();
@@ -270,6 +279,9 @@ impl Dht {
         let host = self.host.get().and_then(Weak::upgrade);
         for (info_hash, peers) in effects.found {
             host.iter().for_each(|host| host.found(info_hash, &peers));
+        }
+        for ip in effects.outside {
+            host.iter().for_each(|host| host.outside(ip));
         }
         for (id, report) in effects.ended {
             let Some(info_hash) = self.lock().rounds.torrent(id) else { continue };
@@ -369,6 +381,7 @@ impl State {
                     Action::LookupDone { id, report } => effects.ended.push((id, report)),
                     Action::IdChanged { family, external, .. } => {
                         tracing::info!(?family, %external, "our address in the DHT");
+                        effects.outside.push(external);
                         self.save = true;
                         self.rounds.again(now);
                     }
@@ -462,6 +475,7 @@ mod tests {
         let node = dht.lock().node.as_ref().unwrap().status(Instant::now()).families[0];
         assert_eq!(node.external, Some(outside));
         assert!(is_secure(node.id, outside));
+        assert_eq!(dht.outside(), [outside]);
         dht.external("9.9.9.9".parse().unwrap());
         assert_eq!(dht.lock().node.as_ref().unwrap().status(Instant::now()).families[0], node, "one tracker may lie");
         let (_, kept) = saved::Place::take(Some(file), false);

@@ -1,11 +1,11 @@
 //! Which torrents take part in the DHT, and what they tell it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use riverrun_metainfo::WireHash;
 use riverrun_proto::dht::LookupReport;
-use riverrun_proto::swarm::Source;
+use riverrun_proto::swarm::{Command, Source};
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_proto::wire::Reserved;
 
@@ -106,5 +106,11 @@ impl Host for Engine {
         tracing::debug!(%info_hash, peers = report.peers, stored = report.stored_at, took = ?report.took, "looked up in the DHT");
         let status = core.look(|brain| brain.status(std::time::Instant::now()));
         Some(status.left_bytes > 0 && status.connections == 0)
+    }
+
+    fn outside(&self, ip: IpAddr) {
+        for core in self.all() {
+            core.act(|brain, now, effects| brain.command(now, Command::SetOutside(ip), effects));
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::swarm::tests::birth;
 const TERMS: Terms = Terms { room: 50, alone: false, finished: false };
 
 fn candidates(private: bool) -> Candidates {
-    Candidates::new(birth(), private, AddressRules::default(), fastrand::Rng::with_seed(1))
+    Candidates::new(birth(), private, AddressRules::default(), Some(6881), fastrand::Rng::with_seed(1))
 }
 
 fn addr(text: &str) -> SocketAddr {
@@ -37,7 +37,7 @@ fn addresses_that_are_no_peers_are_left_out() {
 #[test]
 fn the_rules_of_the_owner_hold_for_every_source() {
     let rules = AddressRules::new(true, Some("10.0.0.0/8".parse().expect("a list")));
-    let mut all = Candidates::new(birth(), false, rules, fastrand::Rng::with_seed(1));
+    let mut all = Candidates::new(birth(), false, rules, Some(6881), fastrand::Rng::with_seed(1));
     for source in
         [Source::User, Source::Tracker, Source::Pex, Source::Dht, Source::Lsd, Source::Incoming, Source::Resume]
     {
@@ -185,4 +185,24 @@ fn a_closed_connection_rests_and_counts_as_failure_only_when_it_was_no_good() {
     assert_eq!((all.waiting(), all.known[&peer].failures), (1, 0));
     assert_eq!(all.dial(seconds(64), TERMS), None);
     assert_eq!(all.dial(seconds(65), TERMS), Some(peer));
+}
+
+#[test]
+fn the_highest_canonical_priority_is_dialled_first_once_our_address_is_known() {
+    let mut all = candidates(false);
+    // By the masks of BEP 40 of our 123.213.32.10; and one of IPv6, of which nothing can be said.
+    let mut addrs: Vec<SocketAddr> = (1..30u8).map(|number| SocketAddr::from(([98, 76, number, 1], 6881))).collect();
+    all.add(Source::Tracker, &addrs[..15]);
+    all.told_outside("123.213.32.10".parse().expect("an address"));
+    all.add(Source::Tracker, &addrs[15..]);
+    addrs.sort_by_key(|addr| std::cmp::Reverse(all.rank(*addr)));
+    let dialled: Vec<_> = (0..20).filter_map(|second| all.dial(seconds(second * 10), TERMS)).collect();
+    assert_eq!(dialled, addrs[..20]);
+    let v6 = addr("[2001:db8::1]:80");
+    all.add(Source::Tracker, &[v6]);
+    assert_eq!(all.rank(v6), None);
+    assert!(
+        (20..30).filter_map(|second| all.dial(seconds(second * 10), TERMS)).any(|addr| addr == v6),
+        "not forgotten"
+    );
 }

@@ -11,6 +11,7 @@ mod lab;
 mod magnet;
 mod net;
 mod pex;
+mod places;
 mod strategy;
 
 use std::sync::OnceLock;

@@ -19,6 +19,8 @@ const ON: Strategy = Strategy {
     smart_ban: true,
     parole: true,
     choke_flaps: true,
+    turnover: true,
+    canonical_priority: true,
 };
 
 fn leech(pieces: u32, blocks: u32, strategy: Strategy) -> Lab {

@@ -1,0 +1,118 @@
+//! Who keeps a place when all are taken.
+//!
+//! Three ways to lose it: being of no use to either side; being outranked by a newcomer while nothing is exchanged (BEP 40); and
+//! turnover, by which a few of those who bring least are exchanged for candidates now and then.
+
+use std::time::{Duration, Instant};
+
+use crate::limits;
+use crate::swarm::peer::Peer;
+use crate::swarm::reach::party;
+use crate::swarm::{CloseReason, Connected, ConnectionId, Source, Swarm};
+
+/// How often a few peers are exchanged.
+const TURNOVER_INTERVAL: Duration = Duration::from_secs(60);
+/// How many at once, of a hundred.
+const TURNOVER_PERCENT: usize = 4;
+/// There is no turnover while less than this share of the places is taken, of a hundred.
+const TURNOVER_CUTOFF: usize = 90;
+/// How long a connection is left alone at first: being unchoked takes a few rounds of the choker over there.
+const TURNOVER_AGE: Duration = Duration::from_secs(180);
+/// How long a seed that has what we need may choke us.
+const PATIENCE_WITH_SEEDS: Duration = Duration::from_secs(600);
+/// A peer that brings less than this in an interval brings nothing worth a place, in bytes (1 KiB/s).
+const TURNOVER_WORTH: u64 = 60 * 1024;
+
+impl Swarm {
+    /// Ends a connection for a new one, if one may go; false if none.
+    pub(super) fn make_place(&mut self, now: Instant, new: &Connected) -> bool {
+        self.replace_useless(now) || self.replace_outranked(now, new)
+    }
+
+    /// Ends the oldest connection that is of no use to either side; false if each is, or is new.
+    pub(super) fn replace_useless(&mut self, now: Instant) -> bool {
+        let age = |peer: &Peer| now.saturating_duration_since(peer.who.since);
+        let useless = self.peers.values().filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
+        let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else { return false };
+        self.close(now, victim, CloseReason::TooMany);
+        true
+    }
+
+    /// Ends the connection of lowest priority, of those with which nothing is exchanged, if the new one has a higher priority
+    /// (BEP 40). A party that has a place already gets no other that way: of addresses of IPv6 anyone has as many as he likes.
+    fn replace_outranked(&mut self, now: Instant, new: &Connected) -> bool {
+        let Some(rank) = self.candidates.rank(new.addr) else { return false };
+        let newcomer = party(new.addr.ip());
+        if self.peers.values().any(|peer| party(peer.who.addr.ip()) == newcomer) {
+            return false;
+        }
+        let idle = self.peers.values().filter(|peer| {
+            let old = now.saturating_duration_since(peer.who.since) >= limits::USELESS_TIMEOUT;
+            let idle = peer.down.rate.per_second(now) == 0 && peer.up.rate.per_second(now) == 0;
+            old && idle && !self.keeps_its_place(peer, now)
+        });
+        let ranked = idle.filter_map(|peer| Some((self.rank(peer)?, peer.who.connection)));
+        let Some((_, victim)) = ranked.min().filter(|(lowest, _)| *lowest < rank) else { return false };
+        self.close(now, victim, CloseReason::TooMany);
+        true
+    }
+
+    /// There will be a turnover if nearly all places are taken.
+    pub(super) fn plan_turnover(&mut self, now: Instant) {
+        if self.requests.strategy.turnover && self.peers.len() * 100 >= self.identity.max_connections * TURNOVER_CUTOFF
+        {
+            self.timers.turnover.get_or_insert(now + TURNOVER_INTERVAL);
+        }
+    }
+
+    /// Exchanges a few of those who bring least for candidates.
+    pub(super) fn turnover(&mut self, now: Instant) {
+        self.timers.turnover = None;
+        self.plan_turnover(now);
+        if self.timers.turnover.is_none() {
+            return;
+        }
+        let candidates = self.candidates.ready(now, self.progress.is_finished());
+        let most = (self.peers.len() * TURNOVER_PERCENT / 100).max(1).min(candidates);
+        let mut victims: Vec<_> = if most == 0 { Vec::new() } else { self.least_useful(now) };
+        victims.sort_unstable();
+        for peer in self.peers.values_mut() {
+            (peer.down.at_turnover, peer.up.at_turnover) = (peer.down.rate.total(), peer.up.rate.total());
+        }
+        for (.., victim) in victims.into_iter().take(most) {
+            tracing::debug!(connection = victim.0, "exchanged for another");
+            self.close(now, victim, CloseReason::TooMany);
+        }
+    }
+
+    /// Those who may be exchanged, the least useful lowest: by what they brought lately, then by canonical priority.
+    fn least_useful(&self, now: Instant) -> Vec<(u64, Option<u32>, ConnectionId)> {
+        let finished = self.progress.is_finished();
+        let spare = self.peers.values().filter(|peer| {
+            now.saturating_duration_since(peer.who.since) >= TURNOVER_AGE && !self.keeps_its_place(peer, now)
+        });
+        let useless = spare.filter_map(|peer| {
+            let gave = peer.down.rate.total() - peer.down.at_turnover;
+            let took = peer.up.rate.total() - peer.up.at_turnover;
+            // Who waits for a slot has had no chance to take anything.
+            let waits = peer.up.interested && peer.up.choking && !peer.up.thief;
+            let worth = if finished { took } else { gave };
+            let useless = worth < TURNOVER_WORTH && !(finished && waits);
+            useless.then(|| (worth, self.rank(peer), peer.who.connection))
+        });
+        useless.collect()
+    }
+
+    /// Whether a peer stays although nothing is exchanged with it: the user named it, or it is a seed that may unchoke us yet.
+    fn keeps_its_place(&self, peer: &Peer, now: Instant) -> bool {
+        let down = &peer.down;
+        let hope =
+            down.choked && now.saturating_duration_since(peer.who.since.max(down.progress)) < PATIENCE_WITH_SEEDS;
+        let seed = peer.pieces.is_all() && down.useful > 0 && !down.snubbed;
+        peer.who.source == Source::User || seed && (hope || !down.choked)
+    }
+
+    fn rank(&self, peer: &Peer) -> Option<u32> {
+        self.candidates.rank(peer.who.listens.unwrap_or(peer.who.addr))
+    }
+}
