@@ -32,8 +32,8 @@ impl World {
         let (to_end, from_end) = (end(self, to, far), end(self, from, near));
         self.hosts[from.0].ends.insert(near, to_end);
         self.hosts[to.0].ends.insert(far, from_end);
-        let mut caller = self.hosts[from.0].addr;
-        caller.set_port(40_000 + self.rng.u16(..20_000));
+        let port = 40_000 + self.chance.below(20_000);
+        let caller = SocketAddr::new(self.hosts[from.0].ip(), u16::try_from(port).expect("below 60,000"));
         let (ours, theirs) = (self.handshake(from, to), self.handshake(to, from));
         self.greet(from, Connected { connection: near, addr, incoming: false, handshake: theirs, cover: Cover::None });
         if self.hosts[to.0].ends.contains_key(&far) {
@@ -118,7 +118,7 @@ impl World {
     pub(crate) fn close(&mut self, host: HostId, connection: ConnectionId, reason: CloseReason) {
         self.set(Duration::ZERO, host, Event::End { connection, reason });
         if let Some(end) = self.hosts[host.0].ends.remove(&connection) {
-            let delay = self.hosts[host.0].pipes.delay(&mut self.rng) * 2;
+            let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 2;
             self.hosts[end.host.0].ends.remove(&end.connection);
             let gone = Event::End { connection: end.connection, reason: CloseReason::Eof };
             self.set(delay, end.host, gone);
@@ -135,13 +135,13 @@ impl World {
 
     /// Carries what has just left a host to the other end.
     fn travel(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>) {
-        let here = self.hosts[host.0].pipes.delay(&mut self.rng);
+        let here = self.hosts[host.0].pipes.delay(&mut self.chance);
         let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
         let (far, theirs, last) = (end.host, end.connection, end.last_arrival);
         if !self.hosts[far.0].ends.contains_key(&theirs) {
             return;
         }
-        let there = self.hosts[far.0].pipes.delay(&mut self.rng);
+        let there = self.hosts[far.0].pipes.delay(&mut self.chance);
         let reached = self.now + here + there;
         let arrival = self.hosts[far.0].pipes.receive(reached, weight(&letters)).max(last);
         self.hosts[host.0].ends.get_mut(&connection).into_iter().for_each(|end| end.last_arrival = arrival);

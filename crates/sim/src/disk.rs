@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use riverrun_metainfo::{Bitfield, Block, PieceIndex};
 use riverrun_proto::swarm::DiskDone;
 
+use crate::chance::Chance;
 use crate::torrent::Torrent;
 
 /// How long a verified piece stays in memory alone.
@@ -21,7 +22,7 @@ pub(crate) struct Disk {
     /// Verified pieces that are not synced, and since when.
     fresh: Vec<(Instant, PieceIndex)>,
     /// Of a thousand pieces so many are lost by a failing device.
-    pub(crate) loses: u32,
+    pub(crate) loses: u64,
 }
 
 impl Disk {
@@ -46,13 +47,13 @@ impl Disk {
         torrent: &Torrent,
         piece: PieceIndex,
         digests: bool,
-        rng: &mut fastrand::Rng,
+        chance: &mut Chance,
     ) -> DiskDone {
         let found: Vec<u64> = torrent
             .blocks(piece)
             .map(|block| self.contents.remove(&(block.piece, block.begin)).unwrap_or_default())
             .collect();
-        if self.loses > 0 && rng.u32(..1000) < self.loses {
+        if self.loses > 0 && chance.below(1000) < self.loses {
             return DiskDone::Lost { piece };
         }
         if torrent.blocks(piece).zip(&found).any(|(block, found)| torrent.content(block) != *found) {

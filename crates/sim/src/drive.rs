@@ -33,7 +33,7 @@ impl World {
                 }
             }
             Tenant::Stranger(stranger) => {
-                let deeds = stranger.wake(now, &mut self.rng);
+                let deeds = stranger.wake(now, &mut self.chance);
                 let period = stranger.period();
                 self.perform(host, deeds);
                 period.into_iter().for_each(|period| self.set(period, host, Event::Wake));
@@ -65,7 +65,7 @@ impl World {
     fn act(&mut self, host: HostId, action: Action, contents: &[u64], sent: &mut BTreeMap<ConnectionId, Vec<Letter>>) {
         match action {
             Action::Dial { addr, .. } => {
-                let delay = self.hosts[host.0].pipes.delay(&mut self.rng) * 4;
+                let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 4;
                 self.set(delay, host, Event::Dial { addr });
             }
             Action::Store { nth, block, .. } => {
@@ -73,7 +73,7 @@ impl World {
                 resident.into_iter().for_each(|own| own.disk.store(block, contents[nth]));
             }
             Action::Verify { piece, digests } => {
-                let took = Duration::from_micros(1000 + self.rng.u64(..4000));
+                let took = Duration::from_micros(1000 + self.chance.below(4000));
                 self.set(took, host, Event::Judged { piece, digests });
             }
             Action::Serve { connection, block } => self.serve(host, connection, block),
@@ -124,7 +124,7 @@ impl World {
                     sent.entry(connection).or_default().push(Letter { message, content: 0 });
                 }
                 Deed::Give(connection, block, right) => {
-                    let content = if right { self.torrent.content(block) } else { self.rng.u64(..) };
+                    let content = if right { self.torrent.content(block) } else { self.chance.any() };
                     let letter = Letter { message: Message::Piece(block), content };
                     sent.entry(connection).or_default().push(letter);
                 }

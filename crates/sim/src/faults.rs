@@ -29,7 +29,7 @@ impl World {
     }
 
     pub(crate) fn restarted(&mut self, host: HostId) {
-        let seed = self.rng.u64(..);
+        let seed = self.chance.any();
         let (now, peer_id) = (self.now, self.hosts[host.0].peer_id);
         self.hosts[host.0].up = true;
         let torrent = &self.torrent;

@@ -11,6 +11,7 @@
 //! is a world of its own: thousands of nodes of the DHT, and the packets between them.
 
 mod carry;
+mod chance;
 pub mod checkers;
 pub mod dht;
 mod disk;
@@ -29,6 +30,7 @@ mod tracker;
 mod watch;
 mod world;
 
+pub use chance::Seed;
 pub use checkers::Violation;
 pub use host::HostId;
 pub use link::Link;

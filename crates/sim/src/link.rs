@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::chance::Chance;
+
 /// A host's link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Link {
@@ -53,8 +55,8 @@ impl Pipes {
     }
 
     /// How long a batch takes from here to the middle of the network.
-    pub(crate) fn delay(&self, rng: &mut fastrand::Rng) -> Duration {
-        self.link.delay + self.link.jitter.mul_f64(rng.f64())
+    pub(crate) fn delay(&self, chance: &mut Chance) -> Duration {
+        self.link.delay + self.link.jitter.mul_f64(chance.jitter())
     }
 }
 

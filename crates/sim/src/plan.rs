@@ -14,7 +14,7 @@ impl World {
     /// Adds a swarm that has these pieces and asks the tracker after `joins`.
     pub fn add(&mut self, link: Link, have: Bitfield, joins: Duration) -> HostId {
         let id = HostId(self.hosts.len());
-        let seed = self.rng.u64(..);
+        let seed = self.chance.any();
         let tenant = |host: &Host| config(&self.torrent, have, host.peer_id, seed);
         let placeholder = Tenant::Stranger(Stranger::new(Manner::BlackHole, self.torrent.clone(), self.now));
         let mut host = Host::new(id.0, link, self.now, placeholder);
@@ -64,7 +64,7 @@ impl World {
     }
 
     /// Of a thousand pieces the host's disk loses so many.
-    pub fn failing_disk(&mut self, host: HostId, per_thousand: u32) {
+    pub fn failing_disk(&mut self, host: HostId, per_thousand: u64) {
         self.hosts[host.0].resident_mut().into_iter().for_each(|resident| resident.disk.loses = per_thousand);
     }
 

@@ -7,6 +7,7 @@ use riverrun_metainfo::{Block, PieceIndex};
 use riverrun_proto::swarm::ConnectionId;
 use riverrun_proto::wire::Message;
 
+use crate::chance::Chance;
 use crate::torrent::Torrent;
 
 /// What is bad about a host. It says to have everything and unchokes everyone.
@@ -113,11 +114,13 @@ impl Stranger {
     }
 
     /// Its own time has come.
-    pub(crate) fn wake(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Vec<Deed> {
+    pub(crate) fn wake(&mut self, now: Instant, chance: &mut Chance) -> Vec<Deed> {
         self.turned = now;
         self.choking = !self.choking;
         let (manner, choking, torrent) = (self.manner, self.choking, &self.torrent);
-        let any = |rng: &mut fastrand::Rng| PieceIndex(rng.u32(..torrent.pieces()));
+        let any = |chance: &mut Chance| {
+            PieceIndex(u32::try_from(chance.below(torrent.pieces().into())).expect("below a piece"))
+        };
         let mut deeds = Vec::new();
         for (connection, asked) in &mut self.asked {
             match manner {
@@ -132,16 +135,16 @@ impl Stranger {
                     }
                 }
                 Manner::Push => {
-                    let block = torrent.blocks(any(rng)).next();
+                    let block = torrent.blocks(any(chance)).next();
                     deeds.extend(block.map(|block| Deed::Give(*connection, block, false)));
                 }
                 Manner::Greed => {
-                    let piece = any(rng);
+                    let piece = any(chance);
                     deeds.extend(torrent.blocks(piece).map(|block| Deed::Say(*connection, Message::Request(block))));
                 }
                 Manner::Noise => {
                     let words =
-                        [Message::KeepAlive, Message::Have(any(rng)), Message::Interested, Message::NotInterested];
+                        [Message::KeepAlive, Message::Have(any(chance)), Message::Interested, Message::NotInterested];
                     deeds.extend(words.into_iter().map(|word| Deed::Say(*connection, word)));
                 }
                 Manner::BlackHole | Manner::Reject | Manner::Lie(_) | Manner::Close => {}

@@ -17,11 +17,11 @@ impl Torrent {
     /// # Panics
     /// The layout is over the limits of layouts.
     #[must_use]
-    pub fn new(pieces: u32, blocks_per_piece: u32, salt: u64) -> Self {
+    pub fn new(pieces: u32, blocks_per_piece: u32, salt: impl Into<u64>) -> Self {
         let piece = u64::from(blocks_per_piece) * u64::from(BLOCK_LENGTH);
         let length = u64::from(pieces) * piece - 1000;
         let layout = Layout::v1(piece, [(length, false)]).expect("a scenario's torrent is small");
-        Self { layout: Arc::new(layout), salt }
+        Self { layout: Arc::new(layout), salt: salt.into() }
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {

@@ -22,14 +22,14 @@ impl World {
             addrs = vec![self.hosts[named.0].addr];
         }
         if self.is_honest(host) {
-            self.rng.shuffle(&mut addrs);
+            self.chance.shuffle(&mut addrs);
             addrs.truncate(TRACKER_ANSWER);
             self.feed(host, Input::Candidates { source: Source::Tracker, addrs: &addrs }, &[]);
             return;
         }
         let own = self.hosts[host.0].addr;
         for addr in addrs.into_iter().filter(|addr| *addr != own) {
-            let delay = self.hosts[host.0].pipes.delay(&mut self.rng) * 2;
+            let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 2;
             self.set(delay, host, Event::Dial { addr });
         }
         self.set(STRANGERS_RETURN, host, Event::Tracker);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use riverrun_proto::swarm::{DiskDone, Input};
 
+use crate::chance::{Chance, Seed};
 use crate::checkers::{self, Violation};
 use crate::host::{Host, HostId};
 use crate::queue::{Due, Event, Queue};
@@ -23,7 +24,7 @@ pub struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) queue: Queue<Due>,
     pub(crate) trace: Trace,
-    pub(crate) rng: fastrand::Rng,
+    pub(crate) chance: Chance,
     pub(crate) next_connection: u64,
     pub(crate) liars: Vec<IpAddr>,
     /// The tracker names this host and no other.
@@ -35,7 +36,7 @@ pub struct World {
 impl World {
     /// An empty world. All chance in it comes from the seed.
     #[must_use]
-    pub fn new(seed: u64, torrent: Torrent) -> Self {
+    pub fn new<'a>(seed: impl Into<Seed<'a>>, torrent: Torrent) -> Self {
         // The clock's zero; only differences to it count.
         let born = Instant::now();
         Self {
@@ -45,7 +46,7 @@ impl World {
             hosts: Vec::new(),
             queue: Queue::default(),
             trace: Trace::new(),
-            rng: fastrand::Rng::with_seed(seed),
+            chance: Chance::new(seed.into()),
             next_connection: 0,
             liars: Vec::new(),
             named: None,
@@ -55,7 +56,7 @@ impl World {
 
     /// A number below `below` from the world's chance.
     pub fn draw(&mut self, below: u32) -> u32 {
-        self.rng.u32(..below)
+        u32::try_from(self.chance.below(below.into())).expect("below a number of 32 bits")
     }
 
     /// The time since the world began.
@@ -144,7 +145,7 @@ impl World {
                 let (now, torrent) = (self.now, &self.torrent);
                 let resident = self.hosts[host.0].resident_mut();
                 let done: Option<DiskDone> =
-                    resident.map(|own| own.disk.judge(now, torrent, piece, digests, &mut self.rng));
+                    resident.map(|own| own.disk.judge(now, torrent, piece, digests, &mut self.chance));
                 done.into_iter().for_each(|done| self.feed(host, Input::Disk(done), &[]));
             }
             Event::Tracker => self.tracker(host),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{Outcome, Scenario, rule, to_the_end};
-use crate::{Link, Torrent, World};
+use crate::{Link, Seed, Torrent, World};
 
 /// The only seed crashes twice, leechers once each, some without a word; one disk loses pieces.
 pub(super) const CRASHES: Scenario = Scenario { name: "crashes", play };
 
-fn play(seed: u64) -> Outcome {
+fn play(seed: Seed<'_>) -> Outcome {
     let (pieces, blocks) = (60, 16);
     let mut world = World::new(seed, Torrent::new(pieces, blocks, seed));
     let link = Link { up: 1_500_000, ..Link::FIBRE };

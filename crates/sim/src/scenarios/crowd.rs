@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Outcome, Scenario, rule, to_the_end};
-use crate::{Link, Torrent, World};
+use crate::{Link, Seed, Torrent, World};
 
 /// Twelve leechers within two seconds, one seed of the same link: they must feed each other.
 pub(super) const FLASH_CROWD: Scenario = Scenario { name: "flash-crowd", play };
@@ -11,7 +11,7 @@ pub(super) const FLASH_CROWD: Scenario = Scenario { name: "flash-crowd", play };
 /// The same crowd, but the tracker names the seed alone: they hear of each other from it (BEP 11).
 pub(super) const HEARSAY: Scenario = Scenario { name: "hearsay", play: hearsay };
 
-fn hearsay(seed: u64) -> Outcome {
+fn hearsay(seed: Seed<'_>) -> Outcome {
     let torrent = Torrent::new(48, 16, seed);
     let size: u64 = 48 * 16 * 16_384;
     let mut world = World::new(seed, torrent);
@@ -27,7 +27,7 @@ fn hearsay(seed: u64) -> Outcome {
     (world, result)
 }
 
-fn play(seed: u64) -> Outcome {
+fn play(seed: Seed<'_>) -> Outcome {
     let torrent = Torrent::new(48, 16, seed);
     let size: u64 = 48 * 16 * 16_384;
     let mut world = World::new(seed, torrent);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{Outcome, Scenario, rule, to_the_end};
-use crate::{Link, Manner, Torrent, World};
+use crate::{Link, Manner, Seed, Torrent, World};
 
 /// Nobody lies, but everyone wastes our time: the download ends nearly as soon as with the seed alone.
 pub(super) const HOSTILE: Scenario = Scenario { name: "hostile", play: hostile };
 /// Some lie in each block, some in few: only they are banned.
 pub(super) const LIARS: Scenario = Scenario { name: "liars", play: liars };
 
-fn hostile(seed: u64) -> Outcome {
+fn hostile(seed: Seed<'_>) -> Outcome {
     let mut world = World::new(seed, Torrent::new(64, 16, seed));
     world.add_seed(Link { up: 2_000_000, ..Link::FIBRE });
     let manners = [
@@ -35,7 +35,7 @@ fn hostile(seed: u64) -> Outcome {
     to_the_end(world, Duration::from_secs(30))
 }
 
-fn liars(seed: u64) -> Outcome {
+fn liars(seed: Seed<'_>) -> Outcome {
     let mut world = World::new(seed, Torrent::new(40, 16, seed));
     world.add_seed(Link { up: 1_000_000, ..Link::FIBRE });
     for one_in in [1, 7, 40] {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{Outcome, Scenario, to_the_end};
-use crate::{Link, Torrent, World};
+use crate::{Link, Seed, Torrent, World};
 
 /// Fibre, DSL and satellites; seeds of two kinds.
 pub(super) const UNEQUAL_LINKS: Scenario = Scenario { name: "unequal-links", play };
 
-fn play(seed: u64) -> Outcome {
+fn play(seed: Seed<'_>) -> Outcome {
     let mut world = World::new(seed, Torrent::new(40, 16, seed));
     world.add_seed(Link::DSL);
     world.add_seed(Link::SATELLITE);

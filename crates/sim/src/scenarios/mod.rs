@@ -8,6 +8,7 @@ mod patchwork;
 
 use std::time::Duration;
 
+use crate::chance::Seed;
 use crate::checkers::Violation;
 use crate::world::World;
 
@@ -17,7 +18,7 @@ pub struct Scenario {
     /// Its name, as `sim-replay` takes it.
     pub name: &'static str,
     /// Sets up the world and runs it to its end; gives how long that took.
-    play: fn(u64) -> Outcome,
+    play: fn(Seed<'_>) -> Outcome,
 }
 
 /// The world at the end, and how long it took or which rule was broken.
@@ -58,8 +59,8 @@ impl Scenario {
     ///
     /// # Errors
     /// A rule was broken.
-    pub fn run(&self, seed: u64) -> Result<Report, Violation> {
-        let (world, result) = (self.play)(seed);
+    pub fn run<'a>(&self, seed: impl Into<Seed<'a>>) -> Result<Report, Violation> {
+        let (world, result) = (self.play)(seed.into());
         let (digest, events) = world.trace();
         Ok(Report { took: result?, digest, events, waste: world.waste() })
     }

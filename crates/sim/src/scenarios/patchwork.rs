@@ -5,12 +5,12 @@ use std::time::Duration;
 use riverrun_metainfo::{Bitfield, PieceIndex};
 
 use super::{Outcome, Scenario, to_the_end};
-use crate::{Link, Torrent, World};
+use crate::{Link, Seed, Torrent, World};
 
 /// Six hosts with a part each, in which every piece occurs once or twice, and two that have nothing.
 pub(super) const PATCHWORK: Scenario = Scenario { name: "patchwork", play };
 
-fn play(seed: u64) -> Outcome {
+fn play(seed: Seed<'_>) -> Outcome {
     const PIECES: u32 = 50;
     let mut world = World::new(seed, Torrent::new(PIECES, 8, seed));
     let mut parts = vec![Bitfield::empty(PIECES); 6];
