@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use riverrun_metainfo::metainfo::Metainfo;
 use riverrun_metainfo::{Bitfield, InfoHashes};
+use riverrun_proto::swarm::Priority;
 use riverrun_storage::{PartSuffix, Storage};
 
 /// Where the description of a torrent comes from.
@@ -96,6 +97,7 @@ pub struct AddTorrent {
     pub(crate) part_suffix: Option<PartSuffix>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) wanted_files: Option<Vec<usize>>,
+    pub(crate) priorities: Vec<(usize, Priority)>,
     pub(crate) wanted_pieces: Option<Bitfield>,
     pub(crate) storage: Option<Arc<dyn Storage>>,
 }
@@ -123,6 +125,7 @@ impl AddTorrent {
             part_suffix: None,
             max_connections: None,
             wanted_files: None,
+            priorities: Vec::new(),
             wanted_pieces: None,
             storage: None,
         }
@@ -261,9 +264,19 @@ impl AddTorrent {
     }
 
     /// Wants only these files, by their place in the torrent, padding counted. Pieces that they share with others are fetched whole.
+    /// Without this, [`file_priorities`](Self::file_priorities) and a link that selects, what the resume record says is wanted, or
+    /// all files if there is none.
     #[must_use]
     pub fn wanted_files(mut self, files: impl IntoIterator<Item = usize>) -> Self {
         self.wanted_files = Some(files.into_iter().collect());
+        self
+    }
+
+    /// Wants these files more or less than as usual, by their place in the torrent, padding counted.
+    /// [`Torrent::set_file_priorities`](crate::Torrent::set_file_priorities) changes it later.
+    #[must_use]
+    pub fn file_priorities(mut self, priorities: impl IntoIterator<Item = (usize, Priority)>) -> Self {
+        self.priorities.extend(priorities);
         self
     }
 

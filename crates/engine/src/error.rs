@@ -56,6 +56,9 @@ pub enum AddError {
     /// A file that is wanted is not in the torrent.
     #[error("the torrent has no file {0}")]
     NoSuchFile(usize),
+    /// Nobody knows its files yet: its metadata is not here, or its place is not decided.
+    #[error("the files of the torrent are not known yet")]
+    NoMetadata,
     /// The path for a torrent of one file does not end in a name that a file can have.
     #[error("{} is no path for a file", path.display())]
     BadPath {

@@ -129,10 +129,10 @@ pub use riverrun_proto::mse::{Cover, Encryption};
 pub use riverrun_storage as storage;
 pub use session::{Session, SessionBuilder, SessionStatus, resume_record_path};
 pub use settings::{DhtSettings, Settings};
-pub use status::{DhtUse, Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
+pub use status::{DhtUse, FileStatus, Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
 pub use torrent::{Torrent, TorrentId};
 pub use tracker_server::{Tracker, TrackerBuilder};
 
 pub use riverrun_proto::dht::Status as DhtStatus;
-pub use riverrun_proto::swarm::{PeerStatus, Sources};
+pub use riverrun_proto::swarm::{PeerStatus, Priority, Sources};
 pub use riverrun_proto::tracker::server::{Announced as TrackerAnnounce, Stats as TrackerStats};

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::{Bitfield, InfoHashes, Layout, PieceIndex};
-use riverrun_proto::swarm;
+use riverrun_metainfo::info::File;
+use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, LayoutFile, PieceIndex};
+use riverrun_proto::swarm::{self, Priority};
 
+use crate::drive::choice::Choice;
 use crate::drive::{Content, Core};
 use crate::{TorrentError, TorrentId};
 
@@ -263,8 +265,8 @@ impl Padding {
 }
 
 /// Padding in wanted pieces that are had, in bytes.
-pub(crate) fn padding_had(content: &Content, have: &Bitfield) -> u64 {
-    content.padding.within(|piece| have.has(piece) && content.wanted.as_ref().is_none_or(|wanted| wanted.has(piece)))
+pub(crate) fn padding_had(content: &Content, choice: &Choice, have: &Bitfield) -> u64 {
+    content.padding.within(|piece| have.has(piece) && choice.wanted().is_none_or(|wanted| wanted.has(piece)))
 }
 
 /// Wanted content that is had, in bytes; `padded` of what the swarm counts is padding.
@@ -272,15 +274,71 @@ pub(crate) fn content_had(swarm: &swarm::SwarmStatus, padded: u64) -> u64 {
     swarm.wanted_bytes.saturating_sub(swarm.left_bytes).saturating_sub(padded)
 }
 
+/// A snapshot of one file of a torrent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileStatus {
+    /// Its place in the torrent, padding counted.
+    pub file: usize,
+    /// Its path beneath the torrent's folder, fit for a file system. Text of a stranger: escape before display.
+    pub path: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// How many of its bytes are verified and stored.
+    pub have_bytes: u64,
+    /// How much it is wanted.
+    pub priority: Priority,
+}
+
+impl FileStatus {
+    /// Whether it is wanted at all.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.priority != Priority::Skip
+    }
+
+    /// Whether all of it is verified and stored.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.have_bytes == self.length
+    }
+}
+
+/// Every file but padding; nothing while they are not known.
+pub(crate) fn files(core: &Core) -> Vec<FileStatus> {
+    let Some(content) = core.decided() else { return Vec::new() };
+    let (layout, named) = (content.info.layout(), content.info.files());
+    let (choice, have) = core.look(|brain| {
+        let have = brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone());
+        (brain.choice.clone(), have.filter(|have| have.pieces() == layout.piece_count()))
+    });
+    let in_file = |piece: PieceIndex, file: &LayoutFile| {
+        layout
+            .piece_span(piece)
+            .map_or(0, |span| span.end().min(file.offset + file.length).saturating_sub(span.offset.max(file.offset)))
+    };
+    let of = |((lies, named), number): ((&LayoutFile, &File), u32)| {
+        let pieces = layout.pieces_of(FileIndex(number)).map(PieceIndex);
+        let had = pieces.filter(|piece| have.as_ref().is_some_and(|have| have.has(*piece)));
+        FileStatus {
+            file: number as usize,
+            path: named.path.as_str().to_owned(),
+            length: lies.length,
+            have_bytes: had.map(|piece| in_file(piece, lies)).sum(),
+            priority: choice.of(FileIndex(number)),
+        }
+    };
+    layout.files().iter().zip(named).zip(0u32..).filter(|((lies, _), _)| !lies.pad).map(of).collect()
+}
+
 /// Puts a snapshot together.
 pub(crate) fn of(core: &Core) -> TorrentStatus {
     let now = Instant::now();
-    let (phase, swarm, trackers, padded) = core.look(|brain| {
+    let (phase, swarm, trackers, padded, all) = core.look(|brain| {
         let had = brain.exchange.as_ref().zip(core.decided());
-        let padded = had.map_or(0, |(exchange, content)| padding_had(content, exchange.swarm.have()));
-        (brain.phase(now), brain.status(now), brain.announcer.status(now), padded)
+        let padded = had.map_or(0, |(exchange, content)| padding_had(content, &brain.choice, exchange.swarm.have()));
+        let all = core.decided().map_or(0, |content| wanted_bytes(content, &brain.choice));
+        (brain.phase(now), brain.status(now), brain.announcer.status(now), padded, all)
     });
-    let all = core.decided().map_or(0, wanted_bytes);
     let have_bytes = content_had(&swarm, padded);
     let waiting = match phase {
         Phase::Downloading | Phase::FetchingMetadata { .. } => {
@@ -337,9 +395,9 @@ fn dht_use(core: &Core) -> DhtUse {
 }
 
 /// The bytes of the files that are wanted, without padding.
-fn wanted_bytes(content: &Content) -> u64 {
+fn wanted_bytes(content: &Content, choice: &Choice) -> u64 {
     let layout = content.info.layout();
-    match &content.wanted {
+    match choice.wanted() {
         None => layout.content_length(),
         Some(wanted) => {
             let bytes: u64 = wanted.iter().map(|piece| u64::from(layout.length_of(piece))).sum();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use riverrun_metainfo::{Bitfield, InfoHashes, Metainfo};
-use riverrun_proto::swarm::{Command, PeerStatus, Source};
+use riverrun_proto::swarm::{Command, PeerStatus, Priority, Source};
 
 use crate::drive::stage::Outcome;
 use crate::drive::{Core, leave, open};
-use crate::{EventError, Events, TorrentError, TorrentStatus, TrackerState, status};
+use crate::{EventError, Events, FileStatus, TorrentError, TorrentStatus, TrackerState, status};
 
 /// Names one torrent of a session; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -168,6 +168,27 @@ impl Torrent {
     /// Asks for pieces in order, or not.
     pub fn set_sequential(&self, sequential: bool) {
         self.core.act(|brain, now, effects| brain.command(now, Command::SetSequential(sequential), effects));
+    }
+
+    /// Its files but padding, with how far each is and how much it is wanted; nothing while they are not known.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileStatus> {
+        status::files(&self.core)
+    }
+
+    /// Wants these files more or less from now on, by their place in the torrent, padding counted; the others stay as they are.
+    /// Requests for what is not wanted any more are taken back, and what is there of such files stays. What is wanted from now
+    /// on is fetched; [`completed`](Self::completed) waits for it, too. It holds for later runs as well.
+    ///
+    /// # Errors
+    /// There is no such file, or they are not known yet; a file that is wanted cannot be made ready; the torrent is read-only.
+    /// Nothing has changed then.
+    pub async fn set_file_priorities(
+        &self,
+        changes: impl IntoIterator<Item = (usize, Priority)>,
+    ) -> Result<(), TorrentError> {
+        let changes: Vec<_> = changes.into_iter().collect();
+        open::choose(&self.core, &changes).await
     }
 
     /// Stops it, flushes, writes its resume record, tells its trackers, and takes it out of the session. Its files stay.

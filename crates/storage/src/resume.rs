@@ -42,6 +42,8 @@ pub struct Record {
     pub presence: Presence,
     /// The pieces that were verified before the sync.
     pub have: Bitfield,
+    /// What the owner wanted of each file, a byte each as the owner means it; empty if there was nothing to say.
+    pub choice: Vec<u8>,
     /// Payload received in all sessions, in bytes.
     pub downloaded_bytes: u64,
     /// Payload sent in all sessions, in bytes.
@@ -178,6 +180,7 @@ impl Record {
             dict.bytes("files", pack(&self.presence));
             dict.int("pieces", self.have.pieces());
             dict.bytes("have", self.have.to_wire());
+            dict.bytes("choice", &self.choice);
             dict.int("downloaded", signed(self.downloaded_bytes));
             dict.int("uploaded", signed(self.uploaded_bytes));
             dict.int("saved", signed(self.saved_at));
@@ -216,6 +219,8 @@ impl Record {
             root: OsStr::from_bytes(text("root")?).into(),
             presence: unpack(text("files")?).ok_or(ResumeError::Malformed { field: "files" })?,
             have,
+            // Records of earlier versions have none.
+            choice: dict.get("choice").and_then(bencode::Value::as_bytes).unwrap_or_default().to_vec(),
             downloaded_bytes: number("downloaded")?,
             uploaded_bytes: number("uploaded")?,
             saved_at: number("saved")?,

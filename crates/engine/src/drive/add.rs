@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use riverrun_metainfo::Magnet;
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::Metainfo;
-use riverrun_proto::swarm::{self, Command, Swarm};
+use riverrun_proto::swarm::{self, Command, Priority, Swarm};
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::{Access, FileOptions, FileStorage, Preallocation};
 
 use super::brain::{Brain, Exchange};
+use super::choice::Choice;
 use super::content::{Content, Options};
 use super::core::Core;
 use super::stage::Life;
@@ -150,16 +151,9 @@ pub(crate) async fn choose(core: &Arc<Core>, wish: AddTorrent) -> Result<(), Add
 }
 
 /// Where the content of a torrent belongs and how it is wanted, with its files opened.
-async fn decide(engine: &Engine, metainfo: &Metainfo, mut wish: AddTorrent) -> Result<(Content, Store), AddError> {
+async fn decide(engine: &Engine, metainfo: &Metainfo, wish: AddTorrent) -> Result<(Content, Store), AddError> {
     let info = metainfo.info().clone();
-    if wish.wanted_files.is_none() && !wish.selected.is_empty() {
-        let numbers = (0u32..).take(info.files().len());
-        let selected = numbers.filter(|file| wish.selected.iter().any(|range| range.contains(file)));
-        wish.wanted_files = Some(selected.map(|file| file as usize).collect());
-    }
-    if let Some(missing) = wish.wanted_files.iter().flatten().find(|file| **file >= info.files().len()) {
-        return Err(AddError::NoSuchFile(*missing));
-    }
+    let choice = choice(&info, &wish)?;
     let hashes = metainfo.piece_hashes();
     let (path, store) = open_store(engine, &info, &wish).await?;
     let settings = &engine.settings;
@@ -172,10 +166,36 @@ async fn decide(engine: &Engine, metainfo: &Metainfo, mut wish: AddTorrent) -> R
         forget_resume_when_complete: wish.forget_resume_when_complete,
         sequential: wish.sequential,
         max_connections: wish.max_connections.unwrap_or(settings.max_connections_per_torrent),
-        wanted_files: wish.wanted_files,
-        wanted_pieces: wish.wanted_pieces,
+        choice,
     };
     Ok((Content::new(info, hashes, options), store))
+}
+
+/// What the wish says about files, if anything.
+fn choice(info: &Info, wish: &AddTorrent) -> Result<Option<Choice>, AddError> {
+    if let Some(pieces) = &wish.wanted_pieces {
+        return Ok(Some(Choice::of_pieces(pieces.clone())));
+    }
+    let count = info.files().len();
+    let named = wish.wanted_files.iter().flatten().chain(wish.priorities.iter().map(|(file, _)| file));
+    if let Some(missing) = named.copied().find(|file| *file >= count) {
+        return Err(AddError::NoSuchFile(missing));
+    }
+    let mut files = vec![Priority::Normal; count];
+    if let Some(wanted) = &wish.wanted_files {
+        files.fill(Priority::Skip);
+        wanted.iter().for_each(|file| files[*file] = Priority::Normal);
+    } else if !wish.selected.is_empty() {
+        for (priority, file) in files.iter_mut().zip(0u32..) {
+            if !wish.selected.iter().any(|range| range.contains(&file)) {
+                *priority = Priority::Skip;
+            }
+        }
+    } else if wish.priorities.is_empty() {
+        return Ok(None);
+    }
+    wish.priorities.iter().for_each(|(file, priority)| files[*file] = *priority);
+    Ok(Some(Choice::of_files(info.layout(), files)))
 }
 
 async fn open_store(engine: &Engine, info: &Arc<Info>, wish: &AddTorrent) -> Result<(PathBuf, Store), AddError> {

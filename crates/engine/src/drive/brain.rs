@@ -11,12 +11,14 @@ use bytes::Bytes;
 use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
 use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::{
-    self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Source, Swarm, SwarmStatus,
+    self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, Swarm,
+    SwarmStatus,
 };
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::{DiskTorrent, Presence};
 use tokio::sync::{Notify, oneshot};
 
+use super::choice::Choice;
 use super::link::{Link, Outbox};
 use super::read_runs::ReadRuns;
 use super::saver::Saver;
@@ -34,6 +36,10 @@ pub(crate) struct Brain {
     pub(crate) life: Life,
     pub(crate) exchange: Option<Exchange>,
     pub(crate) announcer: Announcer,
+    /// What is wanted of its files.
+    pub(crate) choice: Choice,
+    /// The owner said so, in this run.
+    pub(crate) chosen: bool,
     /// Peers named before there was a swarm.
     pub(crate) early: Vec<(Source, SocketAddr)>,
     /// Somebody is looking what became of the files.
@@ -141,7 +147,16 @@ impl Files {
 
 impl Brain {
     pub(crate) fn new(life: Life, announcer: Announcer, early: Vec<(Source, SocketAddr)>) -> Self {
-        Self { life, exchange: None, announcer, early, looking: false, scheduled: None }
+        Self {
+            life,
+            exchange: None,
+            announcer,
+            choice: Choice::default(),
+            chosen: false,
+            early,
+            looking: false,
+            scheduled: None,
+        }
     }
 
     /// Feeds the swarm and carries out what it wants.
@@ -349,6 +364,28 @@ impl Brain {
         effects.events.push(EventKind::PiecesLost(u32::try_from(pieces.len()).unwrap_or(u32::MAX)));
         self.command(now, Command::Forget(pieces), effects);
         effects.events.push(EventKind::Phase(self.phase(now)));
+    }
+
+    /// Other files are wanted, or more and less.
+    pub(crate) fn choose(&mut self, now: Instant, choice: Choice, effects: &mut Effects) {
+        self.choice = choice;
+        self.chosen = true;
+        let Some(exchange) = &self.exchange else { return };
+        let priorities = match self.choice.pieces() {
+            Some(priorities) => priorities.clone(),
+            None => Priorities::all(exchange.swarm.have().pieces()),
+        };
+        self.command(now, Command::SetPriorities(priorities), effects);
+        if !self.is_finished(now) && self.life.completion != Completion::No {
+            self.life.reopen();
+            self.announcer.goes_on(now);
+            self.announce(now, effects);
+        }
+        effects.events.push(EventKind::Phase(self.phase(now)));
+        // It is to be known in the next run, too. Nobody waits for it.
+        if let Some(Exchange { swarm, files: Some(files), .. }) = &mut self.exchange {
+            drop(files.saver.flush(swarm, &files.disk));
+        }
     }
 
     /// Tells the swarm a command.

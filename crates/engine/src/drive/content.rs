@@ -1,13 +1,12 @@
 //! What a torrent is, once its info dictionary is here and its place is decided.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::PieceHashes;
-use riverrun_metainfo::{Bitfield, FileIndex, Layout, PieceIndex};
 
+use super::choice::Choice;
 use crate::status::Padding;
 
 /// The pieces of a torrent, and how its owner wants them. Never changes.
@@ -16,16 +15,13 @@ pub(crate) struct Content {
     pub(crate) info: Arc<Info>,
     pub(crate) hashes: Arc<PieceHashes>,
     pub(crate) options: Options,
-    /// The pieces of the wanted files; `None`: all.
-    pub(crate) wanted: Option<Bitfield>,
     pub(crate) padding: Padding,
 }
 
 impl Content {
     pub(crate) fn new(info: Arc<Info>, hashes: Arc<PieceHashes>, options: Options) -> Self {
-        let wanted = options.wanted_pieces(info.layout());
         let padding = Padding::of(info.layout());
-        Self { info, hashes, options, wanted, padding }
+        Self { info, hashes, options, padding }
     }
 }
 
@@ -40,27 +36,8 @@ pub(crate) struct Options {
     pub(crate) forget_resume_when_complete: bool,
     pub(crate) sequential: bool,
     pub(crate) max_connections: usize,
-    pub(crate) wanted_files: Option<Vec<usize>>,
-    pub(crate) wanted_pieces: Option<Bitfield>,
+    /// What was said about its files when it was added, if anything was.
+    pub(crate) choice: Option<Choice>,
     /// Where the resume record is, if one is kept.
     pub(crate) record: Option<PathBuf>,
-}
-
-impl Options {
-    /// The files that are wanted; `None`: all.
-    pub(crate) fn wanted_files(&self) -> Option<BTreeSet<FileIndex>> {
-        let wanted = self.wanted_files.as_ref()?;
-        Some(wanted.iter().filter_map(|file| u32::try_from(*file).ok()).map(FileIndex).collect())
-    }
-
-    fn wanted_pieces(&self, layout: &Layout) -> Option<Bitfield> {
-        if self.wanted_pieces.is_some() {
-            return self.wanted_pieces.clone();
-        }
-        let mut wanted = Bitfield::empty(layout.piece_count());
-        for file in self.wanted_files()? {
-            layout.pieces_of(file).for_each(|piece| _ = wanted.insert(PieceIndex(piece)));
-        }
-        Some(wanted)
-    }
 }

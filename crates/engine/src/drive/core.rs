@@ -40,6 +40,8 @@ pub(crate) struct Core {
     /// Content that was there and right before the exchange began, in bytes.
     pub(crate) found_bytes: OnceLock<u64>,
     cell: Mutex<Brain>,
+    /// Held while files are made ready, so that what is wanted of them does not change meanwhile.
+    pub(crate) preparing: tokio::sync::Mutex<()>,
     /// Tells dials and announces under way that nobody waits for them any more.
     stopping: watch::Sender<bool>,
     /// Woken when a connection is gone, and when the metadata is here.
@@ -80,6 +82,7 @@ impl Core {
             totals: Totals::default(),
             found_bytes: OnceLock::new(),
             cell,
+            preparing: tokio::sync::Mutex::default(),
             stopping: watch::Sender::new(false),
             quiet: Notify::new(),
         })
@@ -121,6 +124,10 @@ impl Core {
         let mut place = self.store.lock().expect("no panic while the store is locked");
         let first = self.content.set(content).is_ok();
         if first {
+            let mut brain = self.lock();
+            let said = &self.content().options.choice;
+            (brain.choice, brain.chosen) = (said.clone().unwrap_or_default(), said.is_some());
+            drop(brain);
             *place = Some(store);
         }
         first

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, PieceIndex, Span};
-use riverrun_proto::swarm::{self, Command, Input, Swarm, SwarmConfig};
+use riverrun_proto::swarm::{self, Command, Input, Priority, Swarm, SwarmConfig};
 use riverrun_storage::check::{Checked, Progress};
 use riverrun_storage::resume::Judged;
 use riverrun_storage::{FilePresence, Presence, StorageError};
 use tokio::sync::oneshot;
 
 use super::brain::{Brain, Effects, Exchange, Files};
+use super::choice::Choice;
 use super::core::{Core, Sink};
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
 use super::{dht, records};
 use crate::engine::Engine;
-use crate::{EventKind, TorrentError, status};
+use crate::{AddError, EventKind, TorrentError, status};
 
 /// Opens a torrent: believes or hashes what is there, prepares the files, starts the swarm.
 pub(crate) async fn open(core: Arc<Core>) {
@@ -27,6 +28,7 @@ pub(crate) async fn open(core: Arc<Core>) {
         let _turn = core.engine.opens.acquire().await;
         find_out(&core).await
     };
+    let preparing = core.preparing.lock().await;
     let opened = tokio::select! {
         opened = finding_out => opened,
         () = core.stopping() => return,
@@ -35,6 +37,7 @@ pub(crate) async fn open(core: Arc<Core>) {
         Ok(have) => start(&core, have),
         Err(error) => fail(&core, error),
     }
+    drop(preparing);
 }
 
 /// The pieces that are there and right.
@@ -43,6 +46,13 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     let pieces = core.layout().piece_count();
     let known = records::read(core, &presence).await;
     let ours = known.as_ref().is_some_and(|known| known.ours);
+    if let Some(choice) = known.as_ref().and_then(|known| known.choice.clone()) {
+        core.act(|brain, _, _| {
+            if !brain.chosen {
+                brain.choice = choice;
+            }
+        });
+    }
     let everything = || Judged { trusted: Bitfield::empty(pieces), doubtful: Bitfield::full(pieces) };
     let judged = known.map_or_else(everything, |known| known.judged);
     let believed = core.options().read_only && core.options().trust_resume && all_there(core, &presence);
@@ -79,10 +89,34 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
 
 /// Makes the files that are wanted ready for their bytes.
 async fn prepare(core: &Arc<Core>, cut_longer: bool) -> Result<(), TorrentError> {
+    let choice = core.look(|brain| brain.choice.clone());
+    prepare_for(core, cut_longer, choice).await
+}
+
+async fn prepare_for(core: &Arc<Core>, cut_longer: bool, choice: Choice) -> Result<(), TorrentError> {
     let Some(files) = core.store()?.files().cloned() else { return Ok(()) };
-    let wanted = core.options().wanted_files();
-    let is_wanted = move |file| wanted.as_ref().is_none_or(|wanted| wanted.contains(&file));
-    blocking(core, move || files.prepare(cut_longer, is_wanted)).await
+    blocking(core, move || files.prepare(cut_longer, |file| choice.wants(file))).await
+}
+
+/// Changes what is wanted of files: those that are wanted from now on are made ready first.
+pub(crate) async fn choose(core: &Arc<Core>, changes: &[(usize, Priority)]) -> Result<(), TorrentError> {
+    let Some(content) = core.decided() else { return Err(TorrentError::NotOpened(Arc::new(AddError::NoMetadata))) };
+    let layout = content.info.layout();
+    if let Some((missing, _)) = changes.iter().find(|(file, _)| *file >= layout.files().len()) {
+        return Err(TorrentError::NotOpened(Arc::new(AddError::NoSuchFile(*missing))));
+    }
+    if content.options.read_only {
+        let path = content.options.path.clone();
+        return Err(TorrentError::Storage(Arc::new(StorageError::ReadOnly { path })));
+    }
+    let _preparing = core.preparing.lock().await;
+    let (choice, running) =
+        core.look(|brain| (brain.choice.changed(layout, changes), matches!(brain.life.stage, Stage::Running)));
+    if running {
+        prepare_for(core, false, choice.clone()).await?;
+    }
+    core.act(|brain, now, effects| brain.choose(now, choice, effects));
+    Ok(())
 }
 
 /// Whether every file is there with its length.
@@ -131,7 +165,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         brain.command(now, Command::SetDhtPort(dht_port), effects);
         outside.into_iter().for_each(|ip| brain.command(now, Command::SetOutside(ip), effects));
         let Some(exchange) = &mut brain.exchange else { return };
-        let padded = status::padding_had(core.content(), exchange.swarm.have());
+        let padded = status::padding_had(core.content(), &brain.choice, exchange.swarm.have());
         let status = exchange.swarm.status(now);
         core.found_bytes.get_or_init(|| status::content_had(&status, padded));
         if status.left_bytes == 0 {
@@ -156,22 +190,22 @@ fn start(core: &Arc<Core>, have: Bitfield) {
 /// Lets the swarm that got the metadata begin its exchange, or makes one; true if there was one.
 fn begin(core: &Core, brain: &mut Brain, now: Instant, have: Bitfield, files: Files, effects: &mut Effects) -> bool {
     let content = core.content();
-    let (info, wanted, hashes) = (&content.info, content.wanted.clone(), Some(content.hashes.clone()));
+    let (info, priorities, hashes) = (&content.info, brain.choice.pieces().cloned(), Some(content.hashes.clone()));
     let layout = info.layout().clone();
     if let Some(exchange) = &mut brain.exchange {
         exchange.files = Some(files);
         if content.options.sequential {
             brain.command(now, Command::SetSequential(true), effects);
         }
-        let content = swarm::Content { info_hashes: info.hashes(), layout, hashes, have, wanted };
+        let content = swarm::Content { info_hashes: info.hashes(), layout, hashes, have, priorities };
         brain.feed(now, Input::Begin(content), &mut Payloads::default(), effects);
         return true;
     }
     let config = swarm_config(&core.engine, info.hashes(), content.options.max_connections);
     let (metadata, private) = (info.raw().clone(), info.is_private());
     let mut swarm = Swarm::new(now, SwarmConfig { layout, hashes, metadata, have, private, ..config });
-    if let Some(wanted) = wanted {
-        swarm.handle(now, Input::Command(Command::SetWanted(wanted)));
+    if let Some(priorities) = priorities {
+        swarm.handle(now, Input::Command(Command::SetPriorities(priorities)));
     }
     if content.options.sequential {
         swarm.handle(now, Input::Command(Command::SetSequential(true)));
@@ -243,7 +277,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
     let layout = core.layout();
     let had = core.look(|brain| brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone()));
     let had = had.ok_or(TorrentError::Stopped)?;
-    let wanted = core.options().wanted_files();
+    let choice = core.look(|brain| brain.choice.clone());
     let mut pieces = Bitfield::empty(layout.piece_count());
     let mut changed = false;
     for ((found, file), number) in presence.files.iter().zip(layout.files()).zip((0u32..).map(FileIndex)) {
@@ -254,9 +288,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
                 *same_as_open && (*length >= file.length || !complete)
             }
             // Nothing was ever stored of it, or nothing belongs there.
-            FilePresence::Missing if file.length == 0 => {
-                wanted.as_ref().is_some_and(|wanted| !wanted.contains(&number))
-            }
+            FilePresence::Missing if file.length == 0 => !choice.wants(number),
             FilePresence::Missing => !layout.pieces_of(number).any(|piece| had.has(PieceIndex(piece))),
             FilePresence::NotAFile => false,
         };

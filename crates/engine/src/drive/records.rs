@@ -13,6 +13,7 @@ use riverrun_storage::resume::{Judged, Record, ResumeError};
 use riverrun_storage::{FilePresence, Presence, check};
 
 use super::Core;
+use super::choice::Choice;
 use crate::TorrentError;
 
 /// So much is hashed on one thread, in bytes.
@@ -21,6 +22,8 @@ const ONE_THREAD_BYTES: u64 = 8 << 20;
 /// What the record of an earlier run says.
 pub(crate) struct Known {
     pub(crate) judged: Judged,
+    /// What was wanted of the files.
+    pub(crate) choice: Option<Choice>,
     /// The files are those of that run, or it had made none.
     pub(crate) ours: bool,
 }
@@ -49,7 +52,8 @@ pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known>
         }
         reader.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
         reader.totals.up.store(record.uploaded_bytes, Ordering::Relaxed);
-        Ok(Known { judged, ours: same_files(&record.presence, &now) })
+        let choice = Choice::unpack(reader.layout(), &record.choice);
+        Ok(Known { judged, choice, ours: same_files(&record.presence, &now) })
     });
     match judged.await.ok()? {
         Ok(known) => Some(known),
@@ -78,12 +82,13 @@ fn same_files(before: &Presence, now: &Presence) -> bool {
 /// Writes the record. What goes wrong is logged: the worst that comes of it is a check at the next start.
 pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) {
     let Some(path) = core.options().record.clone() else { return };
-    let swarm = core.look(|brain| brain.status(std::time::Instant::now()));
+    let (swarm, choice) = core.look(|brain| (brain.status(std::time::Instant::now()), brain.choice.pack()));
     let record = Record {
         info_hashes: core.info_hashes(),
         root: core.options().path.clone(),
         presence,
         have,
+        choice,
         downloaded_bytes: core.totals.down.load(Ordering::Relaxed) + swarm.down_bytes,
         uploaded_bytes: core.totals.up.load(Ordering::Relaxed) + swarm.up_bytes,
         saved_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),

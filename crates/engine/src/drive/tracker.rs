@@ -102,6 +102,12 @@ impl Announcer {
         self.feed(now, if all { Input::Completed } else { Input::PartialSeed(true) });
     }
 
+    /// More is wanted than before, and not here yet.
+    pub(crate) fn goes_on(&mut self, now: Instant) {
+        self.feed(now, Input::PartialSeed(false));
+        self.need_peers(now);
+    }
+
     pub(crate) fn stop(&mut self, now: Instant) {
         self.feed(now, Input::Stop);
     }

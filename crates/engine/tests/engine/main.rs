@@ -6,6 +6,7 @@ mod dht_mainline;
 mod encryption;
 mod exchange;
 mod faults;
+mod files;
 mod hostile;
 mod layers;
 mod lsd;

@@ -4,10 +4,15 @@
 //! one exchange with the piece at the border, so keeping the order costs O(1) per `have`. Peers that have everything raise
 //! every piece alike: they are one number and touch nothing. A whole bitfield only marks the order as stale; it is sorted
 //! again, by counting, when somebody asks.
+//!
+//! Where the owner wants pieces more and less, there is such a list for each priority; else there is one.
+
+use std::sync::Arc;
 
 use riverrun_metainfo::PieceIndex;
 
 use crate::swarm::pieces::PeerPieces;
+use crate::swarm::{Priorities, Priority};
 
 const ABSENT: u32 = u32::MAX;
 
@@ -17,26 +22,43 @@ pub(super) struct Availability {
     /// Peers that have each piece, seeds not counted.
     counts: Vec<u32>,
     seeds: u32,
-    /// The pickable pieces, rarest first unless `stale`.
-    order: Vec<PieceIndex>,
-    /// Where each piece stands in `order`, or `ABSENT`.
+    /// The priority of each piece; `None`: all are alike.
+    ranks: Option<Arc<[Priority]>>,
+    /// The pickable pieces of each priority, the highest first; one list if all are alike.
+    lists: Vec<List>,
+    /// Where each piece stands in its list, or `ABSENT`.
     position: Vec<u32>,
-    /// Where the bucket of each availability starts in `order`, and at the end the length of `order`.
-    starts: Vec<u32>,
     stale: bool,
     rng: fastrand::Rng,
 }
 
+/// The pickable pieces of one priority.
+#[derive(Clone, Debug, Default)]
+struct List {
+    /// Rarest first unless stale.
+    order: Vec<PieceIndex>,
+    /// Where the bucket of each availability starts in `order`, and at the end the length of `order`.
+    starts: Vec<u32>,
+}
+
 impl Availability {
     /// No peers; `pickable` are the pieces to order.
-    pub(super) fn new(total: u32, pickable: impl Iterator<Item = PieceIndex>, mut rng: fastrand::Rng) -> Self {
-        let mut order: Vec<PieceIndex> = pickable.collect();
-        rng.shuffle(&mut order);
+    pub(super) fn new(
+        total: u32,
+        pickable: impl Iterator<Item = PieceIndex>,
+        ranks: Option<Arc<[Priority]>>,
+        mut rng: fastrand::Rng,
+    ) -> Self {
+        let mut lists = vec![List::default(); if ranks.is_some() { 3 } else { 1 }];
+        pickable.for_each(|piece| lists[Priorities::place(ranks.as_deref(), piece)].order.push(piece));
         let mut position = vec![ABSENT; total as usize];
-        for (piece, at) in order.iter().zip(0..) {
-            position[piece.as_usize()] = at;
+        for list in &mut lists {
+            rng.shuffle(&mut list.order);
+            for (piece, at) in list.order.iter().zip(0..) {
+                position[piece.as_usize()] = at;
+            }
         }
-        Self { counts: vec![0; total as usize], seeds: 0, order, position, starts: Vec::new(), stale: true, rng }
+        Self { counts: vec![0; total as usize], seeds: 0, ranks, lists, position, stale: true, rng }
     }
 
     /// A peer with these pieces has come.
@@ -81,12 +103,13 @@ impl Availability {
         if self.stale || at == ABSENT {
             return;
         }
-        self.stretch(count + 1);
-        let border = &mut self.starts[count as usize + 1];
+        let list = &mut self.lists[Priorities::place(self.ranks.as_deref(), piece)];
+        list.stretch(count + 1);
+        let border = &mut list.starts[count as usize + 1];
         *border -= 1;
         let border = *border;
-        self.exchange(at, border);
-        self.mix(piece, count + 1);
+        list.exchange(&mut self.position, at, border);
+        list.mix(&mut self.position, &mut self.rng, piece, count + 1);
     }
 
     /// One peer less that is no seed has this piece.
@@ -97,10 +120,11 @@ impl Availability {
         if self.stale || at == ABSENT {
             return;
         }
-        let border = self.starts[count as usize];
-        self.starts[count as usize] += 1;
-        self.exchange(at, border);
-        self.mix(piece, count - 1);
+        let list = &mut self.lists[Priorities::place(self.ranks.as_deref(), piece)];
+        let border = list.starts[count as usize];
+        list.starts[count as usize] += 1;
+        list.exchange(&mut self.position, at, border);
+        list.mix(&mut self.position, &mut self.rng, piece, count - 1);
     }
 
     /// The piece may be picked from now on.
@@ -108,22 +132,23 @@ impl Availability {
         if self.position[piece.as_usize()] != ABSENT {
             return;
         }
-        let mut at = u32::try_from(self.order.len()).expect("no more pieces than fit the wire");
-        self.order.push(piece);
+        let list = &mut self.lists[Priorities::place(self.ranks.as_deref(), piece)];
+        let mut at = list.length();
+        list.order.push(piece);
         self.position[piece.as_usize()] = at;
         if self.stale {
             return;
         }
         let count = self.counts[piece.as_usize()];
-        self.stretch(count);
-        *self.starts.last_mut().expect("stretched") += 1;
-        for bucket in (count as usize + 1..self.starts.len() - 1).rev() {
-            let first = self.starts[bucket];
-            self.starts[bucket] += 1;
-            self.exchange(at, first);
+        list.stretch(count);
+        *list.starts.last_mut().expect("stretched") += 1;
+        for bucket in (count as usize + 1..list.starts.len() - 1).rev() {
+            let first = list.starts[bucket];
+            list.starts[bucket] += 1;
+            list.exchange(&mut self.position, at, first);
             at = first;
         }
-        self.mix(piece, count);
+        list.mix(&mut self.position, &mut self.rng, piece, count);
     }
 
     /// The piece may not be picked any more.
@@ -132,19 +157,20 @@ impl Availability {
         if at == ABSENT {
             return;
         }
+        let list = &mut self.lists[Priorities::place(self.ranks.as_deref(), piece)];
         if self.stale {
-            let last = u32::try_from(self.order.len() - 1).expect("no more pieces than fit the wire");
-            self.exchange(at, last);
+            let last = list.length() - 1;
+            list.exchange(&mut self.position, at, last);
         } else {
             // The hole moves through every bucket above by exchange with that bucket's last piece.
-            for bucket in self.counts[piece.as_usize()] as usize + 1..self.starts.len() {
-                self.starts[bucket] -= 1;
-                let last = self.starts[bucket];
-                self.exchange(at, last);
+            for bucket in self.counts[piece.as_usize()] as usize + 1..list.starts.len() {
+                list.starts[bucket] -= 1;
+                let last = list.starts[bucket];
+                list.exchange(&mut self.position, at, last);
                 at = last;
             }
         }
-        self.order.pop();
+        list.order.pop();
         self.position[piece.as_usize()] = ABSENT;
     }
 
@@ -153,62 +179,80 @@ impl Availability {
         self.counts[piece.as_usize()] + self.seeds
     }
 
-    /// The pickable pieces, rarest first, in random order where equal. With `without_seeds_alone` those come first left out
-    /// that only seeds have.
-    pub(super) fn order(&mut self, without_seeds_alone: bool) -> &[PieceIndex] {
+    /// The place of a piece's priority: 0 before 1 before 2.
+    pub(super) fn place(&self, piece: PieceIndex) -> usize {
+        Priorities::place(self.ranks.as_deref(), piece)
+    }
+
+    /// The pickable pieces of each priority, the highest first; in each the rarest first, in random order where equal. With
+    /// `without_seeds_alone` those come first left out that only seeds have.
+    pub(super) fn orders(&mut self, without_seeds_alone: bool) -> impl Iterator<Item = &[PieceIndex]> {
         if self.stale {
             self.sort();
         }
-        let first = if without_seeds_alone { self.starts[1] as usize } else { 0 };
-        &self.order[first..]
+        self.lists.iter().map(move |list| {
+            let first = if without_seeds_alone { list.starts[1] as usize } else { 0 };
+            &list.order[first..]
+        })
+    }
+
+    /// Whether some list has more pieces than this.
+    pub(super) fn is_long(&self, than: usize) -> bool {
+        self.lists.iter().any(|list| list.order.len() > than)
     }
 
     fn sort(&mut self) {
-        let highest = self.order.iter().map(|piece| self.counts[piece.as_usize()]).max().unwrap_or(0);
-        self.starts.clear();
-        self.starts.resize(highest as usize + 2, 0);
-        for piece in &self.order {
-            self.starts[self.counts[piece.as_usize()] as usize + 1] += 1;
-        }
-        for bucket in 1..self.starts.len() {
-            self.starts[bucket] += self.starts[bucket - 1];
-        }
-        let mut next = self.starts.clone();
-        for piece in std::mem::take(&mut self.order) {
-            let place = &mut next[self.counts[piece.as_usize()] as usize];
-            self.position[piece.as_usize()] = *place;
-            *place += 1;
-        }
-        let mut order = vec![PieceIndex(0); self.starts[highest as usize + 1] as usize];
-        for (piece, at) in (0..).map(PieceIndex).zip(&self.position) {
-            if *at != ABSENT {
-                order[*at as usize] = piece;
+        for list in &mut self.lists {
+            let highest = list.order.iter().map(|piece| self.counts[piece.as_usize()]).max().unwrap_or(0);
+            list.starts.clear();
+            list.starts.resize(highest as usize + 2, 0);
+            for piece in &list.order {
+                list.starts[self.counts[piece.as_usize()] as usize + 1] += 1;
+            }
+            for bucket in 1..list.starts.len() {
+                list.starts[bucket] += list.starts[bucket - 1];
+            }
+            let mut next = list.starts.clone();
+            for piece in &list.order {
+                let place = &mut next[self.counts[piece.as_usize()] as usize];
+                self.position[piece.as_usize()] = *place;
+                *place += 1;
             }
         }
-        self.order = order;
+        for (piece, at) in (0..).map(PieceIndex).zip(&self.position) {
+            if *at != ABSENT {
+                let list = &mut self.lists[Priorities::place(self.ranks.as_deref(), piece)];
+                list.order[*at as usize] = piece;
+            }
+        }
         self.stale = false;
+    }
+}
+
+impl List {
+    fn length(&self) -> u32 {
+        u32::try_from(self.order.len()).expect("no more pieces than fit the wire")
     }
 
     /// Makes sure that there is a bucket for this availability.
     fn stretch(&mut self, count: u32) {
-        let length = u32::try_from(self.order.len()).expect("no more pieces than fit the wire");
-        let end = self.starts.last().copied().unwrap_or(length);
+        let end = self.starts.last().copied().unwrap_or_else(|| self.length());
         while self.starts.len() < count as usize + 2 {
             self.starts.push(end);
         }
     }
 
     /// Moves a piece to a random place of its bucket, so that peers who see the same swarm do not pick the same order.
-    fn mix(&mut self, piece: PieceIndex, count: u32) {
+    fn mix(&mut self, position: &mut [u32], rng: &mut fastrand::Rng, piece: PieceIndex, count: u32) {
         let bucket = self.starts[count as usize]..self.starts[count as usize + 1];
-        let place = self.rng.u32(bucket);
-        self.exchange(self.position[piece.as_usize()], place);
+        let place = rng.u32(bucket);
+        self.exchange(position, position[piece.as_usize()], place);
     }
 
-    fn exchange(&mut self, left: u32, right: u32) {
+    fn exchange(&mut self, position: &mut [u32], left: u32, right: u32) {
         self.order.swap(left as usize, right as usize);
-        self.position[self.order[left as usize].as_usize()] = left;
-        self.position[self.order[right as usize].as_usize()] = right;
+        position[self.order[left as usize].as_usize()] = left;
+        position[self.order[right as usize].as_usize()] = right;
     }
 }
 
@@ -246,6 +290,10 @@ mod tests {
         ]
     }
 
+    fn rank() -> impl Strategy<Value = Priority> {
+        prop_oneof![Just(Priority::High), Just(Priority::Normal), Just(Priority::Low)]
+    }
+
     fn peer(mask: u32) -> PeerPieces {
         let mut bits = Bitfield::empty(TOTAL);
         (0..TOTAL).filter(|bit| mask >> bit & 1 == 1).for_each(|bit| {
@@ -256,9 +304,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_is_that_of_a_sorted_list(seed: u64, steps in proptest::collection::vec(step(), 0..200)) {
+        fn the_orders_are_those_of_sorted_lists(
+            seed: u64,
+            ranks in proptest::option::of(proptest::collection::vec(rank(), TOTAL as usize)),
+            steps in proptest::collection::vec(step(), 0..200),
+        ) {
             let rng = fastrand::Rng::with_seed(seed);
-            let mut availability = Availability::new(TOTAL, (0..TOTAL).step_by(2).map(PieceIndex), rng);
+            let ranks: Option<Arc<[Priority]>> = ranks.map(Into::into);
+            let members = (0..TOTAL).step_by(2).map(PieceIndex);
+            let mut availability = Availability::new(TOTAL, members, ranks.clone(), rng);
             let mut counts = vec![0u32; TOTAL as usize];
             let mut members: BTreeSet<PieceIndex> = (0..TOTAL).step_by(2).map(PieceIndex).collect();
             let mut peers = Vec::new();
@@ -299,11 +353,16 @@ mod tests {
                     Step::Look => {}
                 }
                 if matches!(step, Step::Look) || seed % 2 == 0 {
-                    let order = availability.order(false).to_vec();
-                    prop_assert!(order.is_sorted_by_key(|piece| counts[piece.as_usize()]));
-                    prop_assert_eq!(order.iter().copied().collect::<BTreeSet<_>>(), members.clone());
-                    prop_assert_eq!(order.len(), members.len());
-                    let held = availability.order(true).len();
+                    let orders: Vec<_> = availability.orders(false).map(<[_]>::to_vec).collect();
+                    prop_assert_eq!(orders.len(), if ranks.is_some() { 3 } else { 1 });
+                    for (order, place) in orders.iter().zip(0..) {
+                        prop_assert!(order.is_sorted_by_key(|piece| counts[piece.as_usize()]));
+                        let alike = |piece: &&PieceIndex| Priorities::place(ranks.as_deref(), **piece) == place;
+                        let expected: BTreeSet<_> = members.iter().filter(alike).copied().collect();
+                        prop_assert_eq!(order.iter().copied().collect::<BTreeSet<_>>(), expected);
+                    }
+                    prop_assert_eq!(orders.concat().len(), members.len());
+                    let held: usize = availability.orders(true).map(<[_]>::len).sum();
                     prop_assert_eq!(held, members.iter().filter(|piece| counts[piece.as_usize()] > 0).count());
                 }
             }

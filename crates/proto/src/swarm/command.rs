@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, PieceIndex};
+use riverrun_metainfo::PieceIndex;
 
-use crate::swarm::{CloseReason, Command, ConnectionId, Swarm};
+use crate::swarm::{CloseReason, Command, ConnectionId, Priorities, Swarm};
 use crate::wire::Message;
 
 impl Swarm {
@@ -13,7 +13,7 @@ impl Swarm {
             Command::Pause => self.pause(now),
             Command::Resume => self.resume(now),
             Command::SetMaxConnections(most) => self.set_max_connections(now, most),
-            Command::SetWanted(wanted) => self.set_wanted(now, wanted),
+            Command::SetPriorities(priorities) => self.set_priorities(now, priorities),
             Command::SetSequential(sequential) => self.requests.sequential = sequential,
             Command::SetDhtPort(port) => self.identity.dht_port = port,
             Command::SetOutside(ip) => self.candidates.told_outside(ip),
@@ -46,9 +46,9 @@ impl Swarm {
         self.timers.dial_changed = true;
     }
 
-    fn set_wanted(&mut self, now: Instant, wanted: Bitfield) {
+    fn set_priorities(&mut self, now: Instant, priorities: Priorities) {
         let finished = self.progress.is_finished();
-        self.progress.set_wanted(wanted);
+        self.progress.set_priorities(priorities);
         self.needs_changed(now, finished);
     }
 

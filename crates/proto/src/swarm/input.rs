@@ -8,7 +8,7 @@ use riverrun_metainfo::metainfo::PieceHashes;
 use riverrun_metainfo::{Bitfield, Block, InfoHashes, Layout, PieceIndex};
 
 use crate::mse::Cover;
-use crate::swarm::CloseReason;
+use crate::swarm::{CloseReason, Priorities};
 use crate::wire::{Handshake, Message};
 
 /// Names one connection of a session for as long as it lives; never used again.
@@ -123,8 +123,8 @@ pub struct Content {
     pub hashes: Option<Arc<PieceHashes>>,
     /// The pieces that are verified and stored already.
     pub have: Bitfield,
-    /// Which pieces are wanted; `None`: all.
-    pub wanted: Option<Bitfield>,
+    /// How much each piece is wanted; `None`: all alike.
+    pub priorities: Option<Priorities>,
 }
 
 /// How much room there is for what peers send.
@@ -147,8 +147,8 @@ pub enum Command {
     Resume,
     /// The most connections at once.
     SetMaxConnections(usize),
-    /// Which pieces are wanted, one bit each; all at birth.
-    SetWanted(Bitfield),
+    /// How much each piece is wanted; all alike at birth. Requests for pieces that are not wanted any more are taken back.
+    SetPriorities(Priorities),
     /// Ask for wanted pieces in order.
     SetSequential(bool),
     /// The UDP port of our node of the DHT, told to peers that come from now on and have one too (BEP 5); `None`: we have none. It is

@@ -30,6 +30,7 @@ mod partial;
 mod peer;
 mod pex;
 mod picker;
+mod piece_priorities;
 mod pieces;
 mod pipeline;
 mod places;
@@ -61,6 +62,7 @@ pub use self::input::{
     Command, Connected, ConnectionId, Content, DialError, DiskDone, Input, Judgement, Pressure, Source,
 };
 pub use self::metadata::MetadataStatus;
+pub use self::piece_priorities::{Priorities, Priority};
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
 pub use self::strategy::{PieceOrder, Strategy};
 use crate::address::AddressRules;

@@ -1,7 +1,10 @@
 //! Which piece to begin next.
 
+use std::sync::Arc;
+
 use riverrun_metainfo::{Bitfield, PieceIndex};
 
+use crate::swarm::Priority;
 use crate::swarm::availability::Availability;
 use crate::swarm::pieces::PeerPieces;
 
@@ -28,9 +31,9 @@ pub(super) struct Picker {
 }
 
 impl Picker {
-    /// A picker over these pieces, with no peers yet.
-    pub(super) fn new(pickable: Bitfield, rng: &mut fastrand::Rng) -> Self {
-        let availability = Availability::new(pickable.pieces(), pickable.iter(), rng.fork());
+    /// A picker over these pieces, with no peers yet. `ranks` is the priority of each piece of the torrent, unless all are alike.
+    pub(super) fn new(pickable: Bitfield, ranks: Option<Arc<[Priority]>>, rng: &mut fastrand::Rng) -> Self {
+        let availability = Availability::new(pickable.pieces(), pickable.iter(), ranks, rng.fork());
         Self { availability, pickable, rng: rng.fork() }
     }
 
@@ -65,31 +68,61 @@ impl Picker {
         self.availability.remove(piece);
     }
 
-    /// The piece to begin with a peer that has these pieces.
+    /// Where a piece comes by the owner's priorities: 0 before 1 before 2.
+    pub(super) fn place(&self, piece: PieceIndex) -> usize {
+        self.availability.place(piece)
+    }
+
+    /// Whether every pickable piece is one that nobody has.
+    pub(super) fn nobody_has_any(&mut self) -> bool {
+        let mut commonest = [None; 3];
+        for (place, order) in commonest.iter_mut().zip(self.availability.orders(false)) {
+            *place = order.last().copied();
+        }
+        commonest.into_iter().flatten().all(|piece| self.peers_with(piece) == 0)
+    }
+
+    /// The piece to begin with a peer that has these pieces. The owner's priorities come before the rule.
     pub(super) fn pick(&mut self, peer: &PeerPieces, rule: Rule) -> Option<PieceIndex> {
         if peer.count() == 0 {
             return None;
         }
         if rule == Rule::First {
+            let place = |piece: &PieceIndex| self.availability.place(*piece);
             return match peer.bits() {
-                Some(bits) => self.pickable.iter_common(bits, PieceIndex(0)).next(),
-                None => self.pickable.iter().next(),
+                Some(bits) => first_by(self.pickable.iter_common(bits, PieceIndex(0)), place),
+                None => first_by(self.pickable.iter(), place),
             };
         }
         // A piece that only seeds have is at no other peer.
-        let order = self.availability.order(!peer.is_all());
-        if order.is_empty() {
-            return None;
+        for order in self.availability.orders(!peer.is_all()).filter(|order| !order.is_empty()) {
+            let first = if rule == Rule::Random { self.rng.usize(..order.len()) } else { 0 };
+            let tried = order.iter().cycle().skip(first).take(order.len().min(TRIED_IN_ORDER));
+            let found = tried.copied().find(|piece| peer.has(*piece));
+            if found.is_some() {
+                return found;
+            }
+            if order.len() > TRIED_IN_ORDER {
+                break;
+            }
         }
-        let first = if rule == Rule::Random { self.rng.usize(..order.len()) } else { 0 };
-        let tried = order.iter().cycle().skip(first).take(order.len().min(TRIED_IN_ORDER));
-        let found = tried.copied().find(|piece| peer.has(*piece));
-        if found.is_some() || order.len() <= TRIED_IN_ORDER {
-            return found;
-        }
-        let bits = peer.bits()?;
-        self.pickable.iter_common(bits, PieceIndex(0)).min_by_key(|piece| self.availability.of(*piece))
+        let key = |piece: &PieceIndex| (self.availability.place(*piece), self.availability.of(*piece));
+        let bits = peer.bits().filter(|_| self.availability.is_long(TRIED_IN_ORDER))?;
+        self.pickable.iter_common(bits, PieceIndex(0)).min_by_key(key)
     }
+}
+
+/// The first of the pieces with the lowest place; no more are looked at than needed.
+fn first_by(pieces: impl Iterator<Item = PieceIndex>, place: impl Fn(&PieceIndex) -> usize) -> Option<PieceIndex> {
+    let mut best = None;
+    for piece in pieces {
+        match place(&piece) {
+            0 => return Some(piece),
+            at if best.is_none_or(|(best, _)| at < best) => best = Some((at, piece)),
+            _ => {}
+        }
+    }
+    best.map(|(_, piece)| piece)
 }
 
 #[cfg(test)]
@@ -114,9 +147,14 @@ mod tests {
             density in 1u32..40,
             peers in 1usize..6,
             seeds in 0usize..3,
+            mixed: bool,
         ) {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let mut picker = Picker::new(set((0..total).filter(|_| rng.u32(..density) < 20), total), &mut fastrand::Rng::with_seed(seed));
+            let mut any = || [Priority::Low, Priority::Normal, Priority::High][rng.usize(..3)];
+            let ranks: Option<Arc<[Priority]>> = mixed.then(|| (0..total).map(|_| any()).collect());
+            let pickable = set((0..total).filter(|_| rng.u32(..density) < 20), total);
+            let mut picker = Picker::new(pickable, ranks.clone(), &mut fastrand::Rng::with_seed(seed));
+            let place = |piece: PieceIndex| std::cmp::Reverse(ranks.as_ref().map(|ranks| ranks[piece.as_usize()]));
             let mut all: Vec<PeerPieces> = (0..peers)
                 .map(|_| PeerPieces::of(set((0..total).filter(|_| rng.u32(..density) == 0), total)))
                 .collect();
@@ -126,6 +164,8 @@ mod tests {
                 let peer = &all[round % all.len()];
                 let count = |piece: PieceIndex| all.iter().filter(|peer| peer.has(piece)).count();
                 let possible: Vec<_> = picker.pickable.iter().filter(|piece| peer.has(*piece)).collect();
+                let most = possible.iter().map(|piece| place(*piece)).min();
+                let possible: Vec<_> = possible.into_iter().filter(|piece| Some(place(*piece)) == most).collect();
                 let first = picker.pick(peer, Rule::First);
                 prop_assert_eq!(first, possible.first().copied());
                 let random = picker.pick(peer, Rule::Random);
@@ -147,7 +187,7 @@ mod tests {
     #[test]
     fn equal_pieces_are_picked_in_another_order_by_another_seed() {
         let picked = |seed| {
-            let mut picker = Picker::new(Bitfield::full(64), &mut fastrand::Rng::with_seed(seed));
+            let mut picker = Picker::new(Bitfield::full(64), None, &mut fastrand::Rng::with_seed(seed));
             let peer = PeerPieces::all(64);
             picker.availability().add_peer(&peer);
             let next = |picker: &mut Picker| {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Layout, PieceIndex};
 
+use crate::swarm::Priorities;
+
 /// The sets of pieces and their bytes. Invariant: needed = wanted without had, and every sum agrees with its set.
 #[derive(Debug)]
 pub(super) struct Progress {
     layout: Arc<Layout>,
     have: Bitfield,
-    wanted: Bitfield,
+    priorities: Priorities,
     needed: Bitfield,
     have_pieces: u32,
     needed_pieces: u32,
@@ -24,12 +26,12 @@ impl Progress {
         let pieces = layout.piece_count();
         let have = if have.pieces() == pieces { have } else { Bitfield::empty(pieces) };
         let have_bytes = have.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
-        let (wanted, needed) = (Bitfield::empty(pieces), Bitfield::empty(pieces));
+        let (priorities, needed) = (Priorities::all(pieces), Bitfield::empty(pieces));
         let have_pieces = have.count();
         let mut progress = Self {
             layout,
             have,
-            wanted,
+            priorities: priorities.clone(),
             needed,
             have_pieces,
             needed_pieces: 0,
@@ -37,7 +39,7 @@ impl Progress {
             wanted_bytes: 0,
             left_bytes: 0,
         };
-        progress.set_wanted(Bitfield::full(pieces));
+        progress.set_priorities(priorities);
         progress
     }
 
@@ -49,8 +51,9 @@ impl Progress {
         progress
     }
 
-    /// Wants exactly these pieces from now on. A set over another number of pieces changes nothing.
-    pub(super) fn set_wanted(&mut self, wanted: Bitfield) {
+    /// Wants these pieces from now on. Priorities of another number of pieces change nothing.
+    pub(super) fn set_priorities(&mut self, priorities: Priorities) {
+        let wanted = priorities.wanted();
         if wanted.pieces() != self.layout.piece_count() {
             return;
         }
@@ -59,10 +62,10 @@ impl Progress {
             self.needed.remove(piece);
         }
         let bytes = |set: &Bitfield| set.iter().map(|piece| u64::from(self.layout.length_of(piece))).sum();
-        self.wanted_bytes = bytes(&wanted);
+        self.wanted_bytes = bytes(wanted);
         self.left_bytes = bytes(&self.needed);
         self.needed_pieces = self.needed.count();
-        self.wanted = wanted;
+        self.priorities = priorities;
     }
 
     /// A piece is verified and stored; true if it was not had.
@@ -88,7 +91,7 @@ impl Progress {
         let length = u64::from(self.layout.length_of(piece));
         self.have_pieces -= 1;
         self.have_bytes -= length;
-        if self.wanted.has(piece) && self.needed.insert(piece) {
+        if self.priorities.wanted().has(piece) && self.needed.insert(piece) {
             self.needed_pieces += 1;
             self.left_bytes += length;
         }
@@ -102,6 +105,11 @@ impl Progress {
     /// The pieces verified and stored.
     pub(super) fn have(&self) -> &Bitfield {
         &self.have
+    }
+
+    /// How much each piece is wanted.
+    pub(super) fn priorities(&self) -> &Priorities {
+        &self.priorities
     }
 
     /// The pieces wanted and not had.
@@ -154,17 +162,17 @@ mod tests {
                     _ => {
                         let mut wanted = Bitfield::empty(20);
                         (0..20).filter(|bit| mask >> bit & 1 == 1).for_each(|bit| { wanted.insert(PieceIndex(bit)); });
-                        progress.set_wanted(wanted);
+                        progress.set_priorities(wanted.into());
                     }
                 }
                 let bytes = |set: &Bitfield| set.iter().map(|piece| u64::from(layout.length_of(piece))).sum::<u64>();
                 prop_assert_eq!(progress.have_bytes(), bytes(&progress.have));
-                prop_assert_eq!(progress.wanted_bytes(), bytes(&progress.wanted));
+                prop_assert_eq!(progress.wanted_bytes(), bytes(progress.priorities.wanted()));
                 prop_assert_eq!(progress.left_bytes(), bytes(&progress.needed));
                 prop_assert_eq!(progress.have_pieces(), progress.have.count());
                 prop_assert_eq!(progress.is_finished(), progress.needed.is_empty());
                 for piece in (0..20).map(PieceIndex) {
-                    let needed = progress.wanted.has(piece) && !progress.have.has(piece);
+                    let needed = progress.priorities.wanted().has(piece) && !progress.have.has(piece);
                     prop_assert_eq!(progress.needed.has(piece), needed);
                 }
             }

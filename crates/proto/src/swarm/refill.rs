@@ -128,8 +128,9 @@ impl Requests {
         let picker = self.picker.as_mut()?;
         let down = &mut peer.down;
         let piece = if down.choked {
-            let mut allowed = down.allowed_fast.iter().copied();
-            allowed.find(|piece| picker.is_pickable(*piece) && peer.pieces.has(*piece))?
+            let allowed = down.allowed_fast.iter().copied();
+            let possible = allowed.filter(|piece| picker.is_pickable(*piece) && peer.pieces.has(*piece));
+            possible.min_by_key(|piece| picker.place(*piece))?
         } else if self.sequential {
             picker.pick(&peer.pieces, Rule::First)?
         } else {
@@ -142,7 +143,8 @@ impl Requests {
                 PieceOrder::Rarest | PieceOrder::Random => Rule::Random,
                 PieceOrder::Sequential => Rule::First,
             };
-            suggested.or_else(|| picker.pick(&peer.pieces, rule))?
+            let picked = picker.pick(&peer.pieces, rule)?;
+            suggested.filter(|piece| picker.place(*piece) <= picker.place(picked)).unwrap_or(picked)
         };
         picker.remove(piece);
         let length = progress.layout().length_of(piece);

@@ -91,7 +91,7 @@ impl Requests {
                 .filter(|piece| !hashes.is_known(*piece))
                 .for_each(|piece| _ = pickable.remove(piece));
         }
-        let mut picker = Picker::new(pickable, rng);
+        let mut picker = Picker::new(pickable, progress.priorities().ranks().cloned(), rng);
         peers.for_each(|pieces| picker.availability().add_peer(pieces));
         self.picker = Some(picker);
     }
@@ -351,8 +351,6 @@ impl Requests {
         if self.held_up {
             return false;
         }
-        let Some(picker) = &mut self.picker else { return false };
-        let commonest = picker.availability().order(false).last().copied();
-        commonest.is_none_or(|piece| picker.peers_with(piece) == 0)
+        self.picker.as_mut().is_some_and(Picker::nobody_has_any)
     }
 }

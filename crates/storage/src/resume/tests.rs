@@ -18,6 +18,7 @@ fn record(info_hashes: InfoHashes, files: Vec<FilePresence>, have: Bitfield) -> 
         root: "/some/where".into(),
         presence: Presence { files },
         have,
+        choice: vec![2, 0, 3],
         downloaded_bytes: 5,
         uploaded_bytes: u64::from(u32::MAX) * 9,
         saved_at: 1_700_000_000,

@@ -181,9 +181,11 @@ impl<'a> Run<'a> {
         if let Some(suffix) = options.part_suffix.clone().filter(|_| self.stream.is_none()) {
             add = add.part_suffix(suffix);
         }
-        if let Some(wanted) = &job.wanted {
-            add = add.wanted_files(wanted.iter().copied());
-        }
+        // Without a choice all are meant, whatever an earlier run chose.
+        add = match &job.wanted {
+            Some(wanted) => add.wanted_files(wanted.iter().copied()),
+            None => add.wanted_files(0..job.loaded.files.len()),
+        };
         let torrent = match self.session.add(add).await {
             Ok(torrent) => torrent,
             Err(error) => {

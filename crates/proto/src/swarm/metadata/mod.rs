@@ -193,7 +193,7 @@ impl Swarm {
     pub(super) fn begin(&mut self, now: Instant, content: Content) {
         let Some(mut beginning) = self.beginning.take() else { return };
         self.progress = Progress::new(content.layout, content.have);
-        content.wanted.into_iter().for_each(|wanted| self.progress.set_wanted(wanted));
+        content.priorities.into_iter().for_each(|priorities| self.progress.set_priorities(priorities));
         self.hashes = HashExchange::new(content.info_hashes, content.hashes);
         let total = self.progress.layout().piece_count();
         self.requests.sleep();

@@ -384,7 +384,7 @@ impl Chaos {
                 self.stored
                     .retain(|(piece, _)| wanted.has(*piece) || self.judging.iter().any(|(judged, _)| judged == piece));
                 self.wanted = wanted.clone();
-                self.feed(Input::Command(Command::SetWanted(wanted)));
+                self.feed(Input::Command(Command::SetPriorities(wanted.into())));
             }
             Wish::Sequential(yes) => self.feed(Input::Command(Command::SetSequential(*yes))),
             Wish::Forget(piece) => self.feed(Input::Command(Command::Forget(vec![PieceIndex(*piece)]))),

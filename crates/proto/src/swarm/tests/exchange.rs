@@ -6,7 +6,7 @@ use std::time::Duration;
 use riverrun_metainfo::{Bitfield, PieceIndex};
 
 use super::net::{Net, layout};
-use crate::swarm::{CloseReason, Command, Event, Pressure, Swarm, Waiting};
+use crate::swarm::{CloseReason, Command, Event, Pressure, Priorities, Priority, Swarm, Waiting};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -169,7 +169,7 @@ fn a_pause_ends_all_connections_and_resuming_goes_on() {
 fn only_wanted_pieces_are_fetched_and_wanting_more_goes_on() {
     let mut net = Net::new(&layout(40, 8));
     let (seed, leech) = (net.seed(), net.leech());
-    net.command(leech, Command::SetWanted(set(40, 5..15)));
+    net.command(leech, Command::SetPriorities(set(40, 5..15).into()));
     net.introduce(leech, &[seed]);
     net.run(2 * SECOND);
     let status = net.nodes[leech].swarm.status(net.now);
@@ -177,9 +177,51 @@ fn only_wanted_pieces_are_fetched_and_wanting_more_goes_on() {
     assert_eq!(status.wanted_bytes, 10 * 8 * 16_384);
     assert_eq!(net.nodes[leech].swarm.have(), &set(40, 5..15));
     assert_eq!(net.nodes[leech].events.iter().filter(|event| **event == Event::Finished).count(), 1);
-    net.command(leech, Command::SetWanted(Bitfield::full(40)));
+    net.command(leech, Command::SetPriorities(Bitfield::full(40).into()));
     net.run_until(2 * SECOND, Net::all_complete);
     assert_eq!(net.nodes[leech].requests, 40 * 8);
+}
+
+#[test]
+fn pieces_of_high_priority_come_before_all_others_and_those_of_low_last() {
+    let mut net = Net::new(&layout(60, 4));
+    let (seed, leech) = (net.seed(), net.leech());
+    let rank = |piece| match piece {
+        20..30 => Priority::High,
+        30..40 => Priority::Low,
+        40..45 => Priority::Skip,
+        _ => Priority::Normal,
+    };
+    net.command(leech, Command::SetPriorities(Priorities::of_pieces((0..60).map(rank).collect())));
+    net.introduce(leech, &[seed]);
+    net.run(5 * SECOND);
+    let done = net.nodes[leech].events.iter().filter_map(|event| match event {
+        Event::PieceDone(piece) => Some(rank(piece.0)),
+        _ => None,
+    });
+    let done: Vec<_> = done.collect();
+    assert_eq!(done.len(), 55);
+    // A choked peer may have but few, its allowed fast pieces (BEP 6).
+    let (fast, free) = done.split_at(10);
+    assert!(free.is_sorted_by(|one, other| one >= other), "{done:?}");
+    assert_eq!(fast.iter().chain(&free[..10]).filter(|rank| **rank == Priority::High).count(), 10, "{done:?}");
+}
+
+#[test]
+fn a_change_of_priorities_holds_for_the_next_piece() {
+    let mut net = Net::new(&layout(200, 16));
+    let (seed, leech) = (net.seed(), net.leech());
+    net.nodes[seed].rate = 1_000_000;
+    net.introduce(leech, &[seed]);
+    net.run(3 * SECOND);
+    let before = net.nodes[leech].swarm.have().clone();
+    let rank = |piece| if piece < 20 { Priority::High } else { Priority::Low };
+    net.command(leech, Command::SetPriorities(Priorities::of_pieces((0..200).map(rank).collect())));
+    let missing = (0..20).filter(|piece| !before.has(PieceIndex(*piece))).count();
+    assert!(missing > 10, "{missing}");
+    net.run(SECOND * 16 * 16_384 * u32::try_from(missing + 6).expect("few") / 1_000_000);
+    let have = net.nodes[leech].swarm.have();
+    assert!((0..20).all(|piece| have.has(PieceIndex(piece))), "{missing} were missing");
 }
 
 #[test]
@@ -191,7 +233,7 @@ fn pieces_that_are_not_wanted_any_more_are_let_go_in_the_middle() {
     net.run(3 * SECOND);
     let had = net.nodes[leech].swarm.have().clone();
     let wanted = set(100, (0..20).filter(|piece| !had.has(PieceIndex(*piece))));
-    net.command(leech, Command::SetWanted(wanted.clone()));
+    net.command(leech, Command::SetPriorities(wanted.clone().into()));
     net.run(20 * SECOND);
     let have = net.nodes[leech].swarm.have();
     assert!(wanted.iter().all(|piece| have.has(piece)));

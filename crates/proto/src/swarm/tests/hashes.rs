@@ -256,7 +256,7 @@ fn hashes_of_wanted_pieces_are_asked_for_first_and_of_unwanted_ones_not_at_all()
     let (mut lab, hashes) = torrent.leech();
     let mut wanted = Bitfield::empty(5000);
     (4100..4200).for_each(|piece| _ = wanted.insert(PieceIndex(piece)));
-    lab.feed(Input::Command(Command::SetWanted(wanted)));
+    lab.feed(Input::Command(Command::SetPriorities(wanted.into())));
     let (peer, actions) = join(&mut lab, &torrent, 1);
     let asked = requests(&actions, peer);
     assert_eq!(asked.iter().map(|range| range.index).collect::<Vec<_>>(), [2048]);
@@ -264,7 +264,7 @@ fn hashes_of_wanted_pieces_are_asked_for_first_and_of_unwanted_ones_not_at_all()
     assert!(hashes.is_known(PieceIndex(4100)) && !lab.asked(peer).is_empty());
     lab.wait(2 * SECOND);
     assert_eq!(requests(&lab.done, peer).len(), 1);
-    lab.feed(Input::Command(Command::SetWanted(Bitfield::full(5000))));
+    lab.feed(Input::Command(Command::SetPriorities(Bitfield::full(5000).into())));
     lab.wait(2 * SECOND);
     assert_eq!(requests(&lab.done, peer).len(), 4 + 6);
 }

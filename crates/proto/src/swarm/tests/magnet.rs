@@ -133,8 +133,8 @@ impl Bench {
 
     fn begin(&mut self, layout: Arc<Layout>) -> Vec<Action> {
         let have = Bitfield::empty(layout.piece_count());
-        let (info_hashes, hashes, wanted) = (HASHES, None, None);
-        self.feed(Input::Begin(Content { info_hashes, layout, hashes, have, wanted }))
+        let (info_hashes, hashes, priorities) = (HASHES, None, None);
+        self.feed(Input::Begin(Content { info_hashes, layout, hashes, have, priorities }))
     }
 
     fn is_closed(&self, number: u8) -> Option<CloseReason> {
@@ -439,8 +439,8 @@ proptest! {
         let mut have = Bitfield::empty(20);
         (0..20).filter(|piece| had >> piece & 1 == 1).for_each(|piece| _ = have.insert(PieceIndex(piece)));
         bench.feed(Input::Metadata(Judgement::Right { metadata: metadata(2), private: false }));
-        let (info_hashes, hashes, wanted) = (HASHES, None, None);
-        let content = Content { info_hashes, layout: Arc::clone(&layout), hashes, have: have.clone(), wanted };
+        let (info_hashes, hashes, priorities) = (HASHES, None, None);
+        let content = Content { info_hashes, layout: Arc::clone(&layout), hashes, have: have.clone(), priorities };
         let mut actions = bench.feed(Input::Begin(content));
         actions.extend(bench.wait(Duration::from_secs(3)));
         for action in &actions {

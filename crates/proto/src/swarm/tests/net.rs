@@ -331,8 +331,8 @@ impl Net {
                 self.feed(node, Input::Metadata(Judgement::Right { metadata, private }));
                 let layout = Arc::clone(&self.layout);
                 let have = Bitfield::empty(layout.piece_count());
-                let (info_hashes, hashes, wanted) = (HASHES, None, None);
-                self.feed(node, Input::Begin(Content { info_hashes, layout, hashes, have, wanted }));
+                let (info_hashes, hashes, priorities) = (HASHES, None, None);
+                self.feed(node, Input::Begin(Content { info_hashes, layout, hashes, have, priorities }));
             }
         }
     }

@@ -1,0 +1,125 @@
+//! Some files of a torrent are wanted, more or less, and others not; and that changes while it runs.
+
+use std::path::PathBuf;
+
+use riverrun::testing::{Content, Format, LocalSwarm, loopback};
+use riverrun::{AddError, AddTorrent, FileStatus, Phase, Priority, Session, Settings, Torrent, TorrentError};
+
+use super::{PATIENCE, complete, same, session, until};
+
+const PIECE: u32 = 65_536;
+
+/// Every border of two files lies within a piece.
+fn album() -> Content {
+    Content::folder("album", 11, [("a", 400_000), ("b", 1_000_003), ("sub/c", 30_000), ("d", 900_000)])
+}
+
+async fn swarm(up_limit: Option<u64>) -> LocalSwarm {
+    LocalSwarm::of(album()).format(Format::V1).piece_length(PIECE).up_limit(up_limit).start().await.unwrap()
+}
+
+fn file(torrent: &Torrent, path: &str) -> FileStatus {
+    torrent.files().into_iter().find(|file| file.path == path).unwrap()
+}
+
+fn place(torrent: &Torrent, path: &str) -> usize {
+    file(torrent, path).file
+}
+
+/// The bytes of a file as they are on disk are those of the content.
+fn is_right(swarm: &LocalSwarm, path: &str) -> bool {
+    let expected = &swarm.content().files.iter().find(|(name, _)| name == path).unwrap().1;
+    std::fs::read(swarm.dir().join("album").join(path)).is_ok_and(|found| found == *expected)
+}
+
+async fn stateful(dir: PathBuf) -> Session {
+    let settings = Settings { state_dir: Some(dir), ..loopback() };
+    Session::builder().settings(settings).start().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_wanted_later_is_fetched_and_completes_anew() {
+    let swarm = swarm(None).await;
+    let session = session().await;
+    let wish = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).wanted_files([0]);
+    let torrent = session.add(wish).await.unwrap();
+    complete(&torrent).await;
+    assert!(matches!(torrent.status().phase, Phase::Seeding));
+    let first = torrent.files().into_iter().find(|file| file.is_wanted()).unwrap();
+    assert!(first.is_complete() && is_right(&swarm, &first.path), "{first:?}");
+    assert_eq!(torrent.files().iter().filter(|file| file.is_wanted()).count(), 1);
+    let all: Vec<_> = torrent.files().iter().map(|file| (file.file, Priority::Normal)).collect();
+    torrent.set_file_priorities(all).await.unwrap();
+    assert!(torrent.status().have_bytes < torrent.status().total_bytes);
+    complete(&torrent).await;
+    same(&swarm, &swarm.dir());
+    assert!(torrent.files().iter().all(FileStatus::is_complete));
+    assert_eq!(torrent.status().down_bytes, torrent.status().total_bytes, "nothing was fetched twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_skipped_while_it_runs_is_fetched_no_further() {
+    let swarm = swarm(Some(600_000)).await;
+    let session = session().await;
+    let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir())).await.unwrap();
+    let skipped = place(&torrent, "b");
+    torrent.set_file_priorities([(place(&torrent, "a"), Priority::High), (skipped, Priority::Low)]).await.unwrap();
+    until("the first file", || file(&torrent, "a").is_complete()).await;
+    torrent.set_file_priorities([(skipped, Priority::Skip)]).await.unwrap();
+    complete(&torrent).await;
+    let files = torrent.files();
+    assert!(files.iter().all(|file| file.is_complete() == (file.file != skipped)), "{files:?}");
+    assert!(file(&torrent, "b").have_bytes < 700_000, "{files:?}");
+    assert!(is_right(&swarm, "a") && is_right(&swarm, "sub/c") && is_right(&swarm, "d"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wanted_is_remembered_until_something_else_is_said() {
+    let swarm = swarm(None).await;
+    let state = swarm.dir().join("state");
+    let wish = || AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).peers(swarm.addrs());
+    let session = stateful(state.clone()).await;
+    let torrent = session.add(wish().wanted_files([1]).file_priorities([(1, Priority::High)])).await.unwrap();
+    complete(&torrent).await;
+    let before: Vec<_> = torrent.files().iter().map(|file| file.priority).collect();
+    assert_eq!(before.iter().filter(|priority| **priority == Priority::Skip).count(), 3);
+    session.shutdown(PATIENCE).await;
+
+    let session = stateful(state.clone()).await;
+    let torrent = session.add(wish()).await.unwrap();
+    complete(&torrent).await;
+    assert_eq!(torrent.files().iter().map(|file| file.priority).collect::<Vec<_>>(), before);
+    assert_eq!(torrent.status().down_bytes, 0);
+    torrent.set_file_priorities([(0, Priority::Low)]).await.unwrap();
+    complete(&torrent).await;
+    session.shutdown(PATIENCE).await;
+
+    let session = stateful(state).await;
+    let torrent = session.add(wish()).await.unwrap();
+    complete(&torrent).await;
+    assert_eq!(torrent.files()[0].priority, Priority::Low);
+    torrent.remove().await;
+    let all = torrent.files().len();
+    let torrent = session.add(wish().wanted_files(0..all)).await.unwrap();
+    complete(&torrent).await;
+    same(&swarm, &swarm.dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_chosen_is_an_error_and_changes_nothing() {
+    let swarm = swarm(None).await;
+    let (_, seeder) = &swarm.seeders()[0];
+    let session = session().await;
+    let torrent = session.add(AddTorrent::new(swarm.torrent()).into_dir(swarm.dir())).await.unwrap();
+    let error = torrent.set_file_priorities([(0, Priority::Skip), (99, Priority::Low)]).await.unwrap_err();
+    assert!(matches!(error, TorrentError::NotOpened(ref why) if matches!(**why, AddError::NoSuchFile(99))), "{error}");
+    assert!(torrent.files().iter().all(|file| file.priority == Priority::Normal));
+    complete(&torrent).await;
+    assert_eq!(seeder.files().len(), 4);
+    let read_only = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).read_only(true);
+    torrent.remove().await;
+    let torrent = session.add(read_only).await.unwrap();
+    complete(&torrent).await;
+    let error = torrent.set_file_priorities([(0, Priority::Skip)]).await.unwrap_err();
+    assert!(matches!(error, TorrentError::Storage(_)), "{error}");
+}
