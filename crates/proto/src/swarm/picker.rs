@@ -73,15 +73,6 @@ impl Picker {
         self.availability.place(piece)
     }
 
-    /// Whether every pickable piece is one that nobody has.
-    pub(super) fn nobody_has_any(&mut self) -> bool {
-        let mut commonest = [None; 3];
-        for (place, order) in commonest.iter_mut().zip(self.availability.orders(false)) {
-            *place = order.last().copied();
-        }
-        commonest.into_iter().flatten().all(|piece| self.peers_with(piece) == 0)
-    }
-
     /// The piece to begin with a peer that has these pieces. The owner's priorities come before the rule.
     pub(super) fn pick(&mut self, peer: &PeerPieces, rule: Rule) -> Option<PieceIndex> {
         if peer.count() == 0 {

@@ -346,11 +346,9 @@ impl Requests {
         self.partials.iter().map(Partial::received_bytes).sum()
     }
 
-    /// Whether every needed piece that somebody has is begun.
-    pub(super) fn in_endgame(&mut self) -> bool {
-        if self.held_up {
-            return false;
-        }
-        self.picker.as_mut().is_some_and(Picker::nobody_has_any)
+    /// Whether every needed piece is begun. Pieces that nobody has count as not begun: who waits for them has time, and in a young
+    /// swarm, where few have anything yet, blocks asked for twice would fill the uplinks that all wait for.
+    pub(super) fn in_endgame(&self) -> bool {
+        !self.held_up && self.picker.as_ref().is_some_and(Picker::is_empty)
     }
 }

@@ -157,15 +157,27 @@ impl Swarm {
         self.peers.values().map(due).min().map(|due| due.max(now + Self::TICK))
     }
 
-    /// Fills the pipeline of one peer, from others' if there is nothing else.
+    /// Fills the pipeline of one peer, in the endgame from others' if there is nothing else.
     pub(super) fn refill(&mut self, now: Instant, connection: ConnectionId) {
-        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        if !self.fill_own(now, connection) {
+            return;
+        }
+        // Before the end only what is really late is worth a second request, and looking at all requests each time that a
+        // hungry peer says something would cost far more than it brings.
+        let endgame = self.requests.in_endgame();
+        if endgame {
+            self.requests.steal(&mut self.peers, connection, now, &mut self.out);
+        }
+        let pause = if endgame { self.timers.steal_pause } else { MOST_STEAL_PAUSE };
+        self.timers.steal.get_or_insert(now + pause);
+    }
+
+    /// Fills the pipeline of one peer with what is free; true if it has room yet, and others hold up what it could have.
+    fn fill_own(&mut self, now: Instant, connection: ConnectionId) -> bool {
+        let Some(peer) = self.peers.get_mut(&connection) else { return false };
         let filled = self.requests.fill(peer, &self.progress, &self.blame, now, &mut self.out);
         let elsewhere = self.requests.outstanding > peer.down.pipeline.live();
-        if filled == Filled::Starved && elsewhere && self.requests.strategy.steal {
-            self.requests.steal(&mut self.peers, connection, now, &mut self.out);
-            self.timers.steal.get_or_insert(now + self.timers.steal_pause);
-        }
+        filled == Filled::Starved && elsewhere && self.requests.strategy.steal
     }
 
     /// Fills the pipelines of all peers, the fastest first.
@@ -186,7 +198,12 @@ impl Swarm {
         let mut order: Vec<_> =
             free.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();
         order.sort_unstable();
-        order.into_iter().take(THIEVES).for_each(|(_, connection)| self.refill(now, connection));
+        for (_, connection) in order.into_iter().take(THIEVES) {
+            if self.fill_own(now, connection) {
+                self.requests.steal(&mut self.peers, connection, now, &mut self.out);
+                self.timers.steal.get_or_insert(now + self.timers.steal_pause);
+            }
+        }
     }
 
     /// Dials as many candidates as the bounds allow, and asks for more if they are few.

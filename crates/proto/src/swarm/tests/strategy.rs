@@ -113,3 +113,22 @@ fn p11_a_flapper_is_trusted_with_one_block() {
     assert_eq!(most(true), Some(1));
     assert!(most(false) > Some(1));
 }
+
+#[test]
+fn in_a_young_swarm_nothing_is_asked_for_twice() {
+    // Ten pieces are at two peers, ten are at nobody yet.
+    let mut known = Bitfield::empty(20);
+    (0..10).for_each(|piece| _ = known.insert(PieceIndex(piece)));
+    let mut lab = leech(20, 4, ON);
+    let slow = lab.connect(1, true, Manner::Silent);
+    lab.says(slow, &[Message::Bitfield(known.to_wire().into()), Message::Unchoke]);
+    let held: BTreeSet<_> = lab.asked(slow).into_iter().collect();
+    let quick = lab.connect(2, true, Manner::Honest(8));
+    lab.says(quick, &[Message::Bitfield(known.to_wire().into()), Message::Unchoke]);
+    lab.wait(3 * SECOND);
+    assert!(!held.is_empty());
+    assert_eq!(lab.asked(slow).into_iter().collect::<BTreeSet<_>>(), held, "none was taken back");
+    // With the last pieces there the end has come.
+    lab.connect_seed(3, true, Manner::Honest(8));
+    assert!(lab.until_complete(20 * SECOND) < 2 * SECOND);
+}
