@@ -15,8 +15,9 @@ use crate::world::World;
 impl World {
     /// A call has reached its address, where somebody listens or not.
     pub(crate) fn dialled(&mut self, from: HostId, addr: SocketAddr) {
-        let to = self.hosts.iter().position(|host| host.addr == addr && host.up).map(HostId);
-        let Some(to) = to else {
+        let to =
+            Host::number_at(addr).filter(|to| self.hosts.get(*to).is_some_and(|host| host.up && host.addr == addr));
+        let Some(to) = to.map(HostId) else {
             self.feed(from, Input::DialFailed { addr, error: DialError::Refused }, &[]);
             return;
         };

@@ -38,6 +38,7 @@ impl World {
             let mut new = Resident::new(now, config(torrent, have, peer_id, seed));
             (new.requests, new.disk.loses) = (own.requests, own.disk.loses);
             new.events = std::mem::take(&mut own.events);
+            new.complete = own.complete;
             *own = new;
         }
         self.set(Duration::from_millis(100), host, Event::Tracker);

@@ -40,6 +40,8 @@ pub(crate) struct Resident {
     pub(crate) events: Vec<Event>,
     /// Requests made in all lives.
     pub(crate) requests: u64,
+    /// Since when it has everything; `None` while it does not.
+    pub(crate) complete: Option<Instant>,
 }
 
 /// One end of a connection.
@@ -69,13 +71,14 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// The host with this number lives at an address of its own.
+    /// The host with this number lives in a network of its own, as strangers on the Internet do: allowed-fast sets (BEP 6)
+    /// and priorities (BEP 40) look at networks, not at addresses.
     pub(crate) fn new(number: usize, link: Link, now: Instant, tenant: Tenant) -> Self {
         let [.., high, low] = (number + 1).to_be_bytes();
         let mut peer_id = [b'.'; 20];
         peer_id[18..].copy_from_slice(&[high, low]);
         Self {
-            addr: SocketAddr::from(([10, 0, high, low], 6881)),
+            addr: SocketAddr::from(([10, high, low, 1], 6881)),
             peer_id: PeerId(peer_id),
             pipes: Pipes::new(link, now),
             up: true,
@@ -84,6 +87,13 @@ impl Host {
             tenant,
             fast: true,
         }
+    }
+
+    /// The number of the host that lives at this address, if there are so many.
+    pub(crate) fn number_at(addr: SocketAddr) -> Option<usize> {
+        let SocketAddr::V4(addr) = addr else { return None };
+        let [10, high, low, 1] = addr.ip().octets() else { return None };
+        usize::from(u16::from_be_bytes([high, low])).checked_sub(1)
     }
 
     pub(crate) fn ip(&self) -> IpAddr {
@@ -108,6 +118,7 @@ impl Host {
 impl Resident {
     pub(crate) fn new(now: Instant, config: SwarmConfig) -> Self {
         Self {
+            complete: config.have.is_full().then_some(now),
             disk: Disk::new(config.have.clone()),
             swarm: Swarm::new(now, config),
             ledger: Ledger::default(),

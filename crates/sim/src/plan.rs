@@ -19,6 +19,7 @@ impl World {
         let placeholder = Tenant::Stranger(Stranger::new(Manner::BlackHole, self.torrent.clone(), self.now));
         let mut host = Host::new(id.0, link, self.now, placeholder);
         host.tenant = Tenant::Swarm(Box::new(Resident::new(self.now, tenant(&host))));
+        self.incomplete += usize::from(host.resident().is_some_and(|resident| resident.complete.is_none()));
         self.hosts.push(host);
         self.set(joins, id, Event::Tracker);
         id

@@ -50,28 +50,38 @@ pub(crate) enum Event {
 }
 
 /// What will happen; the default queue is empty.
+///
+/// The heap holds names of what will happen alone: it moves its entries about, and events are long.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    heap: BinaryHeap<Entry<T>>,
+    heap: BinaryHeap<Entry>,
     next: u64,
+    /// What will happen, each in its slot.
+    slots: Vec<Option<T>>,
+    vacant: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct Entry {
     at: Instant,
     number: u64,
-    what: T,
+    slot: u32,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), next: 0 }
+        Self { heap: BinaryHeap::new(), next: 0, slots: Vec::new(), vacant: Vec::new() }
     }
 }
 
 impl<T> Queue<T> {
     pub(crate) fn push(&mut self, at: Instant, what: T) {
-        self.heap.push(Entry { at, number: self.next, what });
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("events fit the memory of a machine")
+        });
+        self.slots[slot as usize] = Some(what);
+        self.heap.push(Entry { at, number: self.next, slot });
         self.next += 1;
     }
 
@@ -81,22 +91,24 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Instant, T)> {
-        self.heap.pop().map(|entry| (entry.at, entry.what))
+        let Entry { at, slot, .. } = self.heap.pop()?;
+        self.vacant.push(slot);
+        self.slots[slot as usize].take().map(|what| (at, what))
     }
 }
 
-impl<T> PartialEq for Entry<T> {
+impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
         self.number == other.number
     }
 }
-impl<T> Eq for Entry<T> {}
-impl<T> PartialOrd for Entry<T> {
+impl Eq for Entry {}
+impl PartialOrd for Entry {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl<T> Ord for Entry<T> {
+impl Ord for Entry {
     /// The earliest is the greatest, for the heap gives the greatest first.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))

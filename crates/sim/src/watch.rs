@@ -18,7 +18,43 @@ impl World {
     /// Whether every swarm has everything.
     #[must_use]
     pub fn all_complete(&self) -> bool {
-        (0..self.hosts.len()).all(|host| self.is_complete(HostId(host)))
+        self.incomplete == 0
+    }
+
+    /// The age of the world when a swarm had everything; `None` as long as it does not.
+    #[must_use]
+    pub fn completed_at(&self, host: HostId) -> Option<Duration> {
+        let complete = self.hosts[host.0].resident()?.complete?;
+        Some(complete.saturating_duration_since(self.born))
+    }
+
+    /// How many hosts there are: they are numbered from 0 in the order in which they were added.
+    #[must_use]
+    pub fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// The pieces that a swarm has.
+    #[must_use]
+    pub fn pieces(&self, host: HostId) -> u32 {
+        self.hosts[host.0].resident().map_or(0, |resident| resident.swarm.have().count())
+    }
+
+    /// Looks whether a host has become complete, or is not any more.
+    pub(crate) fn note_completion(&mut self, host: HostId) {
+        let now = self.now;
+        let Some(resident) = self.hosts[host.0].resident_mut() else { return };
+        match (resident.complete.is_some(), resident.swarm.have().is_full()) {
+            (false, true) => {
+                resident.complete = Some(now);
+                self.incomplete -= 1;
+            }
+            (true, false) => {
+                resident.complete = None;
+                self.incomplete += 1;
+            }
+            _ => {}
+        }
     }
 
     /// Payload sent by a swarm in its present life, in bytes.

@@ -12,8 +12,9 @@ use crate::queue::{Due, Event, Queue};
 use crate::torrent::Torrent;
 use crate::trace::{Trace, words};
 
-/// More events than any scenario needs.
+/// More events than any scenario needs, to begin with and for each host.
 const MOST_EVENTS: u64 = 50_000_000;
+const MOST_EVENTS_PER_HOST: u64 = 1_000_000;
 
 /// A network of hosts that share one torrent.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct World {
     pub(crate) liars: Vec<IpAddr>,
     /// The tracker names this host and no other.
     pub(crate) named: Option<HostId>,
+    /// Swarms that have not everything.
+    pub(crate) incomplete: usize,
     /// The first rule that was broken.
     violation: Option<Violation>,
 }
@@ -50,6 +53,7 @@ impl World {
             next_connection: 0,
             liars: Vec::new(),
             named: None,
+            incomplete: 0,
             violation: None,
         }
     }
@@ -110,9 +114,10 @@ impl World {
         if own.life == life && (own.up || matches!(event, Event::Restart)) {
             self.trace.add(self.age(), host.0 as u64, words(&event));
             self.happen(host, event);
+            self.note_completion(host);
             self.check(host);
         }
-        if self.trace.events() > MOST_EVENTS {
+        if self.trace.events() > MOST_EVENTS + MOST_EVENTS_PER_HOST * self.hosts.len() as u64 {
             self.broken(host, "events without end".to_owned());
         }
         self.violation.clone().map_or(Ok(true), Err)
