@@ -146,7 +146,7 @@ impl Rig {
         for (_, span) in self.pieces() {
             for offset in (span.offset..span.end()).step_by(RUN as usize) {
                 let length = RUN.min(span.end() - offset);
-                self.torrent.read(offset, Span { offset, length });
+                self.torrent.read(offset, Span { offset, length }, true);
                 flying += 1;
                 if flying == 16 {
                     self.read();

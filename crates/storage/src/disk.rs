@@ -9,6 +9,7 @@
 mod batch;
 mod park;
 mod queue;
+mod reading;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use riverrun_metainfo::{Layout, PieceIndex, Span};
 
 use crate::{Buffer, Pool, Presence, Storage, StorageError};
 use queue::{Job, Queue, Work};
+pub use reading::read_cached;
 
 /// How many threads and how much memory.
 #[derive(Clone, Debug, Default)]
@@ -242,10 +244,14 @@ impl DiskTorrent {
         self.send(piece, Work::Verify { piece, digests });
     }
 
-    /// Reads a span of one piece, at most [`MAX_READ_BYTES`] long, into pool buffers: `Done::Read`.
-    pub fn read(&self, token: u64, span: Span) {
-        let piece = self.handle.torrent.layout.piece_at(span.offset).unwrap_or_default();
-        self.send(piece, Work::Read { token, span });
+    /// Reads a span of one piece, at most [`MAX_READ_BYTES`] long, into pool buffers: `Done::Read`. If it goes on where the last one
+    /// ended, `in_order`, the storage is told that the rest of the piece, as much as one read takes, will be read next.
+    pub fn read(&self, token: u64, span: Span, in_order: bool) {
+        let layout = &self.handle.torrent.layout;
+        let piece = layout.piece_at(span.offset).unwrap_or_default();
+        let end = layout.piece_span(piece).filter(|_| in_order).map_or(span.end(), |piece| piece.end());
+        let ahead = end.saturating_sub(span.end()).min(MAX_READ_BYTES);
+        self.send(piece, Work::Read { token, span, ahead });
     }
 
     /// Syncs behind every write queued so far: `Done::Synced`. If one of them parks the torrent, that is told first; what is parked

@@ -6,13 +6,13 @@ use riverrun_metainfo::{Extent, Layout, Span};
 
 use crate::StorageError;
 
-/// Reads a span with `read` for each extent; padding and gaps become zeros.
-pub(crate) fn read(
+/// Reads a span with `read` for each extent; padding and gaps become zeros. What the slices of `into` point at afterwards is not said.
+pub(crate) fn read<E: From<StorageError>>(
     layout: &Layout,
     span: Span,
     into: &mut [IoSliceMut<'_>],
-    mut read: impl FnMut(Extent, &mut [IoSliceMut<'_>]) -> Result<(), StorageError>,
-) -> Result<(), StorageError> {
+    mut read: impl FnMut(Extent, &mut [IoSliceMut<'_>]) -> Result<(), E>,
+) -> Result<(), E> {
     check_span(layout, span, into.iter().map(|slice| slice.len()).sum())?;
     let mut rest: Vec<&mut [u8]> = Vec::new();
     for (extent, length) in parts(layout, span) {
@@ -20,8 +20,7 @@ pub(crate) fn read(
             && let Some(extent) = extent
         {
             // Nearly always: all of it in one file.
-            let mut slices: Vec<IoSliceMut<'_>> = into.iter_mut().map(|slice| IoSliceMut::new(slice)).collect();
-            return read(extent, &mut slices);
+            return read(extent, into);
         }
         if rest.is_empty() {
             rest = into.iter_mut().rev().map(|slice| &mut **slice).collect();

@@ -4,6 +4,7 @@
 //! a file that was open once is never silently exchanged for another one under the same path.
 
 mod beneath;
+mod cached;
 mod lock;
 mod open_files;
 mod part;
@@ -28,6 +29,7 @@ use rustix::io::Errno;
 
 use crate::{Presence, Storage, StorageError, extents};
 use beneath::Beneath;
+use cached::NotCached;
 use lock::Lock;
 pub use open_files::OpenFiles;
 pub(crate) use open_files::{Key, OpenFile};
@@ -387,6 +389,15 @@ const IOV_MAX: usize = 1024;
 impl Storage for FileStorage {
     fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
         extents::read(&self.layout, span, into, |extent, slices| self.read_extent(extent, slices))
+    }
+
+    fn read_cached(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> bool {
+        let read = |extent: Extent, slices: &mut [IoSliceMut<'_>]| {
+            // Opening a file may take time.
+            let open = self.options.open_files.get(Key { storage: self.number, file: extent.file.0 });
+            open.ok_or(NotCached).and_then(|open| open.read_cached(extent, slices))
+        };
+        extents::read(&self.layout, span, into, read).is_ok()
     }
 
     fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {

@@ -29,13 +29,21 @@ use std::io::{IoSlice, IoSliceMut};
 
 use riverrun_metainfo::Span;
 
-/// Bytes of one torrent at rest. Blocking; called from disk threads only; offsets run over the torrent's whole byte stream.
+/// Bytes of one torrent at rest. Blocking, and called from disk threads only, but for [`read_cached`](Self::read_cached); offsets run
+/// over the torrent's whole byte stream.
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Fills `into` with the bytes of `span`; padding reads as zeros. The buffers together are as long as the span.
     ///
     /// # Errors
     /// The bytes are not there or cannot be read.
     fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError>;
+
+    /// The same as [`read_at`](Self::read_at) if all of the span is in memory, so that it may be called where nothing may wait. False if
+    /// it is not, if that cannot be told, and whatever else is wrong: then `into` holds anything, and `read_at` tells more.
+    fn read_cached(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> bool {
+        let _ = (span, into);
+        false
+    }
 
     /// Writes the bytes of `span`; padding is not written. The buffers together are as long as the span.
     ///

@@ -110,6 +110,10 @@ impl Storage for MemoryStorage {
         })
     }
 
+    fn read_cached(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> bool {
+        self.read_at(span, into).is_ok()
+    }
+
     fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
         let mut state = self.state();
         state.counts.writes += 1;

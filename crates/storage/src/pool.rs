@@ -79,6 +79,18 @@ impl Pool {
         Poll::Ready((0..count).map_while(|_| state.take(capacity)).map(|block| self.buffer(block)).collect())
     }
 
+    /// Moves as many buffers as asked for to the end of `into`, or none and false; `leave` of the pool stay free for others.
+    pub fn try_take_many(&self, count: usize, leave: usize, into: &mut Vec<Buffer>) -> bool {
+        let mut state = self.shared.lock();
+        let (capacity, before) = (self.shared.capacity, into.len());
+        if state.out.saturating_add(count).saturating_add(leave) > capacity {
+            return false;
+        }
+        into.extend((0..count).map_while(|_| state.take(capacity)).map(|block| self.buffer(block)));
+        debug_assert_eq!(into.len() - before, count, "as many as are not out are free, or not made yet");
+        true
+    }
+
     /// The most buffers that can be out.
     #[must_use]
     pub fn capacity(&self) -> usize {

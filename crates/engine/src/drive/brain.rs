@@ -20,7 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::choice::Choice;
 use super::link::{Link, Outbox};
-use super::read_runs::ReadRuns;
+use super::read_runs::{ReadRun, ReadRuns};
 use super::saver::Saver;
 use super::stage::{Completion, Life};
 use super::tracker::Announcer;
@@ -137,12 +137,6 @@ impl Files {
     pub(crate) fn finish(&mut self, swarm: &Swarm) {
         self.saver.finish(swarm, &self.disk);
     }
-
-    /// Hands the disk what has been put together.
-    fn flush(&mut self) {
-        self.writes.flush(&self.disk);
-        self.reads.flush(&self.disk);
-    }
 }
 
 impl Brain {
@@ -179,7 +173,9 @@ impl Brain {
                     files.disk.verify(piece, digests);
                 }
                 (Action::Serve { connection, block }, Some(files)) => {
-                    files.reads.add(&files.disk, &files.layout, connection, block);
+                    if let Some((connection, run)) = files.reads.add(&files.layout, connection, block) {
+                        with_link(links, connection, effects, |link| link.send_run(run));
+                    }
                 }
                 // A swarm without a layout names no blocks.
                 (Action::Store { .. } | Action::Verify { .. } | Action::Serve { .. }, None) => {}
@@ -201,7 +197,12 @@ impl Brain {
                 }
             }
         }
-        exchange.files.iter_mut().for_each(Files::flush);
+        if let Exchange { links, files: Some(files), .. } = exchange {
+            files.writes.flush(&files.disk);
+            if let Some((connection, run)) = files.reads.take() {
+                with_link(links, connection, effects, |link| link.send_run(run));
+            }
+        }
     }
 
     /// Tells the swarm how much room there is, if that changed.
@@ -325,6 +326,19 @@ impl Brain {
             && exchange.links.remove(&connection).is_some()
         {
             self.feed(now, Input::Closed { connection, reason }, &mut Payloads::default(), effects);
+        }
+    }
+
+    /// A connection is here, will be handed what there is, and has runs that it could not read without waiting.
+    pub(crate) fn attend(&mut self, connection: ConnectionId, missed: &mut Vec<ReadRun>) {
+        let Some(Exchange { links, files, .. }) = &mut self.exchange else { return };
+        if let Some(link) = links.get_mut(&connection) {
+            link.attend();
+        }
+        for run in missed.drain(..) {
+            if let Some(files) = files {
+                files.reads.read(&files.disk, connection, run);
+            }
         }
     }
 

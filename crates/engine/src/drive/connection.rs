@@ -15,9 +15,11 @@ use riverrun_proto::mse::Cipher;
 use riverrun_proto::swarm::{CloseReason, ConnectionId};
 use riverrun_proto::wire::{Decoder, DecoderConfig, Frame, Message};
 use riverrun_storage::Buffer;
+use riverrun_storage::disk::read_cached;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::Core;
@@ -29,8 +31,8 @@ use crate::rate::Grant;
 
 /// The most that is read at once, in bytes.
 const SCRATCH_BYTES: usize = 256 * 1024;
-/// The most that is written at once, in bytes.
-const MAX_WRITE: usize = 256 * 1024;
+/// The most that is written at once, in bytes: a run and its heads fit.
+const MAX_WRITE: usize = 512 * 1024;
 /// A peer that leaves this much of our messages unread is not listened to until it reads, in bytes (THREATS P14).
 const MAX_UNREAD_CONTROL: usize = 64 * 1024;
 
@@ -119,7 +121,9 @@ impl Connection {
             if let Err(reason) = self.write() {
                 return reason;
             }
-            if !self.outbox.served.is_empty() {
+            if !self.outbox.served.is_empty() || !self.outbox.missed.is_empty() {
+                // A peer that takes whatever we send must not have this thread for itself.
+                yield_now().await;
                 continue;
             }
             if let Err(reason) = self.wait().await {
@@ -238,10 +242,24 @@ impl Connection {
         self.outbox.control_bytes() + self.seal.as_ref().map_or(0, Seal::control_bytes)
     }
 
+    /// Reads what is to be sent next, if nothing else is and nobody has to wait for it.
+    fn load(&mut self) {
+        if self.outbox.is_loaded() {
+            return;
+        }
+        let (store, pool) = (self.core.store(), self.core.engine.pool());
+        self.outbox
+            .load(|span, into| store.as_ref().is_ok_and(|store| read_cached(store.as_storage(), pool, span, into)));
+    }
+
     /// Writes what the socket and the rate limit take.
     fn write(&mut self) -> Result<(), CloseReason> {
-        let up = &self.core.engine.up;
-        while self.has_to_send() && self.write_after.is_none() {
+        while self.write_after.is_none() {
+            self.load();
+            if !self.has_to_send() {
+                break;
+            }
+            let up = &self.core.engine.up;
             let granted = match up.take(Instant::now(), MAX_WRITE) {
                 Grant::Bytes(bytes) => bytes,
                 Grant::Wait(until) => {

@@ -239,6 +239,7 @@ impl Core {
     ) -> Option<CloseReason> {
         let used = self.engine.pool().used();
         let closing = self.act(|brain, now, effects| {
+            brain.attend(connection, &mut outbox.missed);
             if !outbox.served.is_empty() {
                 let input = Input::Served { connection, blocks: &outbox.served };
                 brain.feed(now, input, &mut Payloads::default(), effects);

@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use riverrun_metainfo::Block;
+use riverrun_metainfo::{Block, Span};
 use riverrun_proto::swarm::CloseReason;
 use riverrun_proto::wire::{Message, PIECE_HEADER_LENGTH, piece_header};
 use riverrun_storage::Buffer;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
+
+use super::read_runs::ReadRun;
 
 /// A connection whose peer lets this much of messages pile up is closed, in bytes. Blocks are not in it: the swarm has credit
 /// for few of them. A `have` for each of 400,000 pieces fits.
@@ -23,6 +26,11 @@ pub(crate) struct Link {
     /// The connection was woken and has not looked yet.
     woken: bool,
     control: Vec<u8>,
+    /// Blocks that the connection is to read and send.
+    runs: VecDeque<ReadRun>,
+    /// Where the last of those ended in the byte stream.
+    asked_until: u64,
+    /// Blocks that a disk thread has read.
     blocks: VecDeque<Outgoing>,
     close: Option<CloseReason>,
 }
@@ -32,11 +40,11 @@ pub(crate) struct Link {
 pub(crate) struct Outgoing {
     pub(crate) block: Block,
     header: [u8; PIECE_HEADER_LENGTH],
-    payload: Vec<Buffer>,
+    payload: SmallVec<[Buffer; 1]>,
 }
 
 impl Outgoing {
-    pub(crate) fn new(block: Block, payload: Vec<Buffer>) -> Self {
+    pub(crate) fn new(block: Block, payload: SmallVec<[Buffer; 1]>) -> Self {
         Self { block, header: piece_header(block), payload }
     }
 
@@ -47,7 +55,8 @@ impl Outgoing {
 
 impl Link {
     pub(crate) fn new(wake: Arc<Notify>) -> Self {
-        Self { wake, woken: false, control: Vec::new(), blocks: VecDeque::new(), close: None }
+        let (runs, blocks) = (VecDeque::new(), VecDeque::new());
+        Self { wake, woken: false, control: Vec::new(), runs, asked_until: u64::MAX, blocks, close: None }
     }
 
     /// Queues a message.
@@ -59,7 +68,14 @@ impl Link {
         }
     }
 
-    /// Queues a block.
+    /// Queues blocks that are still to be read.
+    pub(crate) fn send_run(&mut self, mut run: ReadRun) {
+        run.in_order = run.span.offset == self.asked_until;
+        self.asked_until = run.span.end();
+        self.runs.push_back(run);
+    }
+
+    /// Queues a block that has been read.
     pub(crate) fn send_block(&mut self, block: Outgoing) {
         self.blocks.push_back(block);
     }
@@ -67,6 +83,11 @@ impl Link {
     /// Has the connection closed.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         self.close.get_or_insert(reason);
+    }
+
+    /// The connection is about to look: nobody need wake it.
+    pub(crate) fn attend(&mut self) {
+        self.woken = true;
     }
 
     /// Whoever must be woken for it, once until the connection looks.
@@ -89,6 +110,7 @@ impl Link {
             outbox.control.append(&mut self.control);
         }
         outbox.blocks.append(&mut self.blocks);
+        outbox.runs.append(&mut self.runs);
         self.close.clone()
     }
 }
@@ -101,15 +123,41 @@ pub(crate) struct Outbox {
     control: Vec<u8>,
     control_sent: usize,
     blocks: VecDeque<Outgoing>,
+    /// Blocks that are to be read and sent behind those.
+    runs: VecDeque<ReadRun>,
     /// How much of the first block has left.
     block_sent: usize,
     /// Blocks that have left since the swarm was last told.
     pub(crate) served: Vec<Block>,
+    /// Runs that a disk thread has to read, until somebody asks for that.
+    pub(crate) missed: Vec<ReadRun>,
+    /// Kept for its memory.
+    buffers: Vec<Buffer>,
 }
 
 impl Outbox {
+    /// Whether nothing waits, neither to be sent nor to be read.
     pub(crate) fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.control_sent == self.control.len()
+        self.blocks.is_empty() && self.runs.is_empty() && self.control_sent == self.control.len()
+    }
+
+    /// Whether there is nothing to be read yet.
+    pub(crate) fn is_loaded(&self) -> bool {
+        !self.blocks.is_empty() || self.runs.is_empty()
+    }
+
+    /// Reads the next blocks to be sent, with `read`, once all before them are gone: what is not read takes no memory, and what was
+    /// read just now is still near the processor when it is sent. A run that cannot be read at once is missed.
+    pub(crate) fn load(&mut self, mut read: impl FnMut(Span, &mut Vec<Buffer>) -> bool) {
+        while self.blocks.is_empty()
+            && let Some(run) = self.runs.pop_front()
+        {
+            if read(run.span, &mut self.buffers) {
+                self.blocks.extend(run.outgoing(self.buffers.drain(..)));
+            } else {
+                self.missed.push(run);
+            }
+        }
     }
 
     /// Bytes of messages that have not left.
@@ -295,6 +343,44 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_read_when_those_before_them_have_left_and_what_cannot_be_is_missed() {
+        let pool = Pool::new(4 << 20);
+        let mut link = Link::new(Arc::default());
+        let run = |number: u32| {
+            let block = Block { piece: PieceIndex(number), begin: 0, length: 1000 };
+            ReadRun::new(block, Span { offset: u64::from(number) * 1000, length: 1000 })
+        };
+        [0, 1, 5, 6].into_iter().for_each(|number| link.send_run(run(number)));
+        let mut outbox = Outbox::default();
+        link.take(&mut outbox);
+        let in_order: Vec<_> = outbox.runs.iter().map(|run| run.in_order).collect();
+        assert_eq!(in_order, [false, true, false, true]);
+        let mut read = |span: Span, into: &mut Vec<Buffer>| {
+            if span.offset == 1000 {
+                return false;
+            }
+            let mut buffer = pool.try_take().unwrap();
+            buffer.append(&[9; 1000]);
+            into.push(buffer);
+            true
+        };
+        let mut sent = Vec::new();
+        while !outbox.is_empty() {
+            assert!(!outbox.is_loaded());
+            outbox.load(&mut read);
+            // Nothing is read behind a block that has not left.
+            outbox.load(&mut read);
+            assert_eq!(pool.out(), 1);
+            let write = |slices: &[IoSlice<'_>]| Ok::<_, ()>(slices.iter().map(|slice| slice.len()).sum());
+            outbox.write_with(usize::MAX, write).unwrap();
+            sent.append(&mut outbox.served);
+        }
+        assert_eq!(sent.iter().map(|block| block.piece.0).collect::<Vec<_>>(), [0, 5, 6]);
+        assert_eq!(outbox.missed.iter().map(|run| run.span.offset).collect::<Vec<_>>(), [1000]);
+        assert_eq!(pool.out(), 0);
+    }
+
+    #[test]
     fn p14_messages_that_nobody_reads_end_the_connection() {
         let mut link = Link::new(Arc::default());
         for number in 0..1_000_000 {
@@ -309,5 +395,8 @@ mod tests {
         assert!(link.due_wake().is_some() && link.due_wake().is_none());
         link.take(&mut Outbox::default());
         assert!(link.due_wake().is_some());
+        link.take(&mut Outbox::default());
+        link.attend();
+        assert!(link.due_wake().is_none(), "it looks just now");
     }
 }

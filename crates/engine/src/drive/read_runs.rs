@@ -1,70 +1,104 @@
 //! Adjacent blocks for one peer, read as one run.
+//!
+//! A run goes to its connection, which reads it when it can send it, if that takes no waiting. If it would, the run comes back and a
+//! disk thread reads it.
 
 use std::collections::HashMap;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block, Layout, Span};
 use riverrun_proto::swarm::ConnectionId;
 use riverrun_storage::{Buffer, DiskTorrent};
+use smallvec::SmallVec;
 
 use super::link::Outgoing;
 
 /// The longest run, in bytes.
 const MAX_RUN_BYTES: u64 = 256 * 1024;
 
-/// Blocks that are being read for peers.
+/// Blocks that are put together to runs, and runs that disk threads read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadRuns {
     next_token: u64,
     /// Only looked up, never walked.
-    reading: HashMap<u64, ReadRun>,
-    run: Option<(ReadRun, Span)>,
+    reading: HashMap<u64, (ConnectionId, ReadRun)>,
+    run: Option<(ConnectionId, ReadRun)>,
 }
 
 /// Blocks that lie side by side and go to the same peer.
 #[derive(Debug)]
 pub(crate) struct ReadRun {
-    pub(crate) connection: ConnectionId,
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: SmallVec<[Block; 16]>,
+    /// Where they are in the byte stream.
+    pub(crate) span: Span,
+    /// It goes on where the last one for this peer ended.
+    pub(crate) in_order: bool,
 }
 
 impl ReadRuns {
-    /// Adds a block; a run that it does not go on with is asked for first.
-    pub(crate) fn add(&mut self, disk: &DiskTorrent, layout: &Layout, connection: ConnectionId, block: Block) {
+    /// Adds a block. A run that it does not go on with is complete.
+    pub(crate) fn add(
+        &mut self,
+        layout: &Layout,
+        connection: ConnectionId,
+        block: Block,
+    ) -> Option<(ConnectionId, ReadRun)> {
         let Some(span) = layout.served_span(block) else {
             debug_assert!(false, "the swarm serves only blocks that lie in the torrent");
-            return;
+            return None;
         };
-        if let Some((run, whole)) = &mut self.run {
-            let last = run.blocks[run.blocks.len() - 1];
-            let adjacent = run.connection == connection
-                && last.piece == block.piece
-                && last.begin + last.length == block.begin
-                // The buffers of a run are cut every BLOCK_LENGTH from its start, so only its last block may be of another length.
-                && last.length == BLOCK_LENGTH
-                && whole.length + span.length <= MAX_RUN_BYTES;
-            if adjacent {
-                run.blocks.push(block);
-                whole.length += span.length;
-                return;
-            }
+        if let Some((for_whom, run)) = &mut self.run
+            && *for_whom == connection
+            && run.goes_on_with(block, span)
+        {
+            run.blocks.push(block);
+            run.span.length += span.length;
+            return None;
         }
-        self.flush(disk);
-        self.run = Some((ReadRun { connection, blocks: vec![block] }, span));
+        self.run.replace((connection, ReadRun::new(block, span)))
     }
 
-    /// Asks the disk for the run.
-    pub(crate) fn flush(&mut self, disk: &DiskTorrent) {
-        if let Some((run, span)) = self.run.take() {
-            let token = self.next_token;
-            self.next_token += 1;
-            self.reading.insert(token, run);
-            disk.read(token, span);
-        }
+    /// The last run of a batch.
+    pub(crate) fn take(&mut self) -> Option<(ConnectionId, ReadRun)> {
+        self.run.take()
+    }
+
+    /// Has a disk thread read a run.
+    pub(crate) fn read(&mut self, disk: &DiskTorrent, connection: ConnectionId, run: ReadRun) {
+        let token = self.next_token;
+        self.next_token += 1;
+        disk.read(token, run.span, run.in_order);
+        self.reading.insert(token, (connection, run));
     }
 
     /// The run with this token, which has been read.
-    pub(crate) fn done(&mut self, token: u64) -> Option<ReadRun> {
+    pub(crate) fn done(&mut self, token: u64) -> Option<(ConnectionId, ReadRun)> {
         self.reading.remove(&token)
+    }
+}
+
+impl ReadRun {
+    pub(crate) fn new(block: Block, span: Span) -> Self {
+        Self { blocks: SmallVec::from_slice(&[block]), span, in_order: false }
+    }
+
+    fn goes_on_with(&self, block: Block, span: Span) -> bool {
+        let last = self.blocks[self.blocks.len() - 1];
+        last.piece == block.piece
+            && last.begin + last.length == block.begin
+            // The buffers of a run are cut every BLOCK_LENGTH from its start, so only its last block may be of another length.
+            && last.length == BLOCK_LENGTH
+            && self.span.length + span.length <= MAX_RUN_BYTES
+    }
+
+    /// Deals the buffers of the run out to its blocks.
+    pub(crate) fn outgoing(self, buffers: impl IntoIterator<Item = Buffer>) -> impl Iterator<Item = Outgoing> {
+        let mut buffers = buffers.into_iter();
+        self.blocks.into_iter().map(move |block| {
+            let count = block.length.div_ceil(BLOCK_LENGTH) as usize;
+            let mut payload: SmallVec<[Buffer; 1]> = buffers.by_ref().take(count).collect();
+            pad(&mut payload, block.length);
+            Outgoing::new(block, payload)
+        })
     }
 }
 
@@ -76,18 +110,5 @@ fn pad(payload: &mut [Buffer], length: u32) {
         let missing = (length as usize).saturating_sub(read).min(ZEROS.len());
         let added = last.append(&ZEROS[..missing]);
         debug_assert_eq!(added, missing, "what is missing is in the last block");
-    }
-}
-
-impl ReadRun {
-    /// Deals the buffers of the run out to its blocks.
-    pub(crate) fn outgoing(self, buffers: Vec<Buffer>) -> impl Iterator<Item = Outgoing> {
-        let mut buffers = buffers.into_iter();
-        self.blocks.into_iter().map(move |block| {
-            let count = block.length.div_ceil(BLOCK_LENGTH) as usize;
-            let mut payload: Vec<Buffer> = buffers.by_ref().take(count).collect();
-            pad(&mut payload, block.length);
-            Outgoing::new(block, payload)
-        })
     }
 }

@@ -96,7 +96,7 @@ mod tests {
                         buffer.append(&vec![u8::try_from(number).unwrap(); length as usize]);
                         let block = Block { piece, begin: 0, length };
                         blocks.push(block);
-                        link.send_block(Outgoing::new(block, vec![buffer]));
+                        link.send_block(Outgoing::new(block, vec![buffer].into()));
                     }
                 }
                 assert_eq!(link.take(&mut outbox), None);

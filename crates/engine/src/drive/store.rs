@@ -25,6 +25,14 @@ impl Store {
         }
     }
 
+    /// The same, for a moment.
+    pub(crate) fn as_storage(&self) -> &dyn Storage {
+        match self {
+            Self::Files(files) => &**files,
+            Self::Own(storage) => &**storage,
+        }
+    }
+
     pub(crate) fn files(&self) -> Option<&Arc<FileStorage>> {
         match self {
             Self::Files(files) => Some(files),

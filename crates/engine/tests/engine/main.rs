@@ -16,6 +16,7 @@ mod proxy;
 mod resume;
 mod tracker_server;
 mod trackers;
+mod uploads;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

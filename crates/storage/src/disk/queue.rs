@@ -31,6 +31,8 @@ pub(super) enum Work {
     Read {
         token: u64,
         span: Span,
+        /// So many bytes behind the span are likely to be read next.
+        ahead: u64,
     },
     /// Part of a sync: the last thread to reach its barrier hands the sync on.
     Barrier {

@@ -14,6 +14,8 @@ use crate::memory::Faults;
 use crate::sample::Sample;
 use crate::{FilePresence, MemoryStorage};
 
+mod reading;
+
 const BLOCK: u32 = BLOCK_LENGTH;
 /// Far longer than anything takes; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -163,7 +165,7 @@ fn pieces_are_written_verified_and_read_back() {
         assert_eq!((rig.disk.pool().out(), rig.torrent.queued_bytes()), (0, 0));
         for piece in sample.pieces() {
             let span = sample.span_of(piece);
-            rig.torrent.read(piece.0.into(), span);
+            rig.torrent.read(piece.0.into(), span, false);
             let Done::Read { token, result } = rig.next() else { panic!("a read ends") };
             assert_eq!(token, u64::from(piece.0));
             let read: Vec<u8> = result.unwrap().iter().flat_map(|buffer| buffer.filled().to_vec()).collect();
@@ -333,7 +335,7 @@ fn reads_wait_for_buffers_and_leave_a_share_for_what_comes_in() {
     sample.store(&*storage);
     let rig = Rig::new(&sample, storage, 8);
     for piece in sample.pieces() {
-        rig.torrent.read(piece.0.into(), sample.span_of(piece));
+        rig.torrent.read(piece.0.into(), sample.span_of(piece), false);
     }
     let Done::Read { token: 0, result: Ok(first) } = rig.next() else { panic!("the first is read") };
     assert!(rig.settle().is_empty(), "the second would take the last buffers");
@@ -345,7 +347,7 @@ fn reads_wait_for_buffers_and_leave_a_share_for_what_comes_in() {
         assert_eq!((found, buffers.len()), (token, 4));
     }
     let all = Span { offset: 0, length: 16 * u64::from(BLOCK) };
-    rig.torrent.read(9, all);
+    rig.torrent.read(9, all, false);
     assert!(matches!(rig.next(), Done::Read { token: 9, result: Err(_) }), "more than the pool has");
 }
 
@@ -354,7 +356,7 @@ fn reads_of_what_is_not_there_or_not_readable_end_with_the_error() {
     let sample = Sample::new(Format::V1, 4 * BLOCK, &[("a", 100_000)]);
     let storage = memory(&sample);
     let rig = Rig::new(&sample, storage.clone(), 64);
-    rig.torrent.read(1, sample.span_of(PieceIndex(1)));
+    rig.torrent.read(1, sample.span_of(PieceIndex(1)), false);
     let Done::Read { token: 1, result: Err(error) } = rig.next() else { panic!("nothing is there") };
     assert!(error.is_not_there());
     rig.torrent.verify(PieceIndex(1), false);

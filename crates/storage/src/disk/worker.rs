@@ -1,7 +1,6 @@
 //! One disk thread.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::IoSliceMut;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use riverrun_metainfo::metainfo::{ExpectedHash, ExpectedV2, Verdict};
 use riverrun_metainfo::piece_hash::Digester;
-use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex, Span};
+use riverrun_metainfo::{PieceIndex, Span};
 
 use super::batch::{self, Write};
 use super::park::Parked;
 use super::queue::{Job, Nudge, Queue, Woken, Work};
-use super::{Done, MAX_READ_BYTES, Shared, Torrent, VerifyOutcome};
+use super::{Done, Shared, Torrent, VerifyOutcome, reading};
 use crate::hashing::{Hasher, LANES, Piece, lanes_of_machine};
 use crate::{Buffer, StorageError};
 
@@ -302,10 +301,13 @@ impl Worker {
             return;
         }
         while let Some(job) = self.reads.front() {
-            let Work::Read { token, span } = job.work else { break };
+            let Work::Read { token, span, ahead } = job.work else { break };
             if !job.torrent.is_cancelled() {
                 let Poll::Ready(buffers) = self.buffers_for(span) else { break };
-                let result = buffers.and_then(|buffers| read(&job.torrent, span, buffers)).map_err(Arc::new);
+                if ahead > 0 {
+                    job.torrent.storage.will_read(Span { offset: span.end(), length: ahead });
+                }
+                let result = buffers.and_then(|buffers| reading::read(&job.torrent, span, buffers)).map_err(Arc::new);
                 self.ends.push(&job.torrent, Done::Read { token, result });
             }
             self.reads.pop_front();
@@ -313,35 +315,13 @@ impl Worker {
         self.ends.tell();
     }
 
-    /// Buffers for a span, leaving a quarter of the pool for what comes in.
     fn buffers_for(&self, span: Span) -> Poll<Result<Vec<Buffer>, StorageError>> {
         let pool = &self.shared.pool;
-        let count = usize::try_from(span.length.div_ceil(u64::from(BLOCK_LENGTH))).unwrap_or(usize::MAX);
-        if span.length > MAX_READ_BYTES || count > pool.capacity() {
+        let Some((count, leave)) = reading::buffers_for(pool, span) else {
             return Poll::Ready(Err(StorageError::BadSpan { offset: span.offset, length: span.length }));
-        }
-        let leave = (pool.capacity() / 4).min(pool.capacity() - count);
+        };
         pool.poll_take_many(count, leave, &mut Context::from_waker(&self.waker)).map(Ok)
     }
-}
-
-fn read(torrent: &Torrent, span: Span, mut buffers: Vec<Buffer>) -> Result<Vec<Buffer>, StorageError> {
-    let mut left = usize::try_from(span.length).expect("no longer than MAX_READ_BYTES");
-    let mut slices = Vec::with_capacity(buffers.len());
-    for buffer in &mut buffers {
-        let room = buffer.unfilled();
-        let count = room.len().min(left);
-        slices.push(IoSliceMut::new(&mut room[..count]));
-        left -= count;
-    }
-    torrent.storage.read_at(span, &mut slices)?;
-    let mut left = usize::try_from(span.length).expect("no longer than MAX_READ_BYTES");
-    for buffer in &mut buffers {
-        let count = buffer.unfilled().len().min(left);
-        buffer.advance(count);
-        left -= count;
-    }
-    Ok(buffers)
 }
 
 impl Verifies {

@@ -9,6 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::FileType;
 use rustix::process::{Resource, getrlimit};
 
+use super::cached::Cached;
 use super::{beneath, identity};
 use crate::StorageError;
 
@@ -51,6 +52,8 @@ pub(crate) struct OpenFile {
     pub(crate) writable: bool,
     /// Device and inode.
     pub(crate) identity: (u64, u64),
+    /// How it is read where nothing may wait.
+    pub(super) cached: Cached,
 }
 
 impl OpenFile {
@@ -58,7 +61,7 @@ impl OpenFile {
     pub(crate) fn regular(fd: OwnedFd, writable: bool, path: &Path) -> Result<Self, StorageError> {
         let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", path, errno))?;
         match beneath::kind(&stat) {
-            FileType::RegularFile => Ok(Self { fd, writable, identity: identity(&stat) }),
+            FileType::RegularFile => Ok(Self { fd, writable, identity: identity(&stat), cached: Cached::default() }),
             kind => {
                 Err(StorageError::InTheWay { path: path.into(), found: beneath::name_of(kind), expected: "a file" })
             }

@@ -113,13 +113,14 @@ fn fill_with_zeros(file: &OpenFile, found: u64, length: u64) -> Result<(), Errno
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::cached::Cached;
     use super::*;
 
     #[test]
     fn zeros_are_written_only_behind_what_is_there() {
         let mut file = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut file, b"abc").unwrap();
-        let open = OpenFile { fd: file.into(), writable: true, identity: (0, 0) };
+        let open = OpenFile { fd: file.into(), writable: true, identity: (0, 0), cached: Cached::default() };
         fill_with_zeros(&open, 3, (1 << 20) + 7).unwrap();
         let mut bytes = vec![1; (1 << 20) + 8];
         let count = rustix::io::pread(&open.fd, &mut *bytes, 0).unwrap();

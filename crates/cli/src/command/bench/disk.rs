@@ -170,7 +170,7 @@ impl Rig {
         let mut flying = 0;
         for offset in (0..sample.length).step_by(RUN as usize) {
             stop.check()?;
-            self.torrent.read(offset, Span { offset, length: u64::from(RUN).min(sample.length - offset) });
+            self.torrent.read(offset, Span { offset, length: u64::from(RUN).min(sample.length - offset) }, true);
             flying += 1;
             if flying == READS {
                 self.read_done()?;

@@ -48,10 +48,10 @@ impl Brain {
         effects: &mut Effects,
     ) {
         let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange else { return };
-        let Some(run) = files.reads.done(token) else { return };
+        let Some((connection, run)) = files.reads.done(token) else { return };
         match result {
             Ok(buffers) => {
-                with_link(links, run.connection, effects, |link| {
+                with_link(links, connection, effects, |link| {
                     run.outgoing(buffers).for_each(|block| link.send_block(block));
                 });
             }
@@ -59,7 +59,7 @@ impl Brain {
                 tracing::debug!(%error, "block cannot be read");
                 self.look_again(&error, effects);
                 for block in run.blocks {
-                    let input = Input::ServeFailed { connection: run.connection, block };
+                    let input = Input::ServeFailed { connection, block };
                     self.feed(now, input, &mut Payloads::default(), effects);
                 }
             }
