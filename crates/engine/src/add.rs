@@ -11,6 +11,9 @@ use riverrun_metainfo::{Bitfield, InfoHashes};
 use riverrun_proto::swarm::Priority;
 use riverrun_storage::{PartSuffix, Storage};
 
+use crate::Limits;
+use crate::rate::RateWish;
+
 /// Where the description of a torrent comes from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -96,6 +99,7 @@ pub struct AddTorrent {
     pub(crate) preallocate: Preallocate,
     pub(crate) part_suffix: Option<PartSuffix>,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) rates: RateWish,
     pub(crate) wanted_files: Option<Vec<usize>>,
     pub(crate) priorities: Vec<(usize, Priority)>,
     pub(crate) wanted_pieces: Option<Bitfield>,
@@ -124,6 +128,7 @@ impl AddTorrent {
             preallocate: Preallocate::default(),
             part_suffix: None,
             max_connections: None,
+            rates: RateWish::default(),
             wanted_files: None,
             priorities: Vec::new(),
             wanted_pieces: None,
@@ -253,6 +258,28 @@ impl AddTorrent {
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max);
+        self
+    }
+
+    /// The rate limits of this torrent, beneath those of its group and of the session.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.rates.limits = limits;
+        self
+    }
+
+    /// The rate limits of each connection of this torrent.
+    #[must_use]
+    pub fn peer_limits(mut self, limits: Limits) -> Self {
+        self.rates.each = limits;
+        self
+    }
+
+    /// Puts it into the group of this name, whose torrents share rate limits
+    /// ([`Session::set_group_limits`](crate::Session::set_group_limits)).
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.rates.group = Some(name.into());
         self
     }
 

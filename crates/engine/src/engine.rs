@@ -23,7 +23,7 @@ use crate::drive::lsd::Lsd;
 use crate::drive::timer::Timers;
 use crate::drive::{Brain, Core};
 use crate::http::Http;
-use crate::rate::RateLimit;
+use crate::rate::Rates;
 use crate::udp_hub::UdpHub;
 use crate::{Event, Settings, TorrentId};
 
@@ -41,8 +41,7 @@ pub(crate) struct Engine {
     /// Draws the seeds of torrents.
     pub(crate) seeds: Mutex<fastrand::Rng>,
     pub(crate) disk: Disk,
-    pub(crate) down: RateLimit,
-    pub(crate) up: RateLimit,
+    pub(crate) rates: Arc<Rates>,
     /// One permit for each connection, from before it is dialled until it is closed.
     pub(crate) connections: Arc<Semaphore>,
     /// One permit for each connection that is being opened.
@@ -118,8 +117,7 @@ impl Engine {
             peer_id,
             seeds: Mutex::new(seeds),
             disk,
-            down: RateLimit::new(settings.down_limit),
-            up: RateLimit::new(settings.up_limit),
+            rates: Arc::new(Rates::new(&settings)),
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             dials: Semaphore::new(settings.max_dials),
             opens: Semaphore::new(MAX_OPENS),

@@ -123,6 +123,7 @@ pub use error::{AddError, StartError, TorrentError};
 pub use events::{Event, EventError, EventKind, Events};
 pub use fetch::{FetchError, fetch_torrent};
 pub use net::{AddressListError, BadProxy, Interface, InterfaceError, Net, Proxy, WebProxies, read_address_list};
+pub use rate::Limits;
 pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
 pub use riverrun_proto::mse::{Cover, Encryption};

@@ -1,5 +1,6 @@
 //! The session: all torrents of a program, and what they share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::drive::{add, device, leave, listen, lsd, timer};
 use crate::engine::Engine;
-use crate::{AddError, AddTorrent, DhtStatus, Events, Interface, Settings, StartError, Torrent};
+use crate::{AddError, AddTorrent, DhtStatus, Events, Interface, Limits, Settings, StartError, Torrent, rate};
 
 /// All torrents of a program with the listeners, disk threads and budgets that they share. Cheap to clone; when the last clone
 /// is dropped everything stops at once, without the courtesies of [`shutdown`](Self::shutdown).
@@ -28,6 +29,7 @@ struct Running {
     /// Those who listen for peers, and for word of peers.
     listeners: Vec<AbortHandle>,
     timers: AbortHandle,
+    rates: AbortHandle,
 }
 
 /// Starts a session.
@@ -52,6 +54,10 @@ pub struct SessionStatus {
     pub down_bytes: u64,
     /// Bytes sent to peers, protocol included, handshakes not.
     pub up_bytes: u64,
+    /// The rate limits of all torrents together.
+    pub limits: Limits,
+    /// The groups of torrents that were named, with their rate limits.
+    pub groups: BTreeMap<String, Limits>,
     /// Network interfaces over which peers on the local network are looked for, IPv4 and IPv6 counted apart; `None`: not looked for.
     pub lsd_interfaces: Option<usize>,
     /// The DHT; `None`: it is off, or no torrent has needed it yet.
@@ -170,7 +176,8 @@ impl SessionBuilder {
             listeners.push(tokio::spawn(device::run(weak.clone())).abort_handle());
         }
         let timers = tokio::spawn(timer::run(weak.clone())).abort_handle();
-        Ok(Session { running: Arc::new(Running { engine, listeners, timers }) })
+        let rates = tokio::spawn(rate::run(weak.clone())).abort_handle();
+        Ok(Session { running: Arc::new(Running { engine, listeners, timers, rates }) })
     }
 }
 
@@ -227,13 +234,16 @@ impl Session {
     pub fn status(&self) -> SessionStatus {
         let engine = self.engine();
         let (handshakes, handshakes_dropped) = engine.handshakes.counts();
+        let (down_bytes, up_bytes) = engine.rates.totals();
         SessionStatus {
             torrents: engine.all().len(),
             connections: engine.settings.max_connections.saturating_sub(engine.connections.available_permits()),
             handshakes,
             handshakes_dropped,
-            down_bytes: engine.down.total(),
-            up_bytes: engine.up.total(),
+            down_bytes,
+            up_bytes,
+            limits: engine.rates.limits(),
+            groups: engine.rates.groups(),
             lsd_interfaces: (engine.settings.lsd && engine.settings.net.speaks_locally())
                 .then(|| engine.lsd.interfaces.load(Ordering::Relaxed)),
             dht: engine.dht.status(),
@@ -241,10 +251,15 @@ impl Session {
         }
     }
 
-    /// Changes the rate limits, in bytes a second; `None` is no limit.
-    pub fn set_limits(&self, down: Option<u64>, up: Option<u64>) {
-        self.engine().down.set(down);
-        self.engine().up.set(up);
+    /// Changes the rate limits of all torrents together, at once.
+    pub fn set_limits(&self, limits: Limits) {
+        self.engine().rates.set(limits);
+    }
+
+    /// Changes the rate limits of all torrents of a group together ([`AddTorrent::group`], [`Torrent::set_group`]), at once. A group
+    /// that nobody named before is made; it lives as long as the session.
+    pub fn set_group_limits(&self, name: &str, limits: Limits) {
+        self.engine().rates.set_group(name, limits);
     }
 
     /// Stops: accepts nobody, closes connections, flushes, writes resume records and tells trackers, all within `patience`.
@@ -270,6 +285,7 @@ impl Drop for Running {
         self.engine.stopped.store(true, Ordering::Release);
         self.listeners.iter().for_each(AbortHandle::abort);
         self.timers.abort();
+        self.rates.abort();
         for core in self.engine.all() {
             leave::abandon(&core);
         }

@@ -37,10 +37,17 @@ pub struct Settings {
     pub encryption: Encryption,
     /// The DHT. Default off: what a program sends to strangers is its own decision.
     pub dht: DhtSettings,
-    /// The most bytes a second from peers, protocol included; `None` is no limit.
+    /// The most bytes a second from peers, protocol included; `None` is no limit. Changed while running by
+    /// [`Session::set_limits`](crate::Session::set_limits).
     pub down_limit: Option<u64>,
     /// The most bytes a second to peers, protocol included; `None` is no limit.
     pub up_limit: Option<u64>,
+    /// Peers on this machine and on private networks are free of all rate limits, those of torrents and groups too. Default false: a
+    /// limit holds for everybody.
+    pub lan_unlimited: bool,
+    /// What TCP and IP put around bytes counts in rate limits, by estimate: 40 bytes for each packet (60 with IPv6), and as much the
+    /// other way for its acknowledgement. Default false: limits are on what peers and we say.
+    pub count_overhead: bool,
     /// The peers served at once in each torrent; `None` lets the choker decide.
     pub upload_slots: Option<usize>,
     /// Where resume records are kept; `None` keeps none.
@@ -100,6 +107,8 @@ impl Default for Settings {
             dht: DhtSettings::default(),
             down_limit: None,
             up_limit: None,
+            lan_unlimited: false,
+            count_overhead: false,
             upload_slots: None,
             state_dir: None,
             resume_interval: Duration::from_secs(30),

@@ -9,7 +9,7 @@ use riverrun_proto::swarm::{self, Priority};
 
 use crate::drive::choice::Choice;
 use crate::drive::{Content, Core};
-use crate::{TorrentError, TorrentId};
+use crate::{Limits, TorrentError, TorrentId};
 
 /// What a torrent does now.
 #[derive(Clone, Debug, Default)]
@@ -201,6 +201,12 @@ pub struct TorrentStatus {
     pub down_rate: u64,
     /// Payload sent per second now.
     pub up_rate: u64,
+    /// Its own rate limits.
+    pub limits: Limits,
+    /// The rate limits of each of its connections.
+    pub peer_limits: Limits,
+    /// The group whose rate limits it shares.
+    pub group: Option<String>,
     /// Connections.
     pub connections: usize,
     /// Connections to peers that have everything.
@@ -372,6 +378,9 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         corrupt_bytes: swarm.corrupt_bytes,
         down_rate: swarm.down_rate,
         up_rate: swarm.up_rate,
+        limits: core.rates.limits(),
+        peer_limits: core.rates.each(),
+        group: core.rates.group(),
         connections: swarm.connections,
         seeds: swarm.seeds,
         candidates: swarm.candidates,

@@ -10,7 +10,7 @@ use riverrun_proto::swarm::{Command, PeerStatus, Priority, Source};
 
 use crate::drive::stage::Outcome;
 use crate::drive::{Core, leave, open};
-use crate::{EventError, Events, FileStatus, TorrentError, TorrentStatus, TrackerState, status};
+use crate::{EventError, Events, FileStatus, Limits, TorrentError, TorrentStatus, TrackerState, status};
 
 /// Names one torrent of a session; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -163,6 +163,22 @@ impl Torrent {
             return Ok(0);
         }
         open::check_again(&self.core).await
+    }
+
+    /// Changes the rate limits of this torrent, at once. Those of its group and of the session hold as well.
+    pub fn set_limits(&self, limits: Limits) {
+        self.core.rates.set(limits);
+    }
+
+    /// Changes the rate limits of each connection of this torrent, at once; those to come have them, too.
+    pub fn set_peer_limits(&self, limits: Limits) {
+        self.core.rates.set_each(limits);
+    }
+
+    /// Moves it into the group of this name, whose rate limits hold from now on
+    /// ([`Session::set_group_limits`](crate::Session::set_group_limits)); `None`: into no group.
+    pub fn set_group(&self, name: Option<&str>) {
+        self.core.rates.set_group(name);
     }
 
     /// Asks for pieces in order, or not.

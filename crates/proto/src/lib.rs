@@ -25,6 +25,7 @@ pub mod limits;
 pub mod lsd;
 pub mod mse;
 pub mod proxy;
+pub mod rate;
 pub mod swarm;
 pub mod tracker;
 pub mod wire;

@@ -50,6 +50,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "port_map", Off("no-port-map")),
     ("limits", "download_limit", Value("down-limit")),
     ("limits", "upload_limit", Value("up-limit")),
+    ("limits", "lan_unlimited", Flag("lan-unlimited")),
     ("storage", "dir", Value("dir")),
     ("storage", "preallocate", Value("preallocate")),
     ("storage", "part_suffix", Value("part-suffix")),

@@ -33,6 +33,10 @@ pub(crate) struct Network {
     #[arg(short = 'U', long, value_name = "RATE")]
     pub(crate) up_limit: Option<Rate>,
 
+    /// Peers on this machine and on private networks are free of both limits
+    #[arg(long, hide_short_help = true)]
+    pub(crate) lan_unlimited: bool,
+
     /// Ask no tracker
     #[arg(long, hide_short_help = true)]
     pub(crate) no_trackers: bool,

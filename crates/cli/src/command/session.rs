@@ -75,6 +75,7 @@ pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> 
     settings.encryption = network.encryption.map(Into::into).unwrap_or_default();
     settings.down_limit = network.down_limit.and_then(|rate| rate.0);
     settings.up_limit = network.up_limit.and_then(|rate| rate.0);
+    settings.lan_unlimited = network.lan_unlimited;
     Ok(settings)
 }
 

@@ -40,7 +40,7 @@ fn long_help_has_the_exit_codes_and_examples() {
     for exit in riverrun_cli::Exit::ALL {
         assert!(ran.out.contains(&format!("{:>3}  {}", exit.code(), exit.name())), "{exit:?}: {}", ran.out);
     }
-    assert!(ran.out.contains("  [limits] download_limit upload_limit\n"), "{}", ran.out);
+    assert!(ran.out.contains("  [limits] download_limit upload_limit lan_unlimited\n"), "{}", ran.out);
     for command in COMMANDS.iter().filter(|command| !command.is_empty()) {
         let ran = room.run(&[command, "--help"]).ok();
         assert!(ran.out.contains("Example"), "{}", ran.out);

@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block};
 use riverrun_proto::mse::Cipher;
@@ -20,14 +20,13 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::yield_now;
-use tokio::time::sleep_until;
 
 use super::Core;
 use super::core::Batch;
 use super::handshake::Veil;
 use super::link::Outbox;
 use super::seal::Seal;
-use crate::rate::Grant;
+use crate::rate::{Grant, Meter, Way};
 
 /// The most that is read at once, in bytes.
 const SCRATCH_BYTES: usize = 256 * 1024;
@@ -50,9 +49,8 @@ pub(crate) struct Connection {
     outbox: Outbox,
     /// What encrypts the way out, if anything does.
     seal: Option<Seal>,
-    /// When the rate limits let us read, and write, again.
-    read_after: Option<Instant>,
-    write_after: Option<Instant>,
+    /// The rate limits that hold for it.
+    meter: Meter,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -84,7 +82,7 @@ impl Connection {
     pub(crate) fn new(
         core: Arc<Core>,
         id: ConnectionId,
-        stream: TcpStream,
+        (stream, peer): (TcpStream, SocketAddr),
         veil: Veil,
         wake: Arc<Notify>,
         permit: OwnedSemaphorePermit,
@@ -100,7 +98,8 @@ impl Connection {
             unsized_bitfield: pieces.is_none(),
         };
         let (outbox, seal) = (Outbox::default(), veil.outbound.map(Seal::new));
-        Self { core, id, stream, wake, inbound, outbox, seal, read_after: None, write_after: None, _permit: permit }
+        let meter = core.rates.meter(peer.ip(), wake.clone());
+        Self { core, id, stream, wake, inbound, outbox, seal, meter, _permit: permit }
     }
 
     /// Exchanges messages until either side has enough.
@@ -139,28 +138,29 @@ impl Connection {
 
     /// Waits for something to do, and reads if it is that.
     async fn wait(&mut self) -> Result<(), CloseReason> {
-        let now = Instant::now();
-        self.read_after = self.read_after.filter(|after| *after > now);
-        self.write_after = self.write_after.filter(|after| *after > now);
         let starved = self.inbound.waiting.is_some();
-        let reads = !starved && self.read_after.is_none() && self.control_bytes() < MAX_UNREAD_CONTROL;
-        let writes = self.write_after.is_none() && self.has_to_send();
+        if starved {
+            self.meter.release(Way::Down);
+        }
+        let reads = !starved && !self.meter.waits(Way::Down) && self.control_bytes() < MAX_UNREAD_CONTROL;
+        let writes = !self.meter.waits(Way::Up) && self.has_to_send();
         let interest = match (reads, writes) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
-        let later = [self.read_after, self.write_after].into_iter().flatten().min();
         let pool = self.core.engine.pool().clone();
         tokio::select! {
-            () = self.wake.notified() => Ok(()),
+            () = self.wake.notified() => {
+                self.meter.look_again();
+                Ok(())
+            }
             ready = async { self.stream.ready(interest.expect("the branch is off without")).await }, if interest.is_some() => {
                 let ready = ready.map_err(broken)?;
                 if ready.is_readable() || ready.is_read_closed() { self.read() } else { Ok(()) }
             }
             buffer = poll_fn(|cx| pool.poll_take(cx)), if starved => self.go_on(buffer),
-            () = async { sleep_until(later.expect("the branch is off without").into()).await }, if later.is_some() => Ok(()),
         }
     }
 
@@ -169,13 +169,7 @@ impl Connection {
         // What there is no room for stays in the socket, so that little has to be kept aside when the pool is empty.
         let pool = self.core.engine.pool();
         let room = (pool.capacity().saturating_sub(pool.out()) + 1).saturating_mul(BLOCK_LENGTH as usize);
-        let granted = match self.core.engine.down.take(Instant::now(), SCRATCH_BYTES.min(room)) {
-            Grant::Bytes(bytes) => bytes,
-            Grant::Wait(until) => {
-                self.read_after = Some(until);
-                return Ok(());
-            }
-        };
+        let Grant::Bytes(granted) = self.meter.take(Way::Down, SCRATCH_BYTES.min(room)) else { return Ok(()) };
         if self.inbound.unsized_bitfield
             && let Some(metainfo) = self.core.metainfo()
         {
@@ -186,7 +180,7 @@ impl Connection {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.resize(SCRATCH_BYTES, 0);
             let result = self.stream.try_read(&mut scratch[..granted]);
-            self.core.engine.down.settle(granted, result.as_ref().map_or(0, |count| *count));
+            self.meter.settle(Way::Down, granted, result.as_ref().map_or(0, |count| *count));
             match result {
                 Ok(0) => Err(CloseReason::Eof),
                 Ok(count) => {
@@ -254,31 +248,27 @@ impl Connection {
 
     /// Writes what the socket and the rate limit take.
     fn write(&mut self) -> Result<(), CloseReason> {
-        while self.write_after.is_none() {
+        while !self.meter.waits(Way::Up) {
             self.load();
             if !self.has_to_send() {
                 break;
             }
-            let up = &self.core.engine.up;
-            let granted = match up.take(Instant::now(), MAX_WRITE) {
-                Grant::Bytes(bytes) => bytes,
-                Grant::Wait(until) => {
-                    self.write_after = Some(until);
-                    return Ok(());
-                }
-            };
+            let Grant::Bytes(granted) = self.meter.take(Way::Up, MAX_WRITE) else { return Ok(()) };
             let write = |slices: &[IoSlice<'_>]| self.stream.try_write_vectored(slices);
             let result = match &mut self.seal {
                 None => self.outbox.write_with(granted, write),
                 Some(seal) => seal.write_with(&mut self.outbox, granted, write),
             };
-            up.settle(granted, result.as_ref().map_or(0, |count| *count));
+            self.meter.settle(Way::Up, granted, result.as_ref().map_or(0, |count| *count));
             match result {
                 Ok(0) => return Err(CloseReason::Io(io::ErrorKind::WriteZero)),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(broken(error)),
             }
+        }
+        if !self.has_to_send() {
+            self.meter.release(Way::Up);
         }
         Ok(())
     }

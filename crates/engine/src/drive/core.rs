@@ -21,6 +21,7 @@ use super::store::Store;
 use super::write_runs::Payloads;
 use super::{dht, dial, metadata, open, tracker};
 use crate::engine::Engine;
+use crate::rate::TorrentRates;
 use crate::{AddTorrent, Event, EventKind, TorrentError, TorrentId};
 
 /// One torrent of a session.
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     /// Gone once the torrent has left, so that its files are free for others.
     store: Mutex<Option<Store>>,
     pub(crate) totals: Totals,
+    pub(crate) rates: TorrentRates,
     /// Content that was there and right before the exchange began, in bytes.
     pub(crate) found_bytes: OnceLock<u64>,
     cell: Mutex<Brain>,
@@ -70,7 +72,7 @@ impl Core {
         plan: Option<Box<AddTorrent>>,
         brain: Brain,
     ) -> Arc<Self> {
-        let cell = Mutex::new(brain);
+        let (cell, rates) = (Mutex::new(brain), TorrentRates::new(&engine.rates));
         Arc::new(Self {
             id,
             engine,
@@ -80,6 +82,7 @@ impl Core {
             content: OnceLock::new(),
             store: Mutex::new(None),
             totals: Totals::default(),
+            rates,
             found_bytes: OnceLock::new(),
             cell,
             preparing: tokio::sync::Mutex::default(),

@@ -67,7 +67,7 @@ pub(crate) async fn start(
     let id = core.engine.next_connection();
     let Shaken { handshake, veil } = shaken;
     let cover = veil.cover;
-    let connection = Connection::new(core.clone(), id, stream, veil, wake.clone(), permit);
+    let connection = Connection::new(core.clone(), id, (stream, addr), veil, wake.clone(), permit);
     if core.connected(Connected { connection: id, addr, incoming, handshake, cover }, wake) {
         connection.run().await;
     } else if !incoming {

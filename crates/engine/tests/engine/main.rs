@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod hostile;
 mod layers;
+mod limits;
 mod lsd;
 mod magnet;
 mod net;

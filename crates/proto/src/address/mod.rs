@@ -94,7 +94,8 @@ impl AddressRules {
 
 /// This machine, this link, and private networks (RFC 1918, 3927, 4193, 4291). Translated addresses (NAT64, 6to4, shared space of
 /// carriers) lead out, whatever is in them.
-fn is_local(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
