@@ -128,7 +128,7 @@ pub use riverrun_metainfo as metainfo;
 pub use riverrun_proto as proto;
 pub use riverrun_proto::mse::{Cover, Encryption};
 pub use riverrun_storage as storage;
-pub use session::{Session, SessionBuilder, SessionStatus, resume_record_path};
+pub use session::{Session, SessionBuilder, SessionStatus, part_file_name, resume_record_path};
 pub use settings::{DhtSettings, Settings};
 pub use status::{DhtUse, FileStatus, Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
 pub use torrent::{Torrent, TorrentId};

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use riverrun_metainfo::InfoHashes;
+use riverrun_metainfo::info::Info;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -71,6 +72,13 @@ pub struct SessionStatus {
 #[must_use]
 pub fn resume_record_path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> PathBuf {
     crate::drive::records::path(state_dir, hashes, content)
+}
+
+/// The name of the hidden file in a torrent's folder where bytes of files that are not wanted rest, as far as wanted files share
+/// pieces with them; `None` for a torrent of one file. The file is there only while there are such bytes.
+#[must_use]
+pub fn part_file_name(info: &Info) -> Option<String> {
+    crate::drive::store::part_file_name(info).map(|name| name.as_str().to_owned())
 }
 
 impl SessionBuilder {

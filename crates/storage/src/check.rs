@@ -208,8 +208,10 @@ impl Task for Checking<'_> {
         if expected.v1.is_none() && tree.is_none() {
             return Next::Known(Verdict::Unknown);
         }
-        let reached =
-            |extent: Extent| extent.pad || extent.offset + extent.length <= self.reach[extent.file.0 as usize];
+        let reached = |extent: Extent| {
+            let within = extent.offset + extent.length <= self.reach[extent.file.0 as usize];
+            extent.pad || within || self.storage.rests_apart(extent)
+        };
         if !self.layout.extents(span).all(reached) {
             return Next::Known(Verdict::Corrupt);
         }

@@ -89,7 +89,7 @@ fn check_span(layout: &Layout, span: Span, buffers: usize) -> Result<(), Storage
 }
 
 /// Takes the next `length` bytes off slices that are in reverse order.
-fn take_front<'a>(rest: &mut Vec<&'a mut [u8]>, length: u64) -> Vec<&'a mut [u8]> {
+pub(crate) fn take_front<'a>(rest: &mut Vec<&'a mut [u8]>, length: u64) -> Vec<&'a mut [u8]> {
     let mut left = usize::try_from(length).expect("no longer than the buffers");
     let mut taken = Vec::new();
     while left > 0 {
@@ -105,7 +105,7 @@ fn take_front<'a>(rest: &mut Vec<&'a mut [u8]>, length: u64) -> Vec<&'a mut [u8]
 }
 
 /// The first `length` bytes of slices.
-fn front_of<'a>(slices: &'a [IoSlice<'_>], length: u64) -> Vec<IoSlice<'a>> {
+pub(crate) fn front_of<'a>(slices: &'a [IoSlice<'_>], length: u64) -> Vec<IoSlice<'a>> {
     let mut left = usize::try_from(length).expect("no longer than the buffers");
     let mut front = Vec::new();
     for slice in slices {

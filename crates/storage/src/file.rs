@@ -7,12 +7,14 @@ mod beneath;
 mod cached;
 mod lock;
 mod open_files;
+mod overhang;
 mod part;
 mod place;
 mod prepare;
 mod presence;
 mod space;
 mod sync;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +35,7 @@ use cached::NotCached;
 use lock::Lock;
 pub use open_files::OpenFiles;
 pub(crate) use open_files::{Key, OpenFile};
+use overhang::{Overhang, PART_FILE};
 pub use part::{BadSuffix, PartSuffix};
 use part::{Named, PartNames};
 pub use place::{FilePlace, Place};
@@ -71,6 +74,9 @@ pub struct FileOptions {
     pub open_files: OpenFiles,
     /// What stands behind the names of files that are not complete; [`FileStorage::give_names`] takes it away.
     pub part_suffix: Option<PartSuffix>,
+    /// The path of the part file beneath the root, where bytes rest that files which are not wanted have of pieces that are (see
+    /// [`FileStorage::prepare`]). `None`: such files are made, and have these bytes alone.
+    pub part_file: Option<SafePath>,
 }
 
 impl Default for FileOptions {
@@ -80,6 +86,7 @@ impl Default for FileOptions {
             preallocation: Preallocation::default(),
             open_files: OpenFiles::of_process(),
             part_suffix: None,
+            part_file: None,
         }
     }
 }
@@ -94,7 +101,9 @@ pub struct FileStorage {
     options: FileOptions,
     state: Mutex<State>,
     lock: Lock,
+    part_lock: Lock,
     parts: PartNames,
+    overhang: Overhang,
     /// Held to write while a file gets another name, to read while one is opened or looked at by its name.
     naming: RwLock<()>,
 }
@@ -137,14 +146,17 @@ impl FileStorage {
         let number = next_number();
         let lock = Lock::new(&place, options.open_files.clone());
         let parts = PartNames::new(options.part_suffix.clone(), &place, &layout);
-        let state = Mutex::default();
-        let storage = Self { number, place, layout, options, state, lock, parts, naming: RwLock::default() };
+        let (state, naming) = (Mutex::default(), RwLock::default());
+        let overhang = Overhang::new(options.part_file.clone());
+        let part_lock = Lock::on(overhang.path.as_ref().map(|_| PART_FILE), options.open_files.clone());
+        let storage = Self { number, place, layout, options, state, lock, part_lock, parts, overhang, naming };
         match storage.beneath() {
             Ok(_) => {}
             Err(StorageError::Missing { .. }) if storage.writes() => return Ok(storage),
             Err(error) => return Err(error),
         }
         storage.lock_if_there()?;
+        storage.load_overhang()?;
         Ok(storage)
     }
 
@@ -163,7 +175,7 @@ impl FileStorage {
     /// Where a file is now; `None` for padding.
     #[must_use]
     pub fn path_of(&self, file: FileIndex) -> Option<PathBuf> {
-        let path = self.place.files.get(file.0 as usize)?.path()?;
+        let path = self.own_path(file)?;
         Some(self.place.root.join(&*self.path_now(file, path)))
     }
 
@@ -218,7 +230,18 @@ impl FileStorage {
         }
     }
 
+    /// The path that a file has in the end.
+    fn own_path(&self, file: FileIndex) -> Option<&SafePath> {
+        match file {
+            PART_FILE => self.overhang.path.as_ref(),
+            file => self.place.files.get(file.0 as usize)?.path(),
+        }
+    }
+
     fn place_of(&self, file: FileIndex) -> Result<(&SafePath, bool), StorageError> {
+        if let Some(path) = self.overhang.path.as_ref().filter(|_| file == PART_FILE) {
+            return Ok((path, false));
+        }
         match self.place.files.get(file.0 as usize) {
             Some(FilePlace::File { path, executable }) => Ok((path, *executable)),
             // Neither padding nor links have bytes on disk, so no extent leads here.
@@ -253,7 +276,7 @@ impl FileStorage {
             result => result,
         }?;
         self.recognise(file, path, &opened)?;
-        if path.len() > own.as_str().len() {
+        if path.len() > own.as_str().len() && file != PART_FILE {
             self.remember_name(file, Named::Part);
         }
         Ok(self.options.open_files.keep(key, opened))
@@ -305,13 +328,15 @@ impl FileStorage {
         Err(StorageError::Replaced { path: self.place.root.join(path) })
     }
 
-    fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+    /// Reads an extent from its file.
+    fn read_from(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
         let open = self.file(extent.file, Need::Read)?;
         read_exactly(&open, extent, into, || self.path_of(extent.file).unwrap_or_default())
     }
 
-    fn write_extent(&self, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
-        let open = self.file(extent.file, Need::Write)?;
+    /// Writes an extent to a file.
+    fn write_to(&self, file: FileIndex, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
+        let open = self.file(file, Need::Write)?;
         let (mut from, mut offset) = (from, extent.offset);
         let end = extent.offset + extent.length;
         let mut result = Ok(());
@@ -333,10 +358,9 @@ impl FileStorage {
             }
         }
         // After the bytes, so that a sync at the same time cannot take the mark and miss them.
-        self.state().unsynced.insert(extent.file.0);
-        result.map_err(|source: std::io::Error| {
-            StorageError::io("write", self.path_of(extent.file).unwrap_or_default(), source)
-        })
+        self.state().unsynced.insert(file.0);
+        result
+            .map_err(|source: std::io::Error| StorageError::io("write", self.path_of(file).unwrap_or_default(), source))
     }
 }
 
@@ -420,6 +444,10 @@ impl Storage for FileStorage {
         extents::parts(&self.layout, span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
     }
 
+    fn rests_apart(&self, extent: Extent) -> bool {
+        self.extent_rests_apart(extent)
+    }
+
     fn will_read(&self, span: Span) {
         for extent in self.layout.extents(span).filter(|extent| !extent.pad) {
             if let Ok(open) = self.file(extent.file, Need::Read) {
@@ -431,6 +459,7 @@ impl Storage for FileStorage {
 
 impl Drop for FileStorage {
     fn drop(&mut self) {
+        self.leave_overhang();
         self.options.open_files.close_storage(self.number);
     }
 }

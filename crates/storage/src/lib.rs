@@ -27,7 +27,7 @@ pub use source::SourceFiles;
 
 use std::io::{IoSlice, IoSliceMut};
 
-use riverrun_metainfo::Span;
+use riverrun_metainfo::{Extent, Span};
 
 /// Bytes of one torrent at rest. Blocking, and called from disk threads only, but for [`read_cached`](Self::read_cached); offsets run
 /// over the torrent's whole byte stream.
@@ -69,6 +69,12 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether these bytes of a file rest somewhere else than in the file, which may not be there: in a part file.
+    fn rests_apart(&self, extent: Extent) -> bool {
+        let _ = extent;
+        false
+    }
+
     /// A hint that the span will be read soon, so that a disk can begin. Does not wait.
     fn will_read(&self, span: Span) {
         let _ = span;
@@ -80,14 +86,17 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 pub struct Presence {
     /// One entry per file of the layout, padding included.
     pub files: Vec<FilePresence>,
+    /// The part file; [`FilePresence::Missing`] where there is none.
+    pub part_file: FilePresence,
 }
 
 /// What exists of one file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum FilePresence {
     /// Nothing is on disk, nor needs to be (padding).
     Pad,
     /// The path does not exist.
+    #[default]
     Missing,
     /// A regular file.
     Present {

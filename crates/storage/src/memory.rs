@@ -166,7 +166,7 @@ impl Storage for MemoryStorage {
                 same_as_open: true,
             },
         });
-        Ok(Presence { files: files.collect() })
+        Ok(Presence { files: files.collect(), ..Presence::default() })
     }
 }
 

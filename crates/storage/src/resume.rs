@@ -170,6 +170,13 @@ impl Record {
                 judged.doubtful.insert(piece);
             }
         }
+        if !is_unchanged(&self.presence.part_file, &now.part_file, disks.as_ref()) {
+            // Whatever lies in more than one file may be in it, or have been.
+            for piece in (0..count).map(PieceIndex).filter(|piece| is_shared(layout, *piece)) {
+                judged.trusted.remove(piece);
+                judged.doubtful.insert(piece);
+            }
+        }
         Ok(judged)
     }
 
@@ -177,7 +184,8 @@ impl Record {
         let body = bencode::dict(|dict| {
             put_hashes(dict, self.info_hashes);
             dict.bytes("root", self.root.as_os_str().as_bytes());
-            dict.bytes("files", pack(&self.presence));
+            dict.bytes("files", pack(&self.presence.files));
+            dict.bytes("part file", pack(&[self.presence.part_file]));
             dict.int("pieces", self.have.pieces());
             dict.bytes("have", self.have.to_wire());
             dict.bytes("choice", &self.choice);
@@ -217,7 +225,15 @@ impl Record {
         Ok(Self {
             info_hashes: read_hashes(dict).ok_or(ResumeError::Malformed { field: "hashes" })?,
             root: OsStr::from_bytes(text("root")?).into(),
-            presence: unpack(text("files")?).ok_or(ResumeError::Malformed { field: "files" })?,
+            presence: Presence {
+                files: unpack(text("files")?).ok_or(ResumeError::Malformed { field: "files" })?,
+                part_file: match dict.get("part file").and_then(bencode::Value::as_bytes).map(unpack) {
+                    // Records of earlier versions have none.
+                    None => FilePresence::Missing,
+                    Some(Some(files)) if files.len() == 1 => files[0],
+                    Some(_) => return Err(ResumeError::Malformed { field: "part file" }),
+                },
+            },
             have,
             // Records of earlier versions have none.
             choice: dict.get("choice").and_then(bencode::Value::as_bytes).unwrap_or_default().to_vec(),
@@ -292,9 +308,9 @@ fn signed(number: u64) -> i64 {
 /// One file: what it is, its length, its time of change in nanoseconds, its disk and its inode.
 const PACKED_LENGTH: usize = 1 + 8 + 16 + 8 + 8;
 
-fn pack(presence: &Presence) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(presence.files.len() * PACKED_LENGTH);
-    for file in &presence.files {
+fn pack(files: &[FilePresence]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(files.len() * PACKED_LENGTH);
+    for file in files {
         let (kind, (length, modified_ns, (disk, inode))) = match *file {
             FilePresence::Pad => (0, Default::default()),
             FilePresence::Missing => (1, Default::default()),
@@ -312,7 +328,7 @@ fn pack(presence: &Presence) -> Vec<u8> {
     packed
 }
 
-fn unpack(packed: &[u8]) -> Option<Presence> {
+fn unpack(packed: &[u8]) -> Option<Vec<FilePresence>> {
     let (files, rest) = packed.as_chunks::<PACKED_LENGTH>();
     if !rest.is_empty() {
         return None;
@@ -332,7 +348,13 @@ fn unpack(packed: &[u8]) -> Option<Presence> {
             _ => None,
         }
     };
-    Some(Presence { files: files.iter().map(file).collect::<Option<_>>()? })
+    files.iter().map(file).collect()
+}
+
+/// Whether a piece lies in more than one file, padding not counted.
+fn is_shared(layout: &Layout, piece: PieceIndex) -> bool {
+    let extents = layout.piece_span(piece).into_iter().flat_map(|span| layout.extents(span));
+    extents.filter(|extent| !extent.pad).nth(1).is_some()
 }
 
 /// The new number of each disk of the record, if all files tell the same story.

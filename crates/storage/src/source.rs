@@ -2,12 +2,14 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
+use crate::file::table::{self, Reading, Table};
 use crate::file::{Key, OpenFile, OpenFiles, next_number, read_ahead, read_exactly};
 use crate::{FilePresence, Presence, Storage, StorageError, extents};
 
@@ -19,6 +21,8 @@ pub struct SourceFiles {
     /// One per file of the layout; `None` for padding and for links, which have no bytes.
     paths: Vec<Option<PathBuf>>,
     open_files: OpenFiles,
+    /// The part file, and what rests in it.
+    part_file: Option<(OpenFile, Table)>,
 }
 
 impl SourceFiles {
@@ -31,7 +35,25 @@ impl SourceFiles {
         if places != files {
             return Err(StorageError::PlacesUnlikeLayout { places, files });
         }
-        Ok(Self { number: next_number(), layout, paths, open_files: OpenFiles::of_process() })
+        Ok(Self { number: next_number(), layout, paths, open_files: OpenFiles::of_process(), part_file: None })
+    }
+
+    /// Takes what rests in this part file as the files' own; nothing changes if it is not there, or is none of this torrent.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn with_part_file(mut self, path: &Path) -> Result<Self, StorageError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = match rustix::fs::open(path, flags, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(self),
+            result => result.map_err(|errno| StorageError::of_errno("open", path.into(), errno))?,
+        };
+        let open = OpenFile::regular(fd, false, path)?;
+        let read = Table::read(&open.fd, &self.layout).map_err(|errno| StorageError::io("read", path, errno))?;
+        if let Reading::Ours(table) = read {
+            self.part_file = Some((open, table));
+        }
+        Ok(self)
     }
 
     /// The path of a file; `None` for padding and links.
@@ -62,6 +84,25 @@ impl SourceFiles {
     }
 
     fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        let Some((part, table)) = self.part_file.as_ref().filter(|(_, table)| table.has_of(extent.file)) else {
+            return self.read_from(extent, into);
+        };
+        let mut rest: Vec<&mut [u8]> = into.iter_mut().rev().map(|slice| &mut **slice).collect();
+        for (piece, cut) in table::by_piece(&self.layout, extent) {
+            let mut slices: Vec<_> =
+                extents::take_front(&mut rest, cut.length).into_iter().map(IoSliceMut::new).collect();
+            match table.place(&self.layout, piece, cut) {
+                Some(offset) => {
+                    let there = Extent { offset, ..cut };
+                    read_exactly(part, there, &mut slices, || self.path_of(extent.file).cloned().unwrap_or_default())?;
+                }
+                None => self.read_from(cut, &mut slices)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_from(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
         let open = self.open(extent.file)?;
         read_exactly(&open, extent, into, || self.path_of(extent.file).cloned().unwrap_or_default())
     }
@@ -95,7 +136,13 @@ impl Storage for SourceFiles {
                 Err(error) => Err(StorageError::io("look at", path, error)),
             }
         };
-        Ok(Presence { files: self.paths.iter().map(look).collect::<Result<_, _>>()? })
+        Ok(Presence { files: self.paths.iter().map(look).collect::<Result<_, _>>()?, ..Presence::default() })
+    }
+
+    fn rests_apart(&self, extent: Extent) -> bool {
+        self.part_file.as_ref().is_some_and(|(_, table)| {
+            table::by_piece(&self.layout, extent).all(|(piece, cut)| table.place(&self.layout, piece, cut).is_some())
+        })
     }
 
     fn will_read(&self, span: Span) {

@@ -84,10 +84,9 @@ pub(crate) fn run(env: &mut Env, general: &General, options: &Verify) -> Outcome
     let loaded = torrent_source::load(env, &options.torrent)?;
     let chosen = Choice::parse(&options.files, &[])?.of(&loaded)?;
     let root = content_place::find_or_expect(&loaded, options.path.as_deref(), Path::new(&options.torrent))?;
-    let paths = paths(&loaded, &root);
     let only = chosen.as_ref().map(|chosen| pieces_of(&loaded, chosen));
     let began = Instant::now();
-    let checked = hash(env, general, options, &loaded, paths, only.as_ref())?;
+    let checked = hash(env, general, options, &loaded, &root, only.as_ref())?;
     let elapsed = began.elapsed();
     let mut files = file_lines(&loaded, &checked, chosen.as_deref());
     if options.extra && !loaded.single {
@@ -128,12 +127,19 @@ fn hash(
     general: &General,
     options: &Verify,
     loaded: &Loaded,
-    paths: Vec<Option<PathBuf>>,
+    root: &Path,
     only: Option<&Bitfield>,
 ) -> Result<Checked, Failure> {
     let layout = loaded.metainfo.info().layout().clone();
     let hashes = loaded.metainfo.piece_hashes();
-    let storage = SourceFiles::new(layout.clone(), paths).map_err(|error| Failure::internal(error.to_string()))?;
+    let storage =
+        SourceFiles::new(layout.clone(), paths(loaded, root)).map_err(|error| Failure::internal(error.to_string()))?;
+    let storage = match riverrun::part_file_name(loaded.metainfo.info()) {
+        Some(name) => storage
+            .with_part_file(&root.join(name))
+            .map_err(|error| Failure::new(Exit::Storage, shown(&crate::command::watch::chain(&error)).into_owned()))?,
+        None => storage,
+    };
     let threads = hashing::threads(options.threads);
     let what = What::Check(shown(&loaded.name).into_owned());
     let result =
@@ -183,7 +189,9 @@ fn file_lines(loaded: &Loaded, checked: &Checked, chosen: Option<&[usize]>) -> V
 
 /// The files below the content's folder that are none of the torrent's.
 fn extra(loaded: &Loaded, root: &Path) -> Result<Vec<FileLine>, Failure> {
-    let known: HashSet<&str> = loaded.files.iter().filter(|file| !file.pad).map(|file| file.path.as_str()).collect();
+    let part_file = riverrun::part_file_name(loaded.metainfo.info());
+    let real = loaded.files.iter().filter(|file| !file.pad).map(|file| file.path.as_str());
+    let known: HashSet<&str> = real.chain(part_file.as_deref()).collect();
     let mut lines = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

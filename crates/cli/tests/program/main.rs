@@ -9,6 +9,7 @@ mod dht;
 mod doctor;
 mod download;
 mod errors;
+mod file_choice;
 mod help;
 mod info;
 mod magnet_and_edit;

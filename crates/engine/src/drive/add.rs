@@ -215,6 +215,7 @@ async fn open_store(engine: &Engine, info: &Arc<Info>, wish: &AddTorrent) -> Res
             Preallocate::Sparse => Preallocation::Sparse,
             Preallocate::Full => Preallocation::Full,
         },
+        part_file: store::part_file(info, &wish.place),
         part_suffix: wish.part_suffix.clone().filter(|_| !wish.read_only),
         ..FileOptions::default()
     };

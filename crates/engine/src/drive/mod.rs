@@ -26,7 +26,7 @@ pub(crate) mod records;
 mod saver;
 mod seal;
 pub(crate) mod stage;
-mod store;
+pub(crate) mod store;
 pub(crate) mod timer;
 mod tracker;
 mod write_runs;

@@ -53,6 +53,8 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
             }
         });
     }
+    let wanted = core.look(|brain| brain.choice.wanted().cloned());
+    let is_wanted = |piece| wanted.as_ref().is_none_or(|wanted| wanted.has(piece));
     let everything = || Judged { trusted: Bitfield::empty(pieces), doubtful: Bitfield::full(pieces) };
     let judged = known.map_or_else(everything, |known| known.judged);
     let believed = core.options().read_only && core.options().trust_resume && all_there(core, &presence);
@@ -62,13 +64,16 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
         let mut have = judged.trusted;
         let checked = check(core, judged.doubtful, true).await?;
         checked.have.iter().for_each(|piece| _ = have.insert(piece));
-        if core.options().read_only && !checked.unknown.is_empty() {
-            return Err(TorrentError::NoHashes { unknown: checked.unknown.count(), pieces });
+        let unknown = checked.unknown.iter().filter(|piece| is_wanted(*piece)).count();
+        if core.options().read_only && unknown > 0 {
+            let unknown = u32::try_from(unknown).expect("no more than there are pieces");
+            return Err(TorrentError::NoHashes { unknown, pieces });
         }
         have
     };
     if core.options().read_only {
-        let bad = pieces - have.count();
+        let missing = have.iter_missing().filter(|piece| is_wanted(*piece)).count();
+        let bad = u32::try_from(missing).expect("no more than there are pieces");
         return if bad == 0 { Ok(have) } else { Err(TorrentError::Incomplete { bad, pieces }) };
     }
     if have.is_empty()
@@ -130,8 +135,12 @@ fn all_there(core: &Core, presence: &Presence) -> bool {
 
 /// The first file that has bytes, none of which is a right piece of this torrent. A file of nothing but holes is none.
 async fn in_the_way(core: &Arc<Core>, presence: &Presence) -> Result<Option<PathBuf>, TorrentError> {
+    // What is not wanted is not written.
+    let choice = core.look(|brain| brain.choice.clone());
     let written = presence.files.iter().zip(0u32..).filter_map(|(found, number)| match found {
-        FilePresence::Present { length, .. } if *length > 0 => Some((FileIndex(number), *length)),
+        FilePresence::Present { length, .. } if *length > 0 && choice.wants(FileIndex(number)) => {
+            Some((FileIndex(number), *length))
+        }
         _ => None,
     });
     let written: Vec<_> = written.collect();
@@ -279,7 +288,12 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
     let had = had.ok_or(TorrentError::Stopped)?;
     let choice = core.look(|brain| brain.choice.clone());
     let mut pieces = Bitfield::empty(layout.piece_count());
-    let mut changed = false;
+    let mut changed = part_file_changed(core, presence, &mut pieces)?;
+    let storage = core.store()?.storage();
+    let apart = |file: FileIndex, piece: PieceIndex| {
+        let extents = layout.piece_span(piece).into_iter().flat_map(|span| layout.extents(span));
+        extents.filter(|extent| extent.file == file).all(|extent| storage.rests_apart(extent))
+    };
     for ((found, file), number) in presence.files.iter().zip(layout.files()).zip((0u32..).map(FileIndex)) {
         let complete = layout.pieces_of(number).all(|piece| had.has(PieceIndex(piece)));
         let sound = match found {
@@ -289,7 +303,9 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
             }
             // Nothing was ever stored of it, or nothing belongs there.
             FilePresence::Missing if file.length == 0 => !choice.wants(number),
-            FilePresence::Missing => !layout.pieces_of(number).any(|piece| had.has(PieceIndex(piece))),
+            FilePresence::Missing => {
+                !layout.pieces_of(number).map(PieceIndex).any(|piece| had.has(piece) && !apart(number, piece))
+            }
             FilePresence::NotAFile => false,
         };
         if !sound {
@@ -306,6 +322,28 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
         prepare(core, false).await?;
     }
     Ok(lost)
+}
+
+/// Whether the part file is not the one that was open; then all pieces that may be in it are added.
+fn part_file_changed(core: &Core, presence: &Presence, pieces: &mut Bitfield) -> Result<bool, TorrentError> {
+    let store = core.store()?;
+    let Some(files) = store.files() else { return Ok(false) };
+    let sound = match presence.part_file {
+        FilePresence::Present { same_as_open, .. } => same_as_open,
+        FilePresence::Missing => !files.uses_part_file(),
+        FilePresence::Pad | FilePresence::NotAFile => false,
+    };
+    if sound {
+        return Ok(false);
+    }
+    files.reopen_part_file().map_err(|error| TorrentError::Storage(Arc::new(error)))?;
+    let layout = core.layout();
+    let shared = |piece: &PieceIndex| {
+        let extents = layout.piece_span(*piece).into_iter().flat_map(|span| layout.extents(span));
+        extents.filter(|extent| !extent.pad).nth(1).is_some()
+    };
+    (0..layout.piece_count()).map(PieceIndex).filter(shared).for_each(|piece| _ = pieces.insert(piece));
+    Ok(true)
 }
 
 /// Adds pieces that are had and yet end in a hole: their file was cut and grew again.
@@ -344,7 +382,10 @@ async fn recheck(core: &Arc<Core>, pieces: &Bitfield) -> Result<u32, TorrentErro
 
 /// Hashes everything that is had.
 pub(crate) async fn check_again(core: &Arc<Core>) -> Result<u32, TorrentError> {
-    recheck(core, &Bitfield::full(core.layout().piece_count())).await
+    let presence = presence(core).await?;
+    let mut pieces = Bitfield::full(core.layout().piece_count());
+    part_file_changed(core, &presence, &mut pieces)?;
+    recheck(core, &pieces).await
 }
 
 /// Hashes pieces on disk. `phase`: the torrent does nothing else meanwhile, and says how far it is.

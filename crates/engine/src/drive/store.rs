@@ -1,5 +1,6 @@
 //! Where a torrent's bytes rest.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,6 +79,30 @@ pub(crate) fn place(info: &Info, wish: &add::Place) -> Result<(PathBuf, Place), 
 fn user_name(path: &Path) -> Option<SafePath> {
     let name = path.file_name()?.to_str()?;
     Some(SafePath::name(name.as_bytes(), NameRules::NATIVE)).filter(|safe| safe.as_str() == name)
+}
+
+/// Where bytes of files that are not wanted rest (see [`FileOptions::part_file`](riverrun_storage::FileOptions::part_file)): a
+/// hidden file in the torrent's folder, so that it moves and goes with the content. A torrent of one file needs none.
+pub(crate) fn part_file(info: &Info, wish: &add::Place) -> Option<SafePath> {
+    let name = part_file_name(info)?;
+    Some(match wish {
+        add::Place::Into(_) => name.within(info.name()),
+        add::Place::At(_) => name,
+    })
+}
+
+/// Its name in the torrent's folder.
+pub(crate) fn part_file_name(info: &Info) -> Option<SafePath> {
+    if info.is_single_file() {
+        return None;
+    }
+    let taken: HashSet<String> = info.files().iter().map(|file| file.path.as_str().to_lowercase()).collect();
+    let hash = info.hashes().wire().to_string();
+    let mut name = format!(".{}.parts", &hash[..8]);
+    while taken.contains(&name) {
+        name.insert(1, '_');
+    }
+    Some(SafePath::name(name.as_bytes(), NameRules::NATIVE))
 }
 
 /// What stands before the path of each file.

@@ -123,3 +123,86 @@ async fn what_cannot_be_chosen_is_an_error_and_changes_nothing() {
     let error = torrent.set_file_priorities([(0, Priority::Skip)]).await.unwrap_err();
     assert!(matches!(error, TorrentError::Storage(_)), "{error}");
 }
+
+/// Everything in the torrent's folder, hidden or not.
+fn names(swarm: &LocalSwarm) -> Vec<String> {
+    let entries = std::fs::read_dir(swarm.dir().join("album")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn part_file(swarm: &LocalSwarm) -> String {
+    format!(".{}.parts", &swarm.hashes().wire().to_string()[..8])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_appears_that_is_not_wanted_and_what_is_shared_with_it_is_shared() {
+    let swarm = swarm(None).await;
+    let state = swarm.dir().join("state");
+    let wish = || AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).peers(swarm.addrs());
+    let session = stateful(state.clone()).await;
+    let torrent = session.add(wish().wanted_files([1])).await.unwrap();
+    complete(&torrent).await;
+    let had = torrent.have();
+    let wanted = torrent.files().into_iter().find(FileStatus::is_wanted).unwrap();
+    assert!(is_right(&swarm, &wanted.path));
+    assert_eq!(names(&swarm), [part_file(&swarm), wanted.path.clone()]);
+    session.shutdown(PATIENCE).await;
+
+    // A seeder of the part gives every piece that it has to one that wants the same.
+    let session = stateful(state.clone()).await;
+    let torrent = session.add(wish()).await.unwrap();
+    complete(&torrent).await;
+    assert_eq!((torrent.have(), torrent.status().down_bytes), (had.clone(), 0));
+    let addr = session.listen_addrs().into_iter().find(|addr| addr.is_ipv4()).unwrap();
+    let other = super::session().await;
+    let copy = swarm.dir().join("copy");
+    let taken = AddTorrent::new(swarm.torrent()).into_dir(&copy).trackers(vec![]).peers([addr]).wanted_files([1]);
+    let taken = other.add(taken).await.unwrap();
+    complete(&taken).await;
+    assert_eq!(taken.have(), had);
+    other.shutdown(PATIENCE).await;
+
+    // Lost with the part file is only what was in it.
+    std::fs::remove_file(swarm.dir().join("album").join(part_file(&swarm))).unwrap();
+    assert_eq!(torrent.check().await.unwrap(), 2, "a piece at each end");
+    complete(&torrent).await;
+    assert_eq!(names(&swarm), [part_file(&swarm), wanted.path.clone()]);
+    session.shutdown(PATIENCE).await;
+
+    let session = stateful(state).await;
+    let torrent = session.add(wish().wanted_files(0..4)).await.unwrap();
+    complete(&torrent).await;
+    same(&swarm, &swarm.dir());
+    assert!(!names(&swarm).contains(&part_file(&swarm)));
+    assert!(torrent.status().down_bytes < torrent.status().total_bytes - u64::from(PIECE) * u64::from(had.count() - 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l7_a_crash_with_a_part_file_loses_nothing_that_was_verified() {
+    let swarm = swarm(Some(900_000)).await;
+    let state = swarm.dir().join("state");
+    let wish = || AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).peers(swarm.addrs());
+    let session = stateful(state.clone()).await;
+    let torrent = session.add(wish().wanted_files([0, 2])).await.unwrap();
+    until("some of it", || torrent.status().have_pieces >= 5).await;
+    let had = torrent.have();
+    drop((session, torrent));
+    let session = stateful(state).await;
+    let again = async {
+        loop {
+            match session.add(wish()).await {
+                Err(AddError::Storage(riverrun::storage::StorageError::InUse { .. })) => tokio::task::yield_now().await,
+                added => return added.unwrap(),
+            }
+        }
+    };
+    let torrent = tokio::time::timeout(PATIENCE, again).await.unwrap();
+    complete(&torrent).await;
+    assert!(had.iter().all(|piece| torrent.have().has(piece)));
+    let fetched = torrent.status().down_bytes;
+    let most = torrent.status().total_bytes - u64::from(PIECE) * u64::from(had.count() - 1);
+    assert!(fetched <= most, "{fetched} bytes were fetched, and {} pieces had been there", had.count());
+    assert!(names(&swarm).iter().all(|name| !["b", "sub"].contains(&name.as_str())), "{:?}", names(&swarm));
+}

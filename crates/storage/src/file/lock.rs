@@ -32,7 +32,11 @@ struct Held {
 impl Lock {
     pub(super) fn new(place: &Place, open_files: OpenFiles) -> Self {
         let first = place.files.iter().position(|file| matches!(file, FilePlace::File { .. }));
-        let file = first.and_then(|first| u32::try_from(first).ok()).map(FileIndex);
+        Self::on(first.and_then(|first| u32::try_from(first).ok()).map(FileIndex), open_files)
+    }
+
+    /// A lock on this file.
+    pub(super) fn on(file: Option<FileIndex>, open_files: OpenFiles) -> Self {
         Self { file, settled: file.is_none().into(), held: Mutex::default(), open_files }
     }
 }
@@ -47,31 +51,41 @@ impl Drop for Lock {
 }
 
 impl FileStorage {
-    /// Takes the lock if its file is there.
+    /// Takes the locks whose files are there.
     pub(super) fn lock_if_there(&self) -> Result<(), StorageError> {
-        match self.take_lock(Need::Read) {
-            Err(StorageError::Missing { .. }) => Ok(()),
+        for lock in [&self.lock, &self.part_lock] {
+            match self.take_lock(lock, Need::Read) {
+                Err(StorageError::Missing { .. }) => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock before the first write, with its file created if need be. If the first file is not wanted it is not made:
+    /// the part file, which whoever comes later finds, stands in for it.
+    pub(super) fn lock_to_write(&self) -> Result<(), StorageError> {
+        if self.lock.file.is_none_or(|file| !self.overhang.takes(file)) {
+            return self.take_lock(&self.lock, Need::Write);
+        }
+        match self.take_lock(&self.lock, Need::Read) {
+            Err(StorageError::Missing { .. }) => self.take_lock(&self.part_lock, Need::Write),
             result => result,
         }
     }
 
-    /// Takes the lock before the first write, with its file created if need be.
-    pub(super) fn lock_to_write(&self) -> Result<(), StorageError> {
-        self.take_lock(Need::Write)
-    }
-
-    fn take_lock(&self, need: Need) -> Result<(), StorageError> {
-        if self.lock.settled.load(Ordering::Acquire) {
+    fn take_lock(&self, lock: &Lock, need: Need) -> Result<(), StorageError> {
+        if lock.settled.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut held = self.lock.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = self.lock.file.filter(|_| held.is_none()) else { return Ok(()) };
+        let mut held = lock.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = lock.file.filter(|_| held.is_none()) else { return Ok(()) };
         let open = self.file(file, need)?;
         // A process that seeds very many torrents has no descriptor for each; then a reader goes without.
-        let counted = self.lock.open_files.reserve_lock();
+        let counted = lock.open_files.reserve_lock();
         if !counted && !self.writes() {
             tracing::debug!("too many open files: no lock");
-            self.lock.settled.store(true, Ordering::Release);
+            lock.settled.store(true, Ordering::Release);
             return Ok(());
         }
         let operation = if self.writes() {
@@ -81,7 +95,7 @@ impl FileStorage {
         };
         let result = rustix::fs::flock(&open.fd, operation);
         if result.is_err() && counted {
-            self.lock.open_files.release_lock();
+            lock.open_files.release_lock();
         }
         match result {
             Ok(()) => *held = Some(Held { _file: open, counted }),
@@ -91,7 +105,7 @@ impl FileStorage {
             // Some network file systems know no locks.
             Err(errno) => tracing::debug!(%errno, "no lock on the first file"),
         }
-        self.lock.settled.store(true, Ordering::Release);
+        lock.settled.store(true, Ordering::Release);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 
 use super::beneath::Beneath;
-use super::{FilePlace, FileStorage, Place, identity};
+use super::{FilePlace, FileStorage, PART_FILE, Place, identity};
 use crate::StorageError;
 
 /// What stands behind the names of files that are not complete, such as `.part`.
@@ -86,7 +86,7 @@ impl PartNames {
 
     /// The suffix that this file may have.
     pub(super) fn suffix_of(&self, file: FileIndex) -> Option<&str> {
-        self.suffix.as_ref().filter(|_| !self.without.contains(&file.0)).map(PartSuffix::as_str)
+        self.suffix.as_ref().filter(|_| !self.without.contains(&file.0) && file != PART_FILE).map(PartSuffix::as_str)
     }
 }
 

@@ -17,7 +17,9 @@ impl FileStorage {
     ///
     /// A file that is longer than it should be is cut only if `cut_longer` says so: when the files are known to be this torrent's
     /// (a resume record says so, or pieces matched) or the user asked to overwrite. Otherwise the surplus stays (THREATS L6). `wanted`
-    /// says which files are downloaded; the others are left alone.
+    /// says which files are downloaded; the others are left alone: with a [`part_file`](super::FileOptions::part_file), what they
+    /// have of pieces that are wanted goes there, and moves into a file when it is wanted in a later call. A file that was
+    /// wanted once takes its bytes itself as long as the storage is open.
     ///
     /// # Errors
     /// The storage is read-only or in use, the disk is full, or something stands in the way.
@@ -26,6 +28,11 @@ impl FileStorage {
             return Err(StorageError::ReadOnly { path: self.place.root.clone() });
         }
         self.beneath_to_write()?;
+        self.set_apart(&wanted);
+        if self.overhang.path.is_some() {
+            self.lock_to_write()?;
+        }
+        self.gather_wanted(&wanted)?;
         for (place, number) in self.place.files.iter().zip(0u32..) {
             let file = FileIndex(number);
             match place {

@@ -36,7 +36,7 @@ impl FileStorage {
                 Found::Unreachable => FilePresence::NotAFile,
             };
         })?;
-        Ok(Presence { files })
+        Ok(Presence { files, part_file: self.part_file_presence()? })
     }
 
     /// Looks at every file but padding.
@@ -112,6 +112,14 @@ impl FileStorage {
         Ok(None)
     }
 
+    /// The part file, or something in its place.
+    pub(super) fn judge_plain(&self, file: FileIndex, stat: &Stat) -> FilePresence {
+        match beneath::kind(stat) {
+            FileType::RegularFile => self.present(file, stat, u64::try_from(stat.st_size).unwrap_or(0)),
+            _ => FilePresence::NotAFile,
+        }
+    }
+
     fn judge(&self, file: FileIndex, stat: &Stat) -> FilePresence {
         let length = match (&self.place.files[file.0 as usize], beneath::kind(stat)) {
             (FilePlace::File { .. }, FileType::RegularFile) => u64::try_from(stat.st_size).unwrap_or(0),
@@ -125,6 +133,10 @@ impl FileStorage {
             }
             _ => return FilePresence::NotAFile,
         };
+        self.present(file, stat, length)
+    }
+
+    fn present(&self, file: FileIndex, stat: &Stat, length: u64) -> FilePresence {
         let identity = identity(stat);
         let same_as_open = self.state().seen.get(&file.0).is_none_or(|seen| *seen == identity);
         FilePresence::Present { length, modified_ns: modified_ns(stat), identity, same_as_open }
@@ -132,6 +144,9 @@ impl FileStorage {
 
     /// Whether the file has a hole all over the extent.
     pub(super) fn extent_is_hole(&self, extent: Extent) -> bool {
+        if self.rests_in_part(extent.file) {
+            return false;
+        }
         let Ok(open) = self.file(extent.file, Need::Read) else { return false };
         let end = extent.offset + extent.length;
         match next_data(&open.fd, extent.offset) {

@@ -75,7 +75,7 @@ impl FileStorage {
         }
         let mut folders = BTreeSet::<Option<&str>>::new();
         for &file in created {
-            let mut folder = self.place.files[file as usize].path().and_then(SafePath::parent);
+            let mut folder = self.own_path(FileIndex(file)).and_then(SafePath::parent);
             while folders.insert(folder)
                 && let Some(path) = folder
             {
@@ -105,7 +105,7 @@ impl FileStorage {
     }
 }
 
-fn sync_data(fd: &rustix::fd::OwnedFd) -> Result<(), Errno> {
+pub(super) fn sync_data(fd: &rustix::fd::OwnedFd) -> Result<(), Errno> {
     loop {
         #[cfg(not(target_vendor = "apple"))]
         let result = rustix::fs::fdatasync(fd);

@@ -542,6 +542,7 @@ proptest! {
             preallocation: Preallocation::None,
             open_files: open_files.clone(),
             part_suffix: None,
+            part_file: None,
         };
         let on_disk = FileStorage::open(place, Arc::clone(&layout), options).unwrap();
         let in_memory = MemoryStorage::new(layout);

@@ -16,7 +16,7 @@ fn record(info_hashes: InfoHashes, files: Vec<FilePresence>, have: Bitfield) -> 
     Record {
         info_hashes,
         root: "/some/where".into(),
-        presence: Presence { files },
+        presence: Presence { files, part_file: FilePresence::Missing },
         have,
         choice: vec![2, 0, 3],
         downloaded_bytes: 5,

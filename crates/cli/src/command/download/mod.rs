@@ -165,8 +165,12 @@ impl Preparation<'_> {
         };
         let shape = Shape { name: loaded.name.clone(), files };
         let hashes = loaded.metainfo.hashes();
-        // A record is there as long as a run has not come to its end.
+        let part_file = riverrun::part_file_name(loaded.metainfo.info());
+        // A record is there as long as a run has not come to its end, a part file while some files are not wanted.
         let earlier = |path: &Path| {
+            if part_file.as_ref().is_some_and(|name| path.join(name).is_file()) {
+                return true;
+            }
             let record = self.state.as_ref().map(|state| riverrun::resume_record_path(state, hashes, path));
             record.is_some_and(|record| record.exists())
         };

@@ -3,10 +3,12 @@
 mod standard_output;
 mod stopping;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use riverrun::metainfo::{Extent, FileIndex, Layout, PieceIndex};
 use riverrun::{AddTorrent, EventKind, Events, Session, Torrent, TorrentError, TorrentStatus};
 use tokio::task::JoinSet;
 
@@ -433,14 +435,28 @@ fn rate(bytes: u64, time: Duration) -> u64 {
 
 /// The files of a torrent where they will stand, with their lengths. `wanted` is in order.
 pub(crate) fn files_on_disk(loaded: &Loaded, path: &Path, wanted: Option<&[usize]>) -> Vec<(PathBuf, u64)> {
-    loaded
-        .files
-        .iter()
-        .enumerate()
-        .filter(|(index, file)| !file.pad && wanted.is_none_or(|wanted| wanted.binary_search(index).is_ok()))
+    let is_wanted = |index: &usize| wanted.is_none_or(|wanted| wanted.binary_search(index).is_ok());
+    let named = loaded.files.iter().enumerate().filter(|(index, file)| !file.pad && is_wanted(index));
+    let mut files: Vec<_> = named
         .map(|(_, file)| {
             let at = if loaded.single { path.to_owned() } else { path.join(&file.path) };
             (at, file.length)
         })
-        .collect()
+        .collect();
+    let (Some(wanted), Some(name)) = (wanted, riverrun::part_file_name(loaded.metainfo.info())) else { return files };
+    files.push((path.join(name), overhang(loaded.metainfo.info().layout(), wanted)));
+    files
+}
+
+/// What other files have of the pieces of these, in bytes.
+fn overhang(layout: &Layout, wanted: &[usize]) -> u64 {
+    let pieces = wanted.iter().filter_map(|file| u32::try_from(*file).ok()).flat_map(|file| {
+        let pieces = layout.pieces_of(FileIndex(file));
+        // Those between the first and the last are the file's alone.
+        [pieces.clone().next(), pieces.last()]
+    });
+    let pieces: BTreeSet<u32> = pieces.flatten().collect();
+    let spans = pieces.into_iter().filter_map(|piece| layout.piece_span(PieceIndex(piece)));
+    let other = |extent: &Extent| !extent.pad && wanted.binary_search(&(extent.file.0 as usize)).is_err();
+    spans.flat_map(|span| layout.extents(span)).filter(other).map(|extent| extent.length).sum()
 }
