@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, dht, discovery, encryption, magnet, makers, namespace, net, swarm, v2
+from . import announce, crash, dht, discovery, encryption, files, magnet, makers, namespace, net, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -109,6 +109,8 @@ def plans(us, made, everything):
     for name, body in encryption.plans(us, OTHERS, libtorrent):
         add(name, lambda case, body=body: body(case, *made("short-last")))
     add("magnet/riverrun gives riverrun", lambda case: magnet.through_tracker(case, *made("many"), us, us))
+    for client, content in itertools.product((libtorrent, aria2c), ("many", "edges")):
+        add(f"files/{client.name} seeds some of {content}, then the rest", lambda case, c=content, up=client: files.chosen(case, *made(c), up, us))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
     transmission, qbittorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent"))
     for down, middle, up in [

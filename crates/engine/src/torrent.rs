@@ -93,9 +93,11 @@ impl Torrent {
     /// The pieces that are verified and stored.
     #[must_use]
     pub fn have(&self) -> Bitfield {
-        self.core.look(|brain| match &brain.exchange {
-            Some(exchange) => exchange.swarm.have().clone(),
-            None => Bitfield::empty(self.metainfo().map_or(0, |metainfo| metainfo.info().layout().piece_count())),
+        let pieces = self.metainfo().map_or(0, |metainfo| metainfo.info().layout().piece_count());
+        self.core.look(|brain| {
+            let had = brain.exchange.as_ref().map(|exchange| exchange.swarm.have());
+            // A swarm that got the metadata knows of no pieces until the files are open.
+            had.filter(|had| had.pieces() == pieces).cloned().unwrap_or_else(|| Bitfield::empty(pieces))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use riverrun::TorrentStatus;
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -88,11 +89,22 @@ struct Completed<'a> {
     path: &'a str,
     elapsed_s: f64,
     already_complete: bool,
+    wasted_bytes: u64,
+    corrupt_bytes: u64,
 }
 
 /// Everything wanted is here.
-pub(crate) fn completed(info_hash: &str, path: &str, elapsed: Duration, already_complete: bool) -> String {
-    line("completed", Some(info_hash), Completed { path, elapsed_s: seconds(elapsed), already_complete })
+pub(crate) fn completed(
+    info_hash: &str,
+    path: &str,
+    elapsed: Duration,
+    already_complete: bool,
+    status: &TorrentStatus,
+) -> String {
+    let (wasted_bytes, corrupt_bytes) = (status.wasted_bytes, status.corrupt_bytes);
+    let elapsed_s = seconds(elapsed);
+    let completed = Completed { path, elapsed_s, already_complete, wasted_bytes, corrupt_bytes };
+    line("completed", Some(info_hash), completed)
 }
 
 #[derive(Serialize)]

@@ -20,13 +20,23 @@ struct FileLine {
     number: usize,
     path: String,
     length: u64,
+    wanted: bool,
 }
 
-/// Prints the files with the numbers that `--files` takes.
-pub(crate) fn files(env: &mut Env, loaded: &Loaded, general: &General) -> Result<(), Failure> {
-    let real = loaded.files.iter().filter(|file| !file.pad).zip(1..);
-    let lines =
-        real.map(|(file, number)| FileLine { number, path: shown(&file.path).into_owned(), length: file.length });
+/// Prints the files with the numbers that `--files` takes. Those in `chosen`, which is in order, are marked.
+pub(crate) fn files(
+    env: &mut Env,
+    loaded: &Loaded,
+    general: &General,
+    chosen: Option<&[usize]>,
+) -> Result<(), Failure> {
+    let real = loaded.files.iter().enumerate().filter(|(_, file)| !file.pad).zip(1..);
+    let lines = real.map(|((index, file), number)| FileLine {
+        number,
+        path: shown(&file.path).into_owned(),
+        length: file.length,
+        wanted: chosen.is_none_or(|chosen| chosen.binary_search(&index).is_ok()),
+    });
     if general.json {
         let document = Document { v: 1, name: &shown(&loaded.name), files: lines.collect() };
         env.result(events::pretty(&document))?;
@@ -36,7 +46,12 @@ pub(crate) fn files(env: &mut Env, loaded: &Loaded, general: &General) -> Result
     let digits = lines.len().to_string().len();
     for line in &lines {
         let size = general.scale().bytes(line.length);
-        env.result(format_args!("{:>digits$}  {size:>10}  {}", line.number, line.path))?;
+        let mark = match (chosen.is_some(), line.wanted) {
+            (false, _) => "",
+            (true, true) => "* ",
+            (true, false) => "  ",
+        };
+        env.result(format_args!("{mark}{:>digits$}  {size:>10}  {}", line.number, line.path))?;
     }
     Ok(())
 }

@@ -220,6 +220,11 @@ fn some_files_are_chosen_or_listed() {
     let seeder = seeder(&room, "album.torrent");
     let ran = room.run(&["download", "-l", "album.torrent"]).ok();
     assert_eq!(ran.out, "1   195.3 KiB  01.flac\n2      1000 B  art/front.png\n3         0 B  empty\n");
+    let ran = room.run(&["download", "-l", "--exclude", "*.png", "album.torrent"]).ok();
+    assert_eq!(ran.out, "* 1   195.3 KiB  01.flac\n  2      1000 B  art/front.png\n* 3         0 B  empty\n");
+    let listed = room.run(&["download", "-l", "--json", "--files", "2", "album.torrent"]).ok().json();
+    let wanted: Vec<_> = listed["files"].as_array().unwrap().iter().map(|file| file["wanted"].clone()).collect();
+    assert_eq!(wanted, [false, true, false]);
     download(&room, &seeder, &["--files", "*.png", "-o", "part", "album.torrent"]).ok();
     assert_eq!(room.read("part/art/front.png"), room.read("data/album/art/front.png"));
     let ran = download(&room, &seeder, &["--files", "*.mp3", "-o", "part", "album.torrent"]);

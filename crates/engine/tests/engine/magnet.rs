@@ -206,3 +206,13 @@ async fn v2_alone_gets_its_piece_layers_as_well() {
     complete(&session.add(add).await.unwrap()).await;
     same(&swarm, &swarm.dir());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_had_between_the_metadata_and_the_files() {
+    let swarm = LocalSwarm::of(Content::file("late.bin", 3, 300_000)).start().await.unwrap();
+    let session = session().await;
+    let torrent = session.add(AddTorrent::magnet(swarm.magnet()).metadata_only(true)).await.unwrap();
+    let metainfo = timeout(PATIENCE, torrent.metadata()).await.unwrap().unwrap();
+    let have = torrent.have();
+    assert_eq!((have.pieces(), have.count()), (metainfo.info().layout().piece_count(), 0));
+}

@@ -136,14 +136,14 @@ impl Preparation<'_> {
         for warning in loaded.warnings() {
             env.say(format_args!("warning: {warning}"));
         }
-        if self.options.list {
-            listing::files(env, &loaded, self.general)?;
-            return Ok(None);
-        }
         let wanted = match self.choice.of(&loaded).map_err(named)? {
             None if self.options.exclude.is_empty() => link.and_then(|link| link.selected(&loaded)),
             chosen => chosen,
         };
+        if self.options.list {
+            listing::files(env, &loaded, self.general, wanted.as_deref())?;
+            return Ok(None);
+        }
         let path = self.path(&loaded).map_err(named)?;
         let files = run::files_on_disk(&loaded, &path, wanted.as_deref());
         let suffix = self.options.part_suffix.as_ref().map(PartSuffix::as_str);

@@ -56,7 +56,7 @@ pub(crate) struct Download {
     #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content", hide_short_help = true)]
     pub(crate) exclude: Vec<String>,
 
-    /// List the files and stop
+    /// List the files, mark those that --files and --exclude leave, and stop
     #[arg(short, long, help_heading = "Content")]
     pub(crate) list: bool,
 

@@ -310,7 +310,7 @@ impl<'a> Run<'a> {
             return self.finish_stream(&name).await;
         }
         if self.progress.for_machines() {
-            let event = events::completed(&hash, &path, elapsed, nothing_came);
+            let event = events::completed(&hash, &path, elapsed, nothing_came, &status);
             self.progress.event(self.env, &event);
         } else if nothing_came {
             self.env.result(format_args!("{name} is already complete at {path}."))?;
@@ -321,6 +321,9 @@ impl<'a> Run<'a> {
                 let size = self.scale.bytes(status.total_bytes);
                 let elapsed = units::elapsed(elapsed);
                 self.env.say(format_args!("done      {name}: {size} in {elapsed} ({rate}) -> {path}"));
+                if let Some(waste) = waste(&status, self.scale) {
+                    self.env.say(waste);
+                }
             }
             self.env.result(format_args!("Downloaded {name} to {path}."))?;
         }
@@ -426,6 +429,17 @@ impl<'a> Run<'a> {
         }
         self.failed.get_or_insert(failure.exit);
     }
+}
+
+/// What came and was of no use, and why; `None` if it is not worth a line.
+fn waste(status: &TorrentStatus, scale: Scale) -> Option<String> {
+    let (twice, corrupt) = (status.wasted_bytes, status.corrupt_bytes);
+    // A block or two that were on their way twice at the end are how a download ends.
+    if corrupt == 0 && twice.saturating_mul(100) <= status.down_bytes {
+        return None;
+    }
+    let (twice, corrupt) = (scale.bytes(twice), scale.bytes(corrupt));
+    Some(format!("wasted    {twice} came twice or unasked, {corrupt} failed their hash"))
 }
 
 fn rate(bytes: u64, time: Duration) -> u64 {

@@ -150,7 +150,7 @@ fn of_torrent(env: &mut Env, general: &General, options: &Info, loaded: &Loaded)
     } else if options.raw {
         raw::print(env, &loaded.bytes)?;
     } else if options.files {
-        listing::files(env, loaded, general)?;
+        listing::files(env, loaded, general, None)?;
     } else if options.tree {
         tree(loaded, general).lines("").iter().try_for_each(|line| env.result(line))?;
     } else if options.trackers {
