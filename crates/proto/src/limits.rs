@@ -185,6 +185,10 @@ pub const MIN_SERVING_BYTES: u64 = 64 * 1024;
 pub const MAX_SERVING_BYTES: u64 = 1024 * 1024;
 /// The requests that we send to one peer at once whatever it accepts: 2 s at 10 Gbit/s is more than any queue is good for.
 pub const MAX_REQQ: u32 = 8192;
+/// Pieces that one reader waits for, and all readers together: each costs a look when a peer is asked for more.
+pub const MAX_DEADLINES: usize = 1024;
+/// Readers whose pieces come first; others get theirs like any piece.
+pub const MAX_READERS: usize = 64;
 /// How long a request may wait for its block before the block is asked of another peer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a peer may bring no useful block while another could.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use riverrun_metainfo::Bitfield;
+use riverrun_proto::swarm::{Strategy, SwarmConfig};
 
 use crate::host::{Host, HostId, Resident, Tenant, config};
 use crate::link::Link;
@@ -52,6 +53,16 @@ impl World {
             self.set(joins + period, id, Event::Wake);
         }
         id
+    }
+
+    /// The swarm follows these rules, not the usual ones. To be said before anything happens; it lasts until the host crashes.
+    pub fn follows(&mut self, host: HostId, strategy: Strategy) {
+        let (now, seed) = (self.now, self.chance.any());
+        let Host { peer_id, tenant, .. } = &mut self.hosts[host.0];
+        if let Tenant::Swarm(resident) = tenant {
+            let usual = config(&self.torrent, resident.swarm.have().clone(), *peer_id, seed);
+            **resident = Resident::new(now, SwarmConfig { strategy, ..usual });
+        }
     }
 
     /// The tracker names this host and no other from now on: all others are found through it, or not at all.

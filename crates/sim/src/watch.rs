@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use riverrun_metainfo::Bitfield;
 use riverrun_proto::swarm::{Event as Told, SwarmStatus};
 
 use crate::checkers::Violation;
@@ -9,6 +10,12 @@ use crate::host::{End, HostId};
 use crate::world::World;
 
 impl World {
+    /// The pieces that a swarm has; `None` for a stranger.
+    #[must_use]
+    pub fn have(&self, host: HostId) -> Option<&Bitfield> {
+        self.hosts[host.0].resident().map(|resident| resident.swarm.have())
+    }
+
     /// Whether a swarm has everything.
     #[must_use]
     pub fn is_complete(&self, host: HostId) -> bool {
@@ -68,6 +75,12 @@ impl World {
     pub fn waste(&self) -> (u64, u64) {
         let all = (0..self.hosts.len()).filter_map(|host| self.status(HostId(host)));
         all.fold((0, 0), |sum, status| (sum.0 + status.wasted_bytes, sum.1 + status.down_bytes))
+    }
+
+    /// The same of one swarm.
+    #[must_use]
+    pub fn waste_of(&self, host: HostId) -> (u64, u64) {
+        self.status(host).map_or((0, 0), |status| (status.wasted_bytes, status.down_bytes))
     }
 
     /// The blocks that a swarm asked for in all its lives.

@@ -47,6 +47,21 @@ fn a_patchwork_becomes_whole() {
 }
 
 #[test]
+fn streaming_at_eight_tenths_of_the_link_starts_soon_and_never_stalls() {
+    try_seeds("streaming", 0..4);
+}
+
+#[test]
+fn streaming_bears_peers_that_go_and_come() {
+    try_seeds("streaming-churn", 0..4);
+}
+
+#[test]
+fn p9_streaming_bears_black_holes() {
+    try_seeds("streaming-black-holes", 0..4);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
     let scenario = Scenario::named("crashes").expect("a scenario of this name");
     let first = scenario.run(77).expect("no rule is broken");

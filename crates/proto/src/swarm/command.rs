@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use riverrun_metainfo::PieceIndex;
 
-use crate::swarm::{CloseReason, Command, ConnectionId, Priorities, Swarm};
+use crate::swarm::{CloseReason, Command, ConnectionId, Deadline, Priorities, Swarm};
 use crate::wire::Message;
 
 impl Swarm {
@@ -15,6 +15,7 @@ impl Swarm {
             Command::SetMaxConnections(most) => self.set_max_connections(now, most),
             Command::SetPriorities(priorities) => self.set_priorities(now, priorities),
             Command::SetSequential(sequential) => self.requests.sequential = sequential,
+            Command::SetDeadlines { reader, deadlines } => self.set_deadlines(now, reader, deadlines),
             Command::SetDhtPort(port) => self.identity.dht_port = port,
             Command::SetOutside(ip) => self.candidates.told_outside(ip),
             Command::Forget(pieces) => self.forget(now, &pieces),
@@ -50,6 +51,14 @@ impl Swarm {
         let finished = self.progress.is_finished();
         self.progress.set_priorities(priorities);
         self.needs_changed(now, finished);
+    }
+
+    /// Somebody waits for other pieces than before. What was asked for and is not urgent gives way to what is new and soon.
+    fn set_deadlines(&mut self, now: Instant, reader: u64, deadlines: Vec<Deadline>) {
+        let on = self.requests.strategy.deadlines;
+        if on && self.requests.set_deadlines(reader, deadlines, &self.progress, now) {
+            self.requests.make_way(&mut self.peers, &mut self.out);
+        }
     }
 
     fn forget(&mut self, now: Instant, pieces: &[PieceIndex]) {

@@ -49,7 +49,7 @@ impl Requests {
         let (room, window) = self.room(peer, now);
         let live = peer.down.pipeline.live();
         // Who has work for a while is asked again when it is nearly done.
-        if room == 0 || live > window / 4 {
+        if room == 0 || live > window / 4 || self.is_lost(peer, now) {
             return;
         }
         let each = peer.each_block(now);

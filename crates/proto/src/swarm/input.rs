@@ -8,7 +8,7 @@ use riverrun_metainfo::metainfo::PieceHashes;
 use riverrun_metainfo::{Bitfield, Block, InfoHashes, Layout, PieceIndex};
 
 use crate::mse::Cover;
-use crate::swarm::{CloseReason, Priorities};
+use crate::swarm::{CloseReason, Deadline, Priorities};
 use crate::wire::{Handshake, Message};
 
 /// Names one connection of a session for as long as it lives; never used again.
@@ -151,6 +151,15 @@ pub enum Command {
     SetPriorities(Priorities),
     /// Ask for wanted pieces in order.
     SetSequential(bool),
+    /// One reader waits for these pieces from now on, and for no others; none ends it. They are asked for before all else, of peers
+    /// that bring them in time, and of a second peer where the first is late. At most [`MAX_DEADLINES`](crate::limits::MAX_DEADLINES)
+    /// of [`MAX_READERS`](crate::limits::MAX_READERS) readers count. Pieces that are not wanted stay so.
+    SetDeadlines {
+        /// Tells it from others.
+        reader: u64,
+        /// In any order.
+        deadlines: Vec<Deadline>,
+    },
     /// The UDP port of our node of the DHT, told to peers that come from now on and have one too (BEP 5); `None`: we have none. It is
     /// neither told nor asked for in private torrents (BEP 27).
     SetDhtPort(Option<u16>),

@@ -5,7 +5,7 @@
 //!
 //! Each noun has its file; this one only holds them together. Inputs come in by `dispatch` (messages), `greeting`
 //! (connections), `disk` (answers of the disk), `command` (the owner) and `timers`; `requests` and `refill` decide
-//! who is asked for what, `slots` and `choker` who is served, `places` who stays.
+//! who is asked for what (`deadlines` and `hurry` for what somebody waits for), `slots` and `choker` who is served, `places` who stays.
 
 mod action;
 mod allowed_fast;
@@ -15,6 +15,7 @@ mod candidates;
 mod choker;
 mod command;
 mod conduct;
+mod deadlines;
 mod dht_port;
 mod disk;
 mod dispatch;
@@ -22,6 +23,7 @@ mod endgame;
 mod extensions;
 mod greeting;
 mod hashes;
+mod hurry;
 mod input;
 mod metadata;
 mod outbox;
@@ -38,6 +40,7 @@ mod priority;
 mod progress;
 mod rate;
 mod reach;
+mod read_ahead;
 mod refill;
 mod requests;
 mod slots;
@@ -58,11 +61,13 @@ use riverrun_metainfo::metainfo::PieceHashes;
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, InfoHashes, Layout, WireHash};
 
 pub use self::action::{Action, Blame, CloseReason, Event};
+pub use self::deadlines::Deadline;
 pub use self::input::{
     Command, Connected, ConnectionId, Content, DialError, DiskDone, Input, Judgement, Pressure, Source,
 };
 pub use self::metadata::MetadataStatus;
 pub use self::piece_priorities::{Priorities, Priority};
+pub use self::read_ahead::ReadAhead;
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
 pub use self::strategy::{PieceOrder, Strategy};
 use crate::address::AddressRules;

@@ -25,6 +25,8 @@ pub(super) enum Claim {
     Shared,
     /// This fast peer takes the whole piece; others only when there is nothing else left to ask for.
     Whole(ConnectionId),
+    /// Somebody waits for it, until this moment: its blocks are dealt out by `hurry`.
+    Urgent(Instant),
     /// An earlier try was corrupt: nobody yet, then one peer alone, so that blame is certain.
     Parole(Option<ConnectionId>),
 }
@@ -110,6 +112,11 @@ impl Partial {
     /// How many blocks may be asked for.
     pub(super) fn free(&self) -> u32 {
         self.free.count
+    }
+
+    /// No block came, and none is asked for.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.free.count == self.blocks
     }
 
     /// Bytes received.

@@ -47,10 +47,14 @@ impl Requests {
         if peer.down.starved {
             return Filled::Starved;
         }
-        if peer.down.pipeline.live() == 0 {
+        // What was taken back because the peer was silent does not make it one that was just asked.
+        if peer.down.pipeline.live() == 0 && (self.deadlines.is_empty() || peer.down.pipeline.len() == 0) {
             peer.begin_asking(now);
         }
         let (connection, before) = (peer.who.connection, room);
+        if !self.deadlines.is_empty() {
+            room -= self.fill_urgent(peer, room, now, out);
+        }
         while room > 0 {
             let Some(piece) = self.choose(peer, progress, blame, now) else { break };
             let Some(partial) = self.partials.get_mut(piece) else { break };
@@ -76,13 +80,14 @@ impl Requests {
             return (0, 0);
         }
         let most = peer.extensions.reqq.clamp(1, limits::MAX_REQQ);
-        let window =
-            if self.strategy.choke_flaps && peer.conduct.flaps(now) { 1 } else { down.window.blocks().min(most) };
+        let flaps = self.strategy.choke_flaps && peer.conduct.flaps(now);
+        let window = if flaps { 1 } else { down.window.blocks().min(most) } as usize;
+        let window = if self.deadlines.is_empty() { window } else { window.min(self.shallow(peer, now)) };
         let window = match self.pressure {
             Pressure::None => window,
             Pressure::Some => (window / 2).max(1),
             Pressure::Full => 0,
-        } as usize;
+        };
         let room = window.saturating_sub(down.pipeline.live());
         (room.min((most as usize).saturating_sub(down.pipeline.len())), window)
     }
@@ -116,6 +121,7 @@ impl Requests {
                 Claim::Shared => true,
                 Claim::Parole(None) => may_take_parole(partial, peer, picker, blame, now),
                 Claim::Whole(owner) | Claim::Parole(Some(owner)) => owner == peer.who.connection,
+                Claim::Urgent(_) => false,
             };
             may && peer.may_ask(partial.piece())
         });
@@ -175,6 +181,7 @@ fn may_go_on(partial: &Partial, peer: &Peer) -> bool {
     let its_own = match partial.claim() {
         Claim::Shared => true,
         Claim::Whole(_) => true,
+        Claim::Urgent(_) => false,
         Claim::Parole(owner) => owner == Some(peer.who.connection),
     };
     its_own && peer.may_ask(partial.piece())

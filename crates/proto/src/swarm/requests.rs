@@ -12,6 +12,7 @@ use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
 use crate::limits;
 use crate::swarm::blame::Blame;
 use crate::swarm::conduct::Breach;
+use crate::swarm::deadlines::Deadlines;
 use crate::swarm::hashes::HashExchange;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::{Claim, Contributor, Partial, Partials, Receipt};
@@ -32,6 +33,8 @@ pub(super) struct Requests {
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
     pub(super) strategy: Strategy,
+    /// Pieces that somebody waits for.
+    pub(super) deadlines: Deadlines,
     /// Needed pieces wait for their hashes: they are not pickable.
     pub(super) held_up: bool,
     /// Requests that are wanted, to all peers together.
@@ -61,6 +64,7 @@ impl Requests {
             pressure: Pressure::None,
             sequential: false,
             strategy,
+            deadlines: Deadlines::default(),
             held_up: false,
             outstanding: 0,
             freed: false,
@@ -94,6 +98,8 @@ impl Requests {
         let mut picker = Picker::new(pickable, progress.priorities().ranks().cloned(), rng);
         peers.for_each(|pieces| picker.availability().add_peer(pieces));
         self.picker = Some(picker);
+        // Pieces that somebody waits for can be begun now.
+        self.freed |= self.deadlines.has_readers();
     }
 
     /// Whether some piece could be begun.
@@ -290,6 +296,7 @@ impl Requests {
     /// The disk is done with a piece, and it is right.
     pub(super) fn verified(&mut self, piece: PieceIndex) {
         self.partials.end(piece);
+        self.deadlines.done(piece);
         if let Some(picker) = &mut self.picker {
             picker.remove(piece);
         }

@@ -28,6 +28,8 @@ pub struct Strategy {
     /// Blocks that a slow peer holds up are asked of a faster one that has nothing else to do: the endgame, and what comes
     /// late before it.
     pub steal: bool,
+    /// Pieces that a reader waits for come before all others, from peers that bring them in time.
+    pub deadlines: bool,
     /// When a piece that failed is right at last, whoever sent another block before is banned.
     pub smart_ban: bool,
     /// A piece that failed is fetched again from one peer alone.
@@ -47,6 +49,7 @@ impl Default for Strategy {
             whole_pieces: true,
             suggestions: true,
             steal: true,
+            deadlines: true,
             smart_ban: true,
             parole: true,
             choke_flaps: true,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::limits;
 use crate::swarm::candidates::Terms;
 use crate::swarm::refill::Filled;
-use crate::swarm::{Action, CloseReason, ConnectionId, Swarm};
+use crate::swarm::{Action, CloseReason, ConnectionId, Swarm, hurry};
 use crate::wire::Message;
 
 /// The first pause before peers with nothing to do look again for blocks that others hold up.
@@ -28,6 +28,8 @@ pub(super) struct Timers {
     pub(super) choke: Option<Instant>,
     dial: Option<Instant>,
     steal: Option<Instant>,
+    /// Look who is late with what somebody waits for.
+    pub(super) hurry: Option<Instant>,
     steal_pause: Duration,
     need_peers: Option<Instant>,
     needed_peers: Option<Instant>,
@@ -46,6 +48,7 @@ impl Timers {
             choke: None,
             dial: None,
             steal: None,
+            hurry: None,
             steal_pause: STEAL_PAUSE,
             need_peers: None,
             needed_peers: None,
@@ -57,7 +60,7 @@ impl Timers {
 
     /// The earliest of all.
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.tick, self.choke, self.dial, self.steal, self.need_peers, self.pex, self.turnover]
+        [self.tick, self.choke, self.dial, self.steal, self.hurry, self.need_peers, self.pex, self.turnover]
             .into_iter()
             .flatten()
             .min()
@@ -94,6 +97,9 @@ impl Swarm {
         }
         if due(self.timers.turnover) {
             self.turnover(now);
+        }
+        if due(self.timers.hurry) {
+            self.hurry(now);
         }
         if due(self.timers.pex) {
             self.pex_round(now);
@@ -180,9 +186,24 @@ impl Swarm {
         filled == Filled::Starved && elsewhere && self.requests.strategy.steal
     }
 
+    /// Looks who is late with what somebody waits for, and who has room for more of it.
+    fn hurry(&mut self, now: Instant) {
+        let goes_on = !self.requests.deadlines.is_empty() && !self.peers.is_empty();
+        self.timers.hurry = goes_on.then(|| now + hurry::LOOK);
+        if goes_on {
+            self.requests.ask_twice(&mut self.peers, now, &mut self.out);
+            self.requests.freed = true;
+        }
+    }
+
     /// Fills the pipelines of all peers, the fastest first.
     fn refill_all(&mut self, now: Instant) {
         self.peers.values_mut().for_each(|peer| peer.down.starved = false);
+        if self.requests.deadlines.has_readers() {
+            self.requests.rearrange(now, &self.progress);
+            self.requests.deal(&mut self.peers, now, &mut self.out);
+            self.timers.hurry.get_or_insert(now + hurry::LOOK);
+        }
         let wanting = self.peers.values().filter(|peer| peer.down.interested);
         let mut order: Vec<_> =
             wanting.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();

@@ -5,6 +5,7 @@ mod crowd;
 mod hostile;
 mod links;
 mod patchwork;
+pub mod streaming;
 
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub const ALL: &[Scenario] = &[
     hostile::LIARS,
     crashes::CRASHES,
     patchwork::PATCHWORK,
+    streaming::STREAMING,
+    streaming::STREAMING_CHURN,
+    streaming::STREAMING_BLACK_HOLES,
 ];
 
 impl Scenario {

@@ -12,7 +12,8 @@ use super::lab::{handshake, peer_addr};
 use super::net::{config, layout};
 use crate::mse::Cover;
 use crate::swarm::{
-    Action, CloseReason, Command, Connected, ConnectionId, DiskDone, Event, Input, Pressure, Source, Swarm, SwarmConfig,
+    Action, CloseReason, Command, Connected, ConnectionId, Deadline, DiskDone, Event, Input, Pressure, Source, Swarm,
+    SwarmConfig,
 };
 use crate::wire::Message;
 
@@ -56,6 +57,7 @@ enum Wish {
     Pressure(u8),
     Wanted(u16),
     Sequential(bool),
+    Deadlines(u8, u16, u8),
     Forget(u32),
     Most(u8),
 }
@@ -96,6 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
             (0u8..3).prop_map(Wish::Pressure),
             any::<u16>().prop_map(Wish::Wanted),
             any::<bool>().prop_map(Wish::Sequential),
+            (0u8..3, any::<u16>(), any::<u8>()).prop_map(|(reader, mask, due)| Wish::Deadlines(reader, mask, due)),
             (0..PIECES).prop_map(Wish::Forget),
             (1u8..6).prop_map(Wish::Most),
         ].prop_map(Step::Owner),
@@ -387,6 +390,11 @@ impl Chaos {
                 self.feed(Input::Command(Command::SetPriorities(wanted.into())));
             }
             Wish::Sequential(yes) => self.feed(Input::Command(Command::SetSequential(*yes))),
+            Wish::Deadlines(reader, mask, due) => {
+                let due = self.now + Duration::from_millis(u64::from(*due) * 20);
+                let deadlines = bits(*mask).iter().map(|piece| Deadline { due, piece }).collect();
+                self.feed(Input::Command(Command::SetDeadlines { reader: u64::from(*reader), deadlines }));
+            }
             Wish::Forget(piece) => self.feed(Input::Command(Command::Forget(vec![PieceIndex(*piece)]))),
             Wish::Most(most) => self.feed(Input::Command(Command::SetMaxConnections(usize::from(*most)))),
         }

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod connections;
+mod deadlines;
 mod dht_port;
 mod encryption;
 mod exchange;

@@ -16,6 +16,7 @@ const ON: Strategy = Strategy {
     whole_pieces: true,
     suggestions: true,
     steal: true,
+    deadlines: true,
     smart_ban: true,
     parole: true,
     choke_flaps: true,
