@@ -17,6 +17,7 @@ use crate::command::{content_place, magnet, net, own_addresses};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::file_choice::Choice;
 use crate::render::progress::{Progress, Stage};
 use crate::render::{events, shown};
 use crate::torrent_source::{self, Loaded, TorrentSource};
@@ -47,6 +48,10 @@ pub(crate) struct Seed {
     /// The name of the content in the torrent that is made [default: its own]
     #[arg(long, value_name = "N", help_heading = "Content", hide_short_help = true)]
     name: Option<String>,
+
+    /// Share only these files: 1,3-5 or '*.flac'; the others may be missing
+    #[arg(long, value_name = "WHICH", value_delimiter = ',', help_heading = "Content", hide_short_help = true)]
+    files: Vec<String>,
 
     /// Believe that the content is complete and right
     #[arg(long, help_heading = "Content", hide_short_help = true)]
@@ -95,6 +100,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
     for warning in loaded.warnings() {
         env.say(format_args!("warning: {warning}"));
     }
+    let wanted = Choice::parse(&options.files, &[])?.of(&loaded)?;
     let settings = session::settings(env, &options.network, session::state_dir(env, general))?;
     session::block_on(async {
         let signals = Signals::listen()?;
@@ -106,6 +112,9 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
             .trust_resume(options.no_verify || hashed)
             .peers(peers)
             .fail_on_storage_error(true);
+        if let Some(wanted) = &wanted {
+            add = add.wanted_files(wanted.iter().copied());
+        }
         add = if options.network.no_trackers {
             add.trackers(Vec::new())
         } else {

@@ -79,3 +79,18 @@ fn row_17_a_file_that_is_not_chosen_is_not_touched() {
     assert!(is_right(&room, "b.bin"));
     assert_eq!(room.read("out/set/a.bin"), b"of somebody else");
 }
+
+#[test]
+fn a_part_of_the_files_is_shared_with_who_wants_that_part() {
+    let room = room();
+    let first = Seeder::start(&room, &["set.torrent", "--data", "data"]);
+    room.run(&["download", "--peer", &first.addr, "-d", "out", "set.torrent", "--files", "b.bin"]).ok();
+    drop(first);
+    let ran = room.run(&["seed", "set.torrent", "--data", "out/set"]);
+    assert_eq!(ran.code, 5, "{ran:#?}");
+    let before = downloaded(&room);
+    let second = Seeder::start(&room, &["set.torrent", "--data", "out/set", "--files", "b.bin"]);
+    room.run(&["download", "--peer", &second.addr, "-d", "copy", "set.torrent", "--files", "b.bin"]).ok();
+    assert_eq!(room.read("copy/set/b.bin"), room.read("data/set/b.bin"));
+    assert_eq!(downloaded(&room), before, "seeding makes nothing");
+}
