@@ -11,8 +11,8 @@ use riverrun_metainfo::{Bitfield, InfoHashes};
 use riverrun_proto::swarm::Priority;
 use riverrun_storage::{PartSuffix, Storage};
 
-use crate::Limits;
 use crate::rate::RateWish;
+use crate::{Limits, SeedLimits};
 
 /// Where the description of a torrent comes from.
 #[derive(Clone, Debug)]
@@ -100,6 +100,7 @@ pub struct AddTorrent {
     pub(crate) part_suffix: Option<PartSuffix>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) rates: RateWish,
+    pub(crate) seed_limits: SeedLimits,
     pub(crate) wanted_files: Option<Vec<usize>>,
     pub(crate) priorities: Vec<(usize, Priority)>,
     pub(crate) wanted_pieces: Option<Bitfield>,
@@ -129,6 +130,7 @@ impl AddTorrent {
             part_suffix: None,
             max_connections: None,
             rates: RateWish::default(),
+            seed_limits: SeedLimits::default(),
             wanted_files: None,
             priorities: Vec::new(),
             wanted_pieces: None,
@@ -258,6 +260,14 @@ impl AddTorrent {
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max);
+        self
+    }
+
+    /// What sharing goes on until, once everything is here. With
+    /// [`forget_resume_when_complete`](Self::forget_resume_when_complete) the resume record is kept until then.
+    #[must_use]
+    pub fn seed_limits(mut self, limits: SeedLimits) -> Self {
+        self.seed_limits = limits;
         self
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use riverrun_metainfo::PieceIndex;
 use tokio::sync::broadcast;
 
-use crate::{Phase, TorrentError, TorrentId};
+use crate::{Phase, SharingEnd, TorrentError, TorrentId};
 
 /// Something happened to a torrent.
 #[derive(Clone, Debug)]
@@ -56,6 +56,12 @@ pub enum EventKind {
     StorageFailed(TorrentError),
     /// Everything wanted is here, synced and looked at once more.
     Completed,
+    /// It has been shared for as long as its [`SeedLimits`](crate::SeedLimits) say, and is paused.
+    /// [`Torrent::resume`](crate::Torrent::resume) shares it on, without an end.
+    SharingEnded {
+        /// Which of them was reached.
+        reason: SharingEnd,
+    },
     /// Files changed under us: these pieces are fetched again.
     PiecesLost(u32),
     /// It is gone from the session.

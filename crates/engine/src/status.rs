@@ -9,7 +9,7 @@ use riverrun_proto::swarm::{self, Priority};
 
 use crate::drive::choice::Choice;
 use crate::drive::{Content, Core};
-use crate::{Limits, TorrentError, TorrentId};
+use crate::{Limits, SeedLimits, SharingEnd, TorrentError, TorrentId};
 
 /// What a torrent does now.
 #[derive(Clone, Debug, Default)]
@@ -201,6 +201,14 @@ pub struct TorrentStatus {
     pub down_rate: u64,
     /// Payload sent per second now.
     pub up_rate: u64,
+    /// Bytes sent for each byte received in all runs; for each byte that is here, if next to nothing was received.
+    pub ratio: f64,
+    /// How long it was shared while complete, in all runs.
+    pub shared_time: Duration,
+    /// What sharing goes on until.
+    pub seed_limits: SeedLimits,
+    /// Why sharing ended, if it has.
+    pub sharing_ended: Option<SharingEnd>,
     /// Its own rate limits.
     pub limits: Limits,
     /// The rate limits of each of its connections.
@@ -345,6 +353,8 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         let all = core.decided().map_or(0, |content| wanted_bytes(content, &brain.choice));
         (brain.phase(now), brain.status(now), brain.announcer.status(now), padded, all)
     });
+    let (shared_time, seed_limits, sharing_ended) =
+        core.look(|brain| (brain.sharing.time(now), brain.sharing.limits, brain.sharing.ended));
     let have_bytes = content_had(&swarm, padded);
     let waiting = match phase {
         Phase::Downloading | Phase::FetchingMetadata { .. } => {
@@ -378,6 +388,10 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         corrupt_bytes: swarm.corrupt_bytes,
         down_rate: swarm.down_rate,
         up_rate: swarm.up_rate,
+        ratio: core.totals.volume(&swarm).ratio(),
+        shared_time,
+        seed_limits,
+        sharing_ended,
         limits: core.rates.limits(),
         peer_limits: core.rates.each(),
         group: core.rates.group(),

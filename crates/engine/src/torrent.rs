@@ -10,7 +10,7 @@ use riverrun_proto::swarm::{Command, PeerStatus, Priority, Source};
 
 use crate::drive::stage::Outcome;
 use crate::drive::{Core, leave, open};
-use crate::{EventError, Events, FileStatus, Limits, TorrentError, TorrentStatus, TrackerState, status};
+use crate::{EventError, Events, FileStatus, Limits, SeedLimits, TorrentError, TorrentStatus, TrackerState, status};
 
 /// Names one torrent of a session; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -165,6 +165,12 @@ impl Torrent {
             return Ok(0);
         }
         open::check_again(&self.core).await
+    }
+
+    /// Changes what sharing goes on until. What was shared before counts. One that has come to its end stays paused until
+    /// [`resume`](Self::resume).
+    pub fn set_seed_limits(&self, limits: SeedLimits) {
+        self.core.set_seed_limits(limits);
     }
 
     /// Changes the rate limits of this torrent, at once. Those of its group and of the session hold as well.

@@ -48,6 +48,8 @@ pub struct Record {
     pub downloaded_bytes: u64,
     /// Payload sent in all sessions, in bytes.
     pub uploaded_bytes: u64,
+    /// How long it was shared while complete, in all sessions, in seconds; 0 in records of earlier versions.
+    pub shared_seconds: u64,
     /// When it was made, in seconds since 1970.
     pub saved_at: u64,
 }
@@ -192,6 +194,7 @@ impl Record {
             dict.int("downloaded", signed(self.downloaded_bytes));
             dict.int("uploaded", signed(self.uploaded_bytes));
             dict.int("saved", signed(self.saved_at));
+            dict.int("shared", signed(self.shared_seconds));
         });
         [&NAME[..], &VERSION.to_be_bytes(), &sha256(&body), &body].concat()
     }
@@ -239,6 +242,7 @@ impl Record {
             choice: dict.get("choice").and_then(bencode::Value::as_bytes).unwrap_or_default().to_vec(),
             downloaded_bytes: number("downloaded")?,
             uploaded_bytes: number("uploaded")?,
+            shared_seconds: dict.get("shared").and_then(bencode::Value::as_uint::<u64>).unwrap_or(0),
             saved_at: number("saved")?,
         })
     }

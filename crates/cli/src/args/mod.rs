@@ -4,6 +4,7 @@ mod config;
 mod general;
 mod network;
 mod route;
+mod seed_end;
 mod usage;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use config::Config;
 pub(crate) use general::{ColourChoice, General, LogFormat, ProgressChoice};
 pub(crate) use network::{Encryption, Network};
 pub(crate) use route::{ProxyChoice, Route};
+pub(crate) use seed_end::SeedEnd;
 pub(crate) use usage::colour_of;
 
 /// The whole command line.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::net;
 use super::session::{self, Signals};
-use super::watch::{self, Goal};
+use super::watch;
 use crate::args::{General, Network};
 use crate::command::download::ending;
 use crate::env::Env;
@@ -48,9 +48,9 @@ pub(crate) fn metadata(
                 found = &mut found => break found.map_err(|error| ending::metadata_failure(&error)),
                 _ = tick.tick() => {
                     let status = torrent.status();
-                    progress.show(env, &[watch::view(&status, Goal::default())], Instant::now());
+                    progress.show(env, &[watch::view(&status)], Instant::now());
                     if began.elapsed() >= patience {
-                        let why = watch::view(&status, Goal::default()).waiting;
+                        let why = watch::view(&status).waiting;
                         let why = why.map(|reason| format!(" ({})", reason.text)).unwrap_or_default();
                         let time = units::duration(patience);
                         break Err(Failure::new(Exit::NoProgress, format!("no metadata within {time}{why}"))

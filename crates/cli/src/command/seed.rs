@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use riverrun::metainfo::magnet::PeerAddress;
 use riverrun::{AddTorrent, EventKind, Session, Torrent, TorrentError};
 
-use crate::args::{General, Network};
+use crate::args::{General, Network, SeedEnd};
 use crate::command::create::output::Target;
 use crate::command::create::{self, Create};
 use crate::command::session::{self, Signals};
-use crate::command::watch::{self, Goal};
+use crate::command::watch;
 use crate::command::{content_place, magnet, net, own_addresses};
 use crate::env::Env;
 use crate::exit::Exit;
@@ -65,6 +65,10 @@ pub(crate) struct Seed {
     #[arg(long, help_heading = "Network", conflicts_with = "no_trackers")]
     embed_tracker: bool,
 
+    /// How long
+    #[command(flatten)]
+    end: SeedEnd,
+
     /// How to reach peers
     #[command(flatten)]
     network: Network,
@@ -110,6 +114,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
             .at(&content)
             .read_only(true)
             .trust_resume(options.no_verify || hashed)
+            .seed_limits(options.end.limits())
             .peers(peers)
             .fail_on_storage_error(true);
         if let Some(wanted) = &wanted {
@@ -248,7 +253,10 @@ impl Sharing<'_> {
                         progress.clear(self.env);
                         return self.failed(&error).await;
                     }
-                    let mut view = watch::view(&status, Goal::default());
+                    if status.sharing_ended.is_some() {
+                        return self.stopped(progress, Exit::Ok).await;
+                    }
+                    let mut view = watch::view(&status);
                     // A seeder waits for nothing.
                     view.waiting = None;
                     if serving || matches!(view.stage, Stage::Checking { .. } | Stage::Opening) {
@@ -345,7 +353,7 @@ impl Sharing<'_> {
         }
         if progress.for_people() && !self.general.quiet {
             let sent = self.general.scale().bytes(status.up_bytes);
-            let ratio = watch::ratio(&status);
+            let ratio = status.ratio;
             self.env.say(format_args!("stopped sharing: sent {sent}, ratio {ratio:.2}"));
         }
         Ok(exit)

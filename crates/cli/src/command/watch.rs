@@ -1,48 +1,22 @@
 //! A torrent of the engine as it is shown: shared by every command that shows progress.
 
-use std::time::Duration;
-
 use riverrun::proto::swarm;
-use riverrun::{DhtUse, Phase, TorrentStatus, TrackerState, Waiting};
+use riverrun::{DhtUse, Phase, SeedLimits, TorrentStatus, TrackerState, Waiting};
 
 use crate::render::progress::{Reason, Stage, View};
 use crate::render::shown;
 use crate::units;
 
-/// What sharing goes on until.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub(crate) struct Goal {
-    /// Bytes sent for each byte of content.
-    pub(crate) ratio: Option<f64>,
-    /// Time since everything was here.
-    pub(crate) time: Option<Duration>,
-}
-
-impl Goal {
-    /// Whether there is an end.
-    pub(crate) fn is_set(self) -> bool {
-        self.ratio.is_some() || self.time.is_some()
-    }
-
-    fn text(self) -> Option<String> {
-        match (self.ratio, self.time) {
-            (None, None) => None,
-            (Some(ratio), None) => Some(format!("{ratio}")),
-            (None, Some(time)) => Some(units::duration(time)),
-            (Some(ratio), Some(time)) => Some(format!("{ratio} or {}", units::duration(time))),
-        }
-    }
-}
-
-/// What has been sent for each byte of content.
-pub(crate) fn ratio(status: &TorrentStatus) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a ratio for display")]
-    let ratio = status.up_bytes as f64 / status.total_bytes.max(1) as f64;
-    ratio
+/// What sharing goes on until: `1.5 or 2h or 10m idle`.
+fn until(limits: SeedLimits) -> Option<String> {
+    let ratio = limits.ratio.map(|ratio| ratio.to_string());
+    let idle = limits.idle.map(|idle| format!("{} idle", units::duration(idle)));
+    let ends: Vec<String> = [ratio, limits.time.map(units::duration), idle].into_iter().flatten().collect();
+    (!ends.is_empty()).then(|| ends.join(" or "))
 }
 
 /// The torrent as it is shown.
-pub(crate) fn view(status: &TorrentStatus, goal: Goal) -> View {
+pub(crate) fn view(status: &TorrentStatus) -> View {
     View {
         name: shown(&status.name).into_owned(),
         info_hash: hash_text(status.info_hashes),
@@ -54,7 +28,7 @@ pub(crate) fn view(status: &TorrentStatus, goal: Goal) -> View {
         peers: status.connections,
         known: status.candidates.max(status.connections),
         eta: status.eta,
-        stage: stage(status, goal),
+        stage: stage(status),
         waiting: status.waiting.as_ref().map(|waiting| reason(status, waiting)),
     }
 }
@@ -68,7 +42,7 @@ pub(crate) fn hash_text(hashes: riverrun::metainfo::InfoHashes) -> String {
     }
 }
 
-fn stage(status: &TorrentStatus, goal: Goal) -> Stage {
+fn stage(status: &TorrentStatus) -> Stage {
     match &status.phase {
         Phase::FetchingMetadata { have_blocks, blocks, peers } => {
             Stage::Metadata { have: *have_blocks, blocks: *blocks, peers: *peers, sources: sources(status) }
@@ -80,7 +54,7 @@ fn stage(status: &TorrentStatus, goal: Goal) -> Stage {
         }
         Phase::Downloading => Stage::Downloading,
         Phase::Finishing => Stage::Finishing,
-        Phase::Seeding => Stage::Sharing { ratio: ratio(status), until: goal.text() },
+        Phase::Seeding => Stage::Sharing { ratio: status.ratio, until: until(status.seed_limits) },
         Phase::Failed { error, .. } => Stage::Failed { why: shown(&chain(error)).into_owned() },
         Phase::Paused | Phase::Stopped => Stage::Stopping,
         _ => Stage::Opening,

@@ -252,6 +252,10 @@ fn sharing_goes_on_as_long_as_asked_for() {
     let seeder = seeder(&room, "single.torrent");
     let ran = download(&room, &seeder, &["--seed-time", "300ms", "-o", "out", "single.torrent"]).ok();
     assert_eq!(ran.out, "Downloaded single.bin to out.\n");
+    let ran = download(&room, &seeder, &["--seed-idle", "10ms", "-o", "out3", "single.torrent"]).ok();
+    assert_eq!(ran.out, "Downloaded single.bin to out3.\n");
+    let ran = room.run(&["seed", "single.torrent", "--data", "data", "--no-dht", "--seed-time", "300ms"]).ok();
+    assert!(ran.err.contains("stopped sharing: sent 0 B, ratio 0.00\n"), "{}", ran.err);
     let mut run =
         Watched::start(&room, &["download", "--seed", "--peer", &seeder.addr, "-o", "out2", "single.torrent"]);
     run.until(|line| line.starts_with("done "));

@@ -45,7 +45,8 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
         return Ok(core);
     };
     let (trackers, peers, paused) = (trackers(metainfo.trackers(), &wish), wish.peers.clone(), wish.paused);
-    let (fail_on_storage_error, rates) = (wish.fail_on_storage_error, wish.rates.clone());
+    let (fail_on_storage_error, rates, seed_limits) =
+        (wish.fail_on_storage_error, wish.rates.clone(), wish.seed_limits);
     let decided = decide(engine, &metainfo, wish).await;
     let (content, store) = decided.inspect_err(|_| engine.forget(id, hashes))?;
     let life = Life::new(paused, engine.settings.storage_retry, fail_on_storage_error);
@@ -53,6 +54,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     let early = peers.into_iter().map(|addr| (swarm::Source::User, addr)).collect();
     let core = Core::new(id, engine.clone(), Magnet::new(hashes), None, Brain::new(life, announcer, early));
     core.rates.begin(&rates);
+    core.set_seed_limits(seed_limits);
     core.set_metainfo(metainfo);
     core.decide(content, store);
     engine.enter(&core);
@@ -82,6 +84,7 @@ async fn add_link(engine: &Arc<Engine>, link: Magnet, wish: AddTorrent) -> Resul
     let early = if kept.is_some() { peers.clone() } else { Vec::new() };
     let core = Core::new(id, engine.clone(), link, plan, Brain::new(life, announcer, early));
     core.rates.begin(&wish.rates);
+    core.set_seed_limits(wish.seed_limits);
     engine.enter(&core);
     core.emit(EventKind::Added);
     match kept {
@@ -139,12 +142,13 @@ fn peers(link: &Magnet, wish: &AddTorrent) -> Vec<(swarm::Source, SocketAddr)> {
 pub(crate) async fn choose(core: &Arc<Core>, wish: AddTorrent) -> Result<(), AddError> {
     let metainfo = core.metainfo().cloned().ok_or(AddError::Stopped)?;
     let (peers, fail_on_storage_error) = (wish.peers.clone(), wish.fail_on_storage_error);
-    let rates = wish.rates.clone();
+    let (rates, seed_limits) = (wish.rates.clone(), wish.seed_limits);
     let (content, store) = decide(&core.engine, &metainfo, wish).await?;
     if !core.decide(content, store) {
         return Err(AddError::Duplicate(metainfo.hashes()));
     }
     core.rates.begin(&rates);
+    core.set_seed_limits(seed_limits);
     core.act(|brain, now, effects| {
         brain.life.open(fail_on_storage_error);
         effects.events.push(EventKind::Phase(brain.phase(now)));

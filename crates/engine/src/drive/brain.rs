@@ -19,12 +19,14 @@ use riverrun_storage::{DiskTorrent, Presence};
 use tokio::sync::{Notify, oneshot};
 
 use super::choice::Choice;
+use super::core::Totals;
 use super::link::{Link, Outbox};
 use super::read_runs::{ReadRun, ReadRuns};
 use super::saver::Saver;
 use super::stage::{Completion, Life};
 use super::tracker::Announcer;
 use super::write_runs::{Payloads, WriteRuns};
+use crate::sharing::Sharing;
 use crate::{EventKind, Phase, TorrentError};
 
 /// How soon a swarm that was told of pressure looks again whether it is gone.
@@ -40,6 +42,7 @@ pub(crate) struct Brain {
     pub(crate) choice: Choice,
     /// The owner said so, in this run.
     pub(crate) chosen: bool,
+    pub(crate) sharing: Sharing,
     /// Peers named before there was a swarm.
     pub(crate) early: Vec<(Source, SocketAddr)>,
     /// Somebody is looking what became of the files.
@@ -147,6 +150,7 @@ impl Brain {
             announcer,
             choice: Choice::default(),
             chosen: false,
+            sharing: Sharing::default(),
             early,
             looking: false,
             scheduled: None,
@@ -285,6 +289,7 @@ impl Brain {
             self.files().filter(|files| self.is_pressed(files)).map(|_| now + PRESSURE_LOOK),
             self.life.next_timeout(),
             self.announcer.next_timeout(),
+            self.sharing.next_timeout(),
         ];
         let Some(due) = due.into_iter().flatten().min() else { return };
         // The runtime's timer knows no finer steps, and what is due at once must not keep a thread busy.
@@ -355,6 +360,20 @@ impl Brain {
         self.announcer.completed(now, all);
         self.announce(now, effects);
         effects.events.push(EventKind::Completed);
+        effects.events.push(EventKind::Phase(self.phase(now)));
+    }
+
+    /// Sees whether it is shared, and pauses it when that comes to its end.
+    pub(crate) fn look_at_sharing(&mut self, now: Instant, totals: &Totals, effects: &mut Effects) {
+        let status = self.status(now);
+        let shares = matches!(self.life.phase(now, 0), Phase::Seeding);
+        let Some(reason) = self.sharing.look(now, shares, totals.volume(&status)) else { return };
+        self.life.paused = true;
+        self.command(now, Command::Pause, effects);
+        self.announcer.stop(now);
+        self.announce(now, effects);
+        self.sharing.look(now, false, totals.volume(&status));
+        effects.events.push(EventKind::SharingEnded { reason });
         effects.events.push(EventKind::Phase(self.phase(now)));
     }
 

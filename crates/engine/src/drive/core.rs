@@ -1,14 +1,14 @@
 //! One torrent: its machines behind one lock, and what is done once the lock is free.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::{InfoHashes, Layout, Magnet, Metainfo, Span};
 use riverrun_proto::limits::MAX_CANDIDATES;
-use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source};
+use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source, SwarmStatus};
 use riverrun_proto::wire::Message;
 use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
 use tokio::sync::{Notify, watch};
@@ -22,6 +22,7 @@ use super::write_runs::Payloads;
 use super::{dht, dial, metadata, open, tracker};
 use crate::engine::Engine;
 use crate::rate::TorrentRates;
+use crate::sharing::{SeedLimits, Volume};
 use crate::{AddTorrent, Event, EventKind, TorrentError, TorrentId};
 
 /// One torrent of a session.
@@ -55,6 +56,17 @@ pub(crate) struct Core {
 pub(crate) struct Totals {
     pub(crate) down: AtomicU64,
     pub(crate) up: AtomicU64,
+}
+
+impl Totals {
+    /// With what this run came to.
+    pub(crate) fn volume(&self, status: &SwarmStatus) -> Volume {
+        Volume {
+            down: self.down.load(Ordering::Relaxed) + status.down_bytes,
+            up: self.up.load(Ordering::Relaxed) + status.up_bytes,
+            have: status.wanted_bytes.saturating_sub(status.left_bytes),
+        }
+    }
 }
 
 /// The messages and payloads of one read of a socket.
@@ -292,7 +304,12 @@ impl Core {
 
     pub(crate) fn timeout(self: &Arc<Self>) {
         let used = self.engine.pool().used();
-        self.act(|brain, now, effects| brain.timeout(now, used, effects));
+        self.act(|brain, now, effects| {
+            brain.timeout(now, used, effects);
+            if brain.sharing.next_timeout().is_some_and(|due| due <= now) {
+                brain.look_at_sharing(now, &self.totals, effects);
+            }
+        });
     }
 
     /// The way to others is another one now: what was connected by the old one is closed, and whoever rests may be dialled at once.
@@ -315,10 +332,23 @@ impl Core {
                     brain.start_announcing(now);
                 }
                 brain.announce(now, effects);
+                brain.look_at_sharing(now, &self.totals, effects);
                 effects.events.push(EventKind::Phase(brain.phase(now)));
             }
         });
         self.engine.lsd.changed.notify_one();
+    }
+
+    pub(crate) fn set_seed_limits(self: &Arc<Self>, limits: SeedLimits) {
+        self.act(|brain, now, effects| {
+            (brain.sharing.limits, brain.sharing.ended) = (limits, None);
+            brain.look_at_sharing(now, &self.totals, effects);
+        });
+    }
+
+    /// Whether a complete torrent has no record any more.
+    pub(crate) fn forgets_record(&self) -> bool {
+        self.options().forget_resume_when_complete && !self.look(|brain| brain.sharing.goes_on())
     }
 
     /// A piece in which a block is a hole is not bad data of a peer: its file was cut between write and hash. Nobody is to be

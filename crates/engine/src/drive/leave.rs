@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Core;
 use super::stage::{Completion, Stage};
-use super::{dht, tracker};
+use super::{dht, records, tracker};
 use crate::EventKind;
 
 /// How long trackers are given to hear that we go.
@@ -65,9 +65,16 @@ async fn quiet(core: &Core) {
 
 /// Syncs and writes the record, unless it was removed on purpose.
 async fn save(core: &Arc<Core>) {
+    if core.decided().is_some() && core.look(|brain| brain.life.completion == Completion::Yes) {
+        if core.forgets_record() {
+            return records::remove(core).await;
+        }
+        if core.options().read_only {
+            return records::write_sums(core).await;
+        }
+    }
     let saved = core.act(|brain, _, _| {
-        let done = brain.life.completion == Completion::Yes && core.options().forget_resume_when_complete;
-        let exchange = brain.exchange.as_mut().filter(|_| !done && !core.options().read_only)?;
+        let exchange = brain.exchange.as_mut().filter(|_| !core.options().read_only)?;
         let files = exchange.files.as_mut()?;
         Some(files.saver.flush(&exchange.swarm, &files.disk))
     });

@@ -46,6 +46,9 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     let pieces = core.layout().piece_count();
     let known = records::read(core, &presence).await;
     let ours = known.as_ref().is_some_and(|known| known.ours);
+    if let Some(shared) = known.as_ref().map(|known| known.shared) {
+        core.act(|brain, _, _| brain.sharing.go_on(shared));
+    }
     if let Some(choice) = known.as_ref().and_then(|known| known.choice.clone()) {
         core.act(|brain, _, _| {
             if !brain.chosen {
@@ -243,7 +246,7 @@ pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presenc
             if let Err(error) = give_names(&core, have.clone()).await {
                 return fail(&core, error);
             }
-            if core.options().forget_resume_when_complete {
+            if core.forgets_record() {
                 records::remove(&core).await;
             } else {
                 save_resume(core.clone(), have, presence, None).await;
@@ -251,6 +254,7 @@ pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presenc
             core.act(|brain, now, effects| {
                 if brain.life.completion == Completion::Looking && brain.is_finished(now) {
                     brain.complete(now, effects);
+                    brain.look_at_sharing(now, &core.totals, effects);
                 }
             });
         }

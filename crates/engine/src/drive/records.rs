@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use riverrun_metainfo::hash::sha256;
 use riverrun_metainfo::{Bitfield, InfoHashes};
@@ -15,6 +15,7 @@ use riverrun_storage::{FilePresence, Presence, check};
 use super::Core;
 use super::choice::Choice;
 use crate::TorrentError;
+use crate::sharing::Volume;
 
 /// So much is hashed on one thread, in bytes.
 const ONE_THREAD_BYTES: u64 = 8 << 20;
@@ -26,6 +27,8 @@ pub(crate) struct Known {
     pub(crate) choice: Option<Choice>,
     /// The files are those of that run, or it had made none.
     pub(crate) ours: bool,
+    /// How long it was shared in earlier runs.
+    pub(crate) shared: Duration,
 }
 
 /// The place of the record. The content root is part of the name, so that two copies of one torrent do not fight.
@@ -53,7 +56,8 @@ pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known>
         reader.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
         reader.totals.up.store(record.uploaded_bytes, Ordering::Relaxed);
         let choice = Choice::unpack(reader.layout(), &record.choice);
-        Ok(Known { judged, choice, ours: same_files(&record.presence, &now) })
+        let shared = Duration::from_secs(record.shared_seconds);
+        Ok(Known { judged, choice, shared, ours: same_files(&record.presence, &now) })
     });
     match judged.await.ok()? {
         Ok(known) => Some(known),
@@ -82,18 +86,47 @@ fn same_files(before: &Presence, now: &Presence) -> bool {
 /// Writes the record. What goes wrong is logged: the worst that comes of it is a check at the next start.
 pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) {
     let Some(path) = core.options().record.clone() else { return };
-    let (swarm, choice) = core.look(|brain| (brain.status(std::time::Instant::now()), brain.choice.pack()));
+    let choice = core.look(|brain| brain.choice.pack());
+    let sums = sums(core);
     let record = Record {
         info_hashes: core.info_hashes(),
         root: core.options().path.clone(),
         presence,
         have,
         choice,
-        downloaded_bytes: core.totals.down.load(Ordering::Relaxed) + swarm.down_bytes,
-        uploaded_bytes: core.totals.up.load(Ordering::Relaxed) + swarm.up_bytes,
+        downloaded_bytes: sums.volume.down,
+        uploaded_bytes: sums.volume.up,
+        shared_seconds: sums.shared.as_secs(),
         saved_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     };
     log(core.engine.blocking(move || record.write(&path)).await);
+}
+
+/// What all runs came to.
+pub(crate) struct Sums {
+    pub(crate) volume: Volume,
+    /// How long it was shared.
+    pub(crate) shared: Duration,
+}
+
+pub(crate) fn sums(core: &Core) -> Sums {
+    let now = Instant::now();
+    core.look(|brain| Sums { volume: core.totals.volume(&brain.status(now)), shared: brain.sharing.time(now) })
+}
+
+/// Writes what all runs came to into the record that is there, and nothing else: nobody has looked at the files again.
+pub(crate) async fn write_sums(core: &Arc<Core>) {
+    let Some(path) = core.options().record.clone() else { return };
+    let sums = sums(core);
+    let write = move || {
+        let record = match Record::read(&path) {
+            Err(ResumeError::None { .. }) => return Ok(()),
+            read => read?,
+        };
+        let (downloaded_bytes, uploaded_bytes) = (sums.volume.down, sums.volume.up);
+        Record { downloaded_bytes, uploaded_bytes, shared_seconds: sums.shared.as_secs(), ..record }.write(&path)
+    };
+    log(core.engine.blocking(write).await);
 }
 
 /// Removes the record.

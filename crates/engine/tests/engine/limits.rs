@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use riverrun::testing::{Content, LocalSwarm, loopback};
-use riverrun::{AddTorrent, Limits, Session, Settings};
+use riverrun::{AddTorrent, EventKind, Limits, Phase, SeedLimits, Session, Settings, SharingEnd, resume_record_path};
+use tokio::time::timeout;
 
-use super::{complete, same, session, until};
+use super::{PATIENCE, complete, download, same, session, until};
 
 const LENGTH: usize = 1_000_000;
 
@@ -94,4 +95,67 @@ async fn many_connections_share_a_low_limit_and_none_stalls() {
     complete(&torrent).await;
     same(&swarm, &swarm.dir());
     assert_eq!(torrent.status().seeds, 0, "nobody had it all");
+}
+
+/// Waits until the torrent's sharing has ended, by the event.
+async fn sharing_ended(events: &mut riverrun::Events) -> SharingEnd {
+    loop {
+        if let EventKind::SharingEnded { reason } = events.next().await.unwrap().kind {
+            return reason;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sharing_ends_when_nobody_wants_anything() {
+    let swarm = LocalSwarm::of(Content::file("idle.bin", 3, 100_000)).start().await.unwrap();
+    let seeder = &swarm.seeders()[0].1;
+    let mut events = seeder.events();
+    seeder.set_seed_limits(SeedLimits { idle: Some(Duration::from_millis(10)), ..SeedLimits::default() });
+    assert_eq!(timeout(PATIENCE, sharing_ended(&mut events)).await.unwrap(), SharingEnd::Idle);
+    let status = seeder.status();
+    assert!(matches!(status.phase, Phase::Paused) && status.sharing_ended == Some(SharingEnd::Idle));
+    // Its owner wants it all the same: it goes on, without an end.
+    seeder.resume();
+    download(&swarm).await;
+    assert!(matches!(seeder.status().phase, Phase::Seeding));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ratio_counts_over_restarts_and_the_record_goes_when_it_is_reached() {
+    let swarm = LocalSwarm::of(Content::file("ratio.bin", 3, 300_000)).start().await.unwrap();
+    let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = || Settings { state_dir: Some(state.path().to_owned()), ..loopback() };
+    let wish = || {
+        let limits = SeedLimits { ratio: Some(1.5), ..SeedLimits::default() };
+        let wish = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir());
+        wish.forget_resume_when_complete(true).seed_limits(limits)
+    };
+    let mut record = None;
+    for run in 1..=2 {
+        let session = Session::builder().settings(settings()).start().await.unwrap();
+        let torrent = session.add(wish()).await.unwrap();
+        let mut events = torrent.events();
+        complete(&torrent).await;
+        let path = resume_record_path(state.path(), torrent.info_hashes(), &torrent.path());
+        assert!(path.exists(), "run {run} has more to count");
+        // Whoever comes now is to have it from us alone.
+        swarm.seeders()[0].1.pause();
+        let leech = super::session().await;
+        let into = other.path().join(run.to_string());
+        let copy = AddTorrent::new(swarm.torrent()).into_dir(&into).trackers(Vec::new()).peers(session.listen_addrs());
+        let copy = leech.add(copy).await.unwrap();
+        if run == 1 {
+            complete(&copy).await;
+            until("a whole copy sent", || torrent.status().ratio >= 1.0).await;
+            assert_eq!(torrent.status().sharing_ended, None);
+        } else {
+            // Half a copy is lacking, and then it is enough.
+            assert_eq!(timeout(PATIENCE, sharing_ended(&mut events)).await.unwrap(), SharingEnd::Ratio);
+            assert!(torrent.status().ratio >= 1.5, "{}", torrent.status().ratio);
+        }
+        session.shutdown(PATIENCE).await;
+        record = Some(path);
+    }
+    assert!(!record.unwrap().exists(), "nothing is left to count");
 }

@@ -21,6 +21,7 @@ fn record(info_hashes: InfoHashes, files: Vec<FilePresence>, have: Bitfield) -> 
         choice: vec![2, 0, 3],
         downloaded_bytes: 5,
         uploaded_bytes: u64::from(u32::MAX) * 9,
+        shared_seconds: 12_345,
         saved_at: 1_700_000_000,
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::liar::Loss;
 use crate::args::General;
 use crate::command::session::{self, Signals};
-use crate::command::watch::{self, Goal};
+use crate::command::watch;
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
@@ -264,7 +264,7 @@ async fn watch_to_end(
                 _ => {}
             },
             _ = tick.tick() => {
-                let view = watch::view(&shown.status(), Goal::default());
+                let view = watch::view(&shown.status());
                 progress.show(env, &[view], Instant::now());
             }
         }

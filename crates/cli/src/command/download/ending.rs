@@ -88,7 +88,7 @@ pub(crate) fn stalled(status: &TorrentStatus, silent: Duration, elapsed: Duratio
         return Failure::new(Exit::NoProgress, format!("no peers: {}", why_no_peers(status, elapsed)))
             .help("--peer HOST:PORT names a peer");
     }
-    let why = watch::view(status, watch::Goal::default()).waiting.map(|reason| format!(" ({})", reason.text));
+    let why = watch::view(status).waiting.map(|reason| format!(" ({})", reason.text));
     let silent = units::duration(silent);
     Failure::new(Exit::NoProgress, format!("stalled: nothing came for {silent}{}", why.unwrap_or_default()))
         .help("run the same command to go on")
@@ -106,7 +106,7 @@ fn why_no_peers(status: &TorrentStatus, elapsed: Duration) -> String {
         _ => None,
     });
     if let Some(Waiting::Swarm(swarm::Waiting::Refused { .. })) = status.waiting {
-        return watch::view(status, watch::Goal::default()).waiting.map(|reason| reason.text).unwrap_or_default();
+        return watch::view(status).waiting.map(|reason| reason.text).unwrap_or_default();
     }
     let named = status.candidates;
     failed.unwrap_or_else(|| match (status.trackers.is_empty(), named) {

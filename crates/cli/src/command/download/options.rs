@@ -8,8 +8,7 @@ use clap::{Args, ValueEnum};
 use riverrun::storage::PartSuffix;
 
 use super::hook::Hook;
-use crate::args::Network;
-use crate::command::watch::Goal;
+use crate::args::{Network, SeedEnd};
 use crate::failure::Failure;
 use crate::units::Span;
 
@@ -68,13 +67,9 @@ pub(crate) struct Download {
     #[arg(long, help_heading = "End")]
     pub(crate) seed: bool,
 
-    /// Share until this ratio of bytes was sent
-    #[arg(long, value_name = "RATIO", value_parser = ratio, help_heading = "End")]
-    pub(crate) seed_ratio: Option<f64>,
-
-    /// Share for this long
-    #[arg(long, value_name = "DUR", help_heading = "End")]
-    pub(crate) seed_time: Option<Span>,
+    /// How long
+    #[command(flatten)]
+    pub(crate) seed_end: SeedEnd,
 
     /// Stop after this time (exit code 7)
     #[arg(long, value_name = "DUR", help_heading = "End")]
@@ -150,12 +145,7 @@ impl Download {
 
     /// Whether sharing goes on after the end.
     pub(crate) fn keeps_seeding(&self) -> bool {
-        self.seed || self.goal().is_set()
-    }
-
-    /// What sharing goes on until.
-    pub(crate) fn goal(&self) -> Goal {
-        Goal { ratio: self.seed_ratio, time: self.seed_time.map(|span| span.0) }
+        self.seed || self.seed_end.limits().is_set()
     }
 
     /// How long nothing may come; `None` is for ever.
@@ -171,13 +161,4 @@ impl Download {
 
 fn part_suffix(text: &str) -> Result<PartSuffix, String> {
     PartSuffix::new(text).map_err(|error| format!("{error}: write it like .part"))
-}
-
-fn ratio(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a ratio: write it like 1.0"))?;
-    if number.is_finite() && number >= 0.0 {
-        Ok(number)
-    } else {
-        Err(format!("{text:?} is not a ratio: write it like 1.0"))
-    }
 }

@@ -21,7 +21,7 @@ use super::place::as_written;
 use super::stream_out::StreamOut;
 use super::{Preparation, Task, ending};
 use crate::command::session::Signals;
-use crate::command::watch::{self, Goal};
+use crate::command::watch;
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -173,6 +173,7 @@ impl<'a> Run<'a> {
             .trust_resume(options.no_verify)
             .sequential(options.sequential)
             .forget_resume_when_complete(true)
+            .seed_limits(options.seed_end.limits())
             .fail_on_storage_error(true);
         if options.network.no_trackers {
             add = add.trackers(Vec::new());
@@ -200,7 +201,7 @@ impl<'a> Run<'a> {
         let waits = torrent.clone();
         self.ends.spawn(async move { (index, waits.completed().await) });
         let now = Instant::now();
-        let view = watch::view(&torrent.status(), Goal::default());
+        let view = watch::view(&torrent.status());
         let event = events::added(&view, job.loaded.piece_count(), &as_written(&job.path));
         self.progress.event(self.env, &event);
         self.running.push(Running {
@@ -242,7 +243,7 @@ impl<'a> Run<'a> {
                         return self.out_of_time().await;
                     }
                     self.give_up_on_the_stalled(now).await;
-                    self.end_sharing(now).await;
+                    self.end_sharing();
                     self.stream_verified(false);
                 }
             }
@@ -262,8 +263,7 @@ impl<'a> Run<'a> {
     }
 
     fn draw(&mut self, now: Instant) {
-        let goal = self.options.goal();
-        let views: Vec<View> = self.statuses().iter().map(|status| watch::view(status, goal)).collect();
+        let views: Vec<View> = self.statuses().iter().map(watch::view).collect();
         self.progress.show(self.env, &views, now);
     }
 
@@ -402,16 +402,10 @@ impl<'a> Run<'a> {
     }
 
     /// Ends torrents that have given enough.
-    async fn end_sharing(&mut self, now: Instant) {
-        let goal = self.options.goal();
-        if !goal.is_set() {
-            return;
-        }
+    fn end_sharing(&mut self) {
         for running in &mut self.running {
-            let Some(completed) = running.completed.filter(|_| !running.ended) else { continue };
-            let enough_ratio = goal.ratio.is_some_and(|goal| watch::ratio(&running.torrent.status()) >= goal);
-            let enough_time = goal.time.is_some_and(|time| now.duration_since(completed) >= time);
-            if enough_ratio || enough_time {
+            let complete = running.completed.is_some() && !running.ended;
+            if complete && running.torrent.status().sharing_ended.is_some() {
                 running.ended = true;
                 let torrent = running.torrent.clone();
                 tokio::spawn(async move { torrent.remove().await });

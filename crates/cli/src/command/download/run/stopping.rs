@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use riverrun::TorrentStatus;
 
 use super::{PATIENCE, Run};
-use crate::command::watch::{self, Goal};
+use crate::command::watch;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::render::events;
@@ -53,7 +53,7 @@ impl Run<'_> {
         let views: Vec<View> = self
             .statuses()
             .iter()
-            .map(|status| View { stage: Stage::Stopping, waiting: None, ..watch::view(status, Goal::default()) })
+            .map(|status| View { stage: Stage::Stopping, waiting: None, ..watch::view(status) })
             .collect();
         self.progress.show(self.env, &views, Instant::now());
     }
