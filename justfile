@@ -33,9 +33,9 @@ sim-dht *ARGS:
 fuzz TARGET="" SECONDS="60":
     {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "mkdir -p fuzz/found/" + TARGET + " && cargo +nightly fuzz run " + TARGET + " fuzz/found/" + TARGET + " fuzz/corpus/" + TARGET + " -- -max_len=65536 -max_total_time=" + SECONDS } }}
 
-# a download beside aria2c and libtorrent: MiB/s, CPU seconds per GiB, peak memory
+# whole programs side by side on the same work, with the goals: just bench download --rounds 3 (Debian, root; bench/README.md)
 bench *ARGS:
-    interop/compare {{ ARGS }}
+    bench/run {{ ARGS }}
 
 # time of small bodies (bencode, hash, layout, codec, picker), with the change since the last run: just bench-micro layout
 bench-micro *ARGS:
