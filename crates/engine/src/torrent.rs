@@ -8,7 +8,6 @@ use std::time::Instant;
 use riverrun_metainfo::{Bitfield, InfoHashes, Metainfo};
 use riverrun_proto::swarm::{Command, PeerStatus, Priority, Source};
 
-use crate::drive::stage::Outcome;
 use crate::drive::{Core, leave, open};
 use crate::{EventError, Events, FileStatus, Limits, SeedLimits, TorrentError, TorrentStatus, TrackerState, status};
 
@@ -56,7 +55,8 @@ impl Torrent {
     /// # Errors
     /// It ended before that.
     pub async fn metadata(&self) -> Result<Arc<Metainfo>, TorrentError> {
-        let mut outcome = self.core.outcome();
+        let ended = self.core.outcome();
+        tokio::pin!(ended);
         loop {
             let changed = self.core.quiet.notified();
             tokio::pin!(changed);
@@ -66,12 +66,7 @@ impl Torrent {
             }
             tokio::select! {
                 () = changed => {}
-                ended = outcome.wait_for(|outcome| !matches!(outcome, Outcome::Open)) => {
-                    return Err(match ended.as_deref() {
-                        Ok(Outcome::Failed(error)) => error.clone(),
-                        _ => TorrentError::Stopped,
-                    });
-                }
+                ended = &mut ended => return Err(ended.err().unwrap_or(TorrentError::Stopped)),
             }
         }
     }
@@ -113,13 +108,7 @@ impl Torrent {
     /// It ended before that; a full disk only does so with
     /// [`AddTorrent::fail_on_storage_error`](crate::AddTorrent::fail_on_storage_error).
     pub async fn completed(&self) -> Result<(), TorrentError> {
-        let mut outcome = self.core.outcome();
-        let outcome = outcome.wait_for(|outcome| !matches!(outcome, Outcome::Open)).await;
-        match outcome.as_deref() {
-            Ok(Outcome::Complete) => Ok(()),
-            Ok(Outcome::Failed(error)) => Err(error.clone()),
-            Ok(Outcome::Open) | Err(_) => Err(TorrentError::Stopped),
-        }
+        self.core.outcome().await
     }
 
     /// Closes its connections and exchanges nothing until [`resume`](Self::resume).

@@ -1,7 +1,7 @@
 //! One torrent: its machines behind one lock, and what is done once the lock is free.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use riverrun_proto::limits::MAX_CANDIDATES;
 use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source, SwarmStatus};
 use riverrun_proto::wire::Message;
 use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::brain::{Brain, Effects, Errand};
 use super::content::{Content, Options};
@@ -45,8 +45,10 @@ pub(crate) struct Core {
     cell: Mutex<Brain>,
     /// Held while files are made ready, so that what is wanted of them does not change meanwhile.
     pub(crate) preparing: tokio::sync::Mutex<()>,
-    /// Tells dials and announces under way that nobody waits for them any more.
-    stopping: watch::Sender<bool>,
+    /// Dials and announces under way are waited for by nobody any more.
+    is_stopping: AtomicBool,
+    /// Tells them so.
+    stopping: Notify,
     /// Woken when a connection is gone, and when the metadata is here.
     pub(crate) quiet: Notify,
 }
@@ -98,7 +100,8 @@ impl Core {
             found_bytes: OnceLock::new(),
             cell,
             preparing: tokio::sync::Mutex::default(),
-            stopping: watch::Sender::new(false),
+            is_stopping: AtomicBool::new(false),
+            stopping: Notify::new(),
             quiet: Notify::new(),
         })
     }
@@ -367,19 +370,34 @@ impl Core {
         }
     }
 
-    pub(crate) fn outcome(&self) -> watch::Receiver<Outcome> {
-        self.look(|brain| brain.life.subscribe())
+    /// Waits until it is known how it ends, or that it ended.
+    pub(crate) async fn outcome(&self) -> Result<(), TorrentError> {
+        let changed = self.look(|brain| brain.life.changed());
+        loop {
+            let change = changed.notified();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            match self.look(|brain| brain.life.outcome().clone()) {
+                Outcome::Open => change.await,
+                Outcome::Complete => return Ok(()),
+                Outcome::Failed(error) => return Err(error),
+            }
+        }
     }
 
     /// Resolves once the torrent is being stopped.
     pub(crate) async fn stopping(&self) {
-        let mut stopping = self.stopping.subscribe();
-        // An error means that the sender is gone, which cannot be while we hold the core.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+        let told = self.stopping.notified();
+        tokio::pin!(told);
+        told.as_mut().enable();
+        if !self.is_stopping.load(Ordering::Acquire) {
+            told.await;
+        }
     }
 
     pub(crate) fn set_stopping(&self) {
-        self.stopping.send_replace(true);
+        self.is_stopping.store(true, Ordering::Release);
+        self.stopping.notify_waiters();
     }
 }
 

@@ -1,6 +1,5 @@
 //! When to sync and to write the resume record.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use riverrun_metainfo::Bitfield;
@@ -28,12 +27,13 @@ pub(crate) struct Saver {
     /// When the first piece came that the record does not have.
     since: Option<Instant>,
     next_token: u64,
-    syncing: BTreeMap<u64, (Purpose, Bitfield)>,
+    /// The syncs under way by their tokens; nothing is allocated for a torrent that rests.
+    syncing: Vec<(u64, Purpose, Bitfield)>,
 }
 
 impl Saver {
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, unsaved_bytes: 0, since: None, next_token: 0, syncing: BTreeMap::new() }
+        Self { interval, unsaved_bytes: 0, since: None, next_token: 0, syncing: Vec::new() }
     }
 
     /// A piece came that the record does not have.
@@ -71,12 +71,17 @@ impl Saver {
         self.next_token += 1;
         self.unsaved_bytes = 0;
         self.since = None;
-        self.syncing.insert(token, (purpose, swarm.have().clone()));
+        self.syncing.push((token, purpose, swarm.have().clone()));
         disk.sync(token);
     }
 
     /// A sync ended: why it was asked for, and the pieces that were verified then.
     pub(crate) fn synced(&mut self, token: u64) -> Option<(Purpose, Bitfield)> {
-        self.syncing.remove(&token)
+        let at = self.syncing.iter().position(|(number, ..)| *number == token)?;
+        let (_, purpose, have) = self.syncing.swap_remove(at);
+        if self.syncing.is_empty() {
+            self.syncing = Vec::new();
+        }
+        Some((purpose, have))
     }
 }

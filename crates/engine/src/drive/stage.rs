@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use riverrun_storage::StorageError;
 use riverrun_storage::check::Progress;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::{Phase, TorrentError};
 
@@ -21,7 +21,9 @@ pub(crate) struct Life {
     parked: Option<Parked>,
     retry: Duration,
     fail_on_storage_error: bool,
-    outcome: watch::Sender<Outcome>,
+    outcome: Outcome,
+    /// Woken when the outcome changes. A watch channel would be ten times its size, in each of ten thousand torrents.
+    changed: Arc<Notify>,
 }
 
 /// What is done with the torrent.
@@ -75,7 +77,8 @@ impl Life {
             parked: None,
             retry,
             fail_on_storage_error,
-            outcome: watch::Sender::new(Outcome::Open),
+            outcome: Outcome::Open,
+            changed: Arc::default(),
         }
     }
 
@@ -87,8 +90,19 @@ impl Life {
         }
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Outcome> {
-        self.outcome.subscribe()
+    /// What waiters for the end are told now.
+    pub(crate) fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Who is woken when that changes.
+    pub(crate) fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
+    }
+
+    fn set_outcome(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+        self.changed.notify_waiters();
     }
 
     /// As a user sees it.
@@ -123,45 +137,37 @@ impl Life {
     /// Everything wanted is here, verified, synced and looked at.
     pub(crate) fn complete(&mut self) {
         self.completion = Completion::Yes;
-        self.outcome.send_replace(Outcome::Complete);
+        self.set_outcome(Outcome::Complete);
     }
 
     /// Something that was here is not any more.
     pub(crate) fn reopen(&mut self) {
         self.completion = Completion::No;
-        self.outcome.send_if_modified(|outcome| {
-            let was = matches!(outcome, Outcome::Complete);
-            if was {
-                *outcome = Outcome::Open;
-            }
-            was
-        });
+        if matches!(self.outcome, Outcome::Complete) {
+            self.set_outcome(Outcome::Open);
+        }
     }
 
     /// It ends before its time.
     pub(crate) fn fail(&mut self, error: TorrentError) {
         if !matches!(self.stage, Stage::Stopped) {
             self.stage = Stage::Failed(error.clone());
-            self.outcome.send_replace(Outcome::Failed(error));
+            self.set_outcome(Outcome::Failed(error));
         }
     }
 
     /// It is gone.
     pub(crate) fn stop(&mut self) {
         self.stage = Stage::Stopped;
-        self.outcome.send_if_modified(|outcome| {
-            let open = matches!(outcome, Outcome::Open);
-            if open {
-                *outcome = Outcome::Failed(TorrentError::Stopped);
-            }
-            open
-        });
+        if matches!(self.outcome, Outcome::Open) {
+            self.set_outcome(Outcome::Failed(TorrentError::Stopped));
+        }
     }
 
     /// The disk failed.
     pub(crate) fn park(&mut self, now: Instant, error: Arc<StorageError>) {
         if self.fail_on_storage_error {
-            self.outcome.send_replace(Outcome::Failed(TorrentError::Storage(error.clone())));
+            self.set_outcome(Outcome::Failed(TorrentError::Storage(error.clone())));
         }
         self.parked = Some(Parked { error, retry_at: now + self.retry, trying: None });
     }
