@@ -11,7 +11,7 @@ from .torrents import MIB
 
 GIB = 1 << 30
 PATIENCE = 40        # seconds a transfer may take; after that what it has moved is what counts
-LIMIT = 75          # seconds a job may take before it counts as failed
+LIMIT = 75           # seconds a job may take before it counts as failed
 
 
 class Failed(Exception):
@@ -29,7 +29,7 @@ def wait(test, limit, what, step=0.002):
 def figures(proc, wall, cpu, size, noise, others=0.0):
     total = sum(cpu)
     return {
-        "wall": wall, "mib_s": size / MIB / wall if wall else None,
+        "wall": wall, "mib_s": size / MIB / wall if size and wall else None,
         "cpu": total, "user": cpu[0], "sys": cpu[1],
         "cpu_per_gib": total / (size / GIB) if size else None,
         "peak_rss_kib": proc.peak_rss, "peak_anon_kib": proc.peak_anon,
