@@ -52,7 +52,7 @@ pub(crate) struct Engine {
     errands: Semaphore,
     /// One permit for each announce under way (THREATS M18).
     pub(crate) announces: Semaphore,
-    pub(crate) handshakes: Handshakes,
+    pub(crate) handshakes: Arc<Handshakes>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) lsd: Arc<Lsd>,
     pub(crate) events: broadcast::Sender<Event>,
@@ -123,7 +123,7 @@ impl Engine {
             opens: Semaphore::new(MAX_OPENS),
             errands: Semaphore::new(MAX_ERRANDS),
             announces: Semaphore::new(MAX_ANNOUNCES),
-            handshakes: Handshakes::default(),
+            handshakes: Arc::default(),
             timers: Arc::default(),
             lsd: Arc::default(),
             events: broadcast::Sender::new(settings.event_backlog.max(1)),

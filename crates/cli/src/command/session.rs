@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use riverrun::proto::address::Refusal;
 use riverrun::{Net, Session, Settings, StartError};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -49,8 +50,20 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// A runtime on which something goes on while others work.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    raise_descriptors();
     let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     made.map_err(|error| Failure::internal(format!("no threads from the system: {error}")))
+}
+
+/// Takes all the file descriptors that the system lets us have: the usual 1,024 are for programs that use select(2), and are too few
+/// for thousands of connections.
+fn raise_descriptors() {
+    let mut limits = getrlimit(Resource::Nofile);
+    if limits.current != limits.maximum {
+        limits.current = limits.maximum;
+        // Where the system says no, there are as many as there were.
+        let _ = setrlimit(Resource::Nofile, limits);
+    }
 }
 
 /// The settings that the network options ask for.

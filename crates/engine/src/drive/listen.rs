@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use riverrun_proto::limits::HANDSHAKE_TIMEOUT;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
@@ -22,18 +23,31 @@ const ACCEPT_REST: Duration = Duration::from_millis(500);
 /// How often a listener that is bound to a device looks whether that is still the same one.
 const DEVICE_LOOK: Duration = Duration::from_secs(5);
 const BACKLOG: i32 = 1024;
+/// How long a handshake may take before it makes room for others. Whoever is honest has sent his by then, and while there are too many
+/// the rest wait in the backlog: a storm of accepts drops nobody.
+const HANDSHAKE_GRACE: Duration = Duration::from_millis(250);
 
 /// Incoming connections whose handshakes are not done: few, and the oldest goes first (THREATS P19).
 #[derive(Debug, Default)]
 pub(crate) struct Handshakes {
     waiting: Mutex<Waiting>,
+    /// Woken when one has left.
+    left: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     next: u64,
-    by_age: BTreeMap<u64, (IpAddr, Option<AbortHandle>)>,
+    by_age: BTreeMap<u64, Handshake>,
     dropped: u64,
+}
+
+#[derive(Debug)]
+struct Handshake {
+    from: IpAddr,
+    since: Instant,
+    /// How to end it.
+    task: Option<AbortHandle>,
 }
 
 /// How many may be waiting.
@@ -46,12 +60,12 @@ pub(crate) struct HandshakeLimits {
 
 impl Handshakes {
     /// Admits one more, at the cost of the oldest if there are too many.
-    fn enter(&self, ip: IpAddr, limits: HandshakeLimits) -> u64 {
+    fn enter(&self, now: Instant, ip: IpAddr, limits: HandshakeLimits) -> u64 {
         let mut waiting = self.lock();
         let number = waiting.next;
         waiting.next += 1;
         if !(limits.loopback_exempt && ip.is_loopback()) {
-            let same = waiting.by_age.iter().filter(|(_, (other, _))| *other == ip).map(|(number, _)| *number);
+            let same = waiting.by_age.iter().filter(|(_, other)| other.from == ip).map(|(number, _)| *number);
             let same: Vec<u64> = same.collect();
             if same.len() >= limits.per_address.max(1) {
                 waiting.drop_one(same[0]);
@@ -62,21 +76,45 @@ impl Handshakes {
         {
             waiting.drop_one(oldest);
         }
-        waiting.by_age.insert(number, (ip, None));
+        waiting.by_age.insert(number, Handshake { from: ip, since: now, task: None });
         number
+    }
+
+    /// How long the next should wait for room: not at all once the oldest has had its time.
+    fn full_for(&self, now: Instant, limits: HandshakeLimits) -> Option<Duration> {
+        let waiting = self.lock();
+        let oldest = waiting.by_age.values().next().filter(|_| waiting.by_age.len() >= limits.all.max(1))?;
+        let left = (oldest.since + HANDSHAKE_GRACE).saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Waits until there is room for one more, or the oldest has had its time.
+    async fn room(&self, limits: HandshakeLimits) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            let Some(full_for) = self.full_for(Instant::now(), limits) else { return };
+            tokio::select! {
+                () = left => {}
+                () = sleep(full_for) => {}
+            }
+        }
     }
 
     /// Says how to end one that was admitted; it may have been dropped already.
     fn can_be_dropped_by(&self, number: u64, handle: AbortHandle) {
         match self.lock().by_age.get_mut(&number) {
-            Some((_, place)) => *place = Some(handle),
+            Some(handshake) => handshake.task = Some(handle),
             None => handle.abort(),
         }
     }
 
     /// Its handshake is over, one way or the other; false if it was dropped.
     fn leave(&self, number: u64) -> bool {
-        self.lock().by_age.remove(&number).is_some()
+        let there = self.lock().by_age.remove(&number).is_some();
+        self.left.notify_waiters();
+        there
     }
 
     /// How many there are, and how many were dropped for others.
@@ -92,9 +130,9 @@ impl Handshakes {
 
 impl Waiting {
     fn drop_one(&mut self, number: u64) {
-        if let Some((_, handle)) = self.by_age.remove(&number) {
+        if let Some(handshake) = self.by_age.remove(&number) {
             self.dropped += 1;
-            if let Some(handle) = handle {
+            if let Some(handle) = handshake.task {
                 handle.abort();
             }
         }
@@ -156,7 +194,10 @@ pub(crate) async fn run(engine: Weak<Engine>, listener: TcpListener) {
         match accepted_one {
             Ok((stream, addr)) => {
                 let Some(engine) = engine.upgrade() else { return };
+                let (handshakes, limits) = (engine.handshakes.clone(), engine.handshake_limits());
                 accepted(&engine, stream, addr);
+                drop(engine);
+                handshakes.room(limits).await;
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -199,7 +240,7 @@ fn accepted(engine: &Arc<Engine>, mut stream: TcpStream, addr: SocketAddr) {
         tracing::debug!(%refusal, "an incoming connection is closed");
         return;
     }
-    let number = engine.handshakes.enter(addr.ip(), engine.handshake_limits());
+    let number = engine.handshakes.enter(Instant::now(), addr.ip(), engine.handshake_limits());
     let task = {
         let engine = engine.clone();
         async move {
@@ -231,9 +272,9 @@ mod tests {
 
     #[test]
     fn p19_the_oldest_of_too_many_is_dropped() {
-        let handshakes = Handshakes::default();
+        let (handshakes, now) = (Handshakes::default(), Instant::now());
         let numbers: Vec<u64> =
-            (0..600u32).map(|n| handshakes.enter(std::net::Ipv4Addr::from(0x0a00_0000 + n).into(), LIMITS)).collect();
+            (0..600u32).map(|n| handshakes.enter(now, std::net::Ipv4Addr::from(0x0a00_0000 + n).into(), LIMITS)).collect();
         assert_eq!(handshakes.counts(), (50, 550));
         assert!(!handshakes.leave(numbers[549]), "the oldest went");
         assert!(handshakes.leave(numbers[550]), "the newest stayed");
@@ -241,9 +282,9 @@ mod tests {
 
     #[test]
     fn p19_three_from_one_address() {
-        let handshakes = Handshakes::default();
-        let numbers: Vec<u64> = (0..5).map(|_| handshakes.enter("10.0.0.1".parse().unwrap(), LIMITS)).collect();
-        handshakes.enter("10.0.0.2".parse().unwrap(), LIMITS);
+        let (handshakes, now) = (Handshakes::default(), Instant::now());
+        let numbers: Vec<u64> = (0..5).map(|_| handshakes.enter(now, "10.0.0.1".parse().unwrap(), LIMITS)).collect();
+        handshakes.enter(now, "10.0.0.2".parse().unwrap(), LIMITS);
         assert_eq!(handshakes.counts(), (4, 2));
         assert_eq!(numbers.map_left(&handshakes), [false, false, true, true, true]);
     }
@@ -252,12 +293,24 @@ mod tests {
     fn p19_loopback_is_exempt_only_where_the_settings_say_so() {
         let strict = HandshakeLimits { loopback_exempt: false, ..LIMITS };
         for (limits, left) in [(LIMITS, 10), (strict, 3)] {
-            let handshakes = Handshakes::default();
+            let (handshakes, now) = (Handshakes::default(), Instant::now());
             for _ in 0..10 {
-                handshakes.enter("127.0.0.1".parse().unwrap(), limits);
+                handshakes.enter(now, "127.0.0.1".parse().unwrap(), limits);
             }
             assert_eq!(handshakes.counts().0, left);
         }
+    }
+
+    #[test]
+    fn p19_a_storm_waits_until_the_oldest_has_had_its_time() {
+        let (handshakes, now) = (Handshakes::default(), Instant::now());
+        let numbers: Vec<u64> = (0..50u32)
+            .map(|n| handshakes.enter(now, std::net::Ipv4Addr::from(0x0a00_0000 + n).into(), LIMITS))
+            .collect();
+        assert_eq!(handshakes.full_for(now, LIMITS), Some(HANDSHAKE_GRACE));
+        assert_eq!(handshakes.full_for(now + HANDSHAKE_GRACE, LIMITS), None, "who is silent makes room");
+        assert!(handshakes.leave(numbers[7]));
+        assert_eq!(handshakes.full_for(now, LIMITS), None, "one has ended");
     }
 
     trait MapLeft {
