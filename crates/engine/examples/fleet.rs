@@ -16,7 +16,8 @@ use riverrun::{AddTorrent, Session};
 async fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let [torrents, data, state] = folders()?;
-    let session = Session::builder().listen([([0, 0, 0, 0], 0).into()]).state_dir(state).dht(false).lsd(false).start().await?;
+    let session =
+        Session::builder().listen([([0, 0, 0, 0], 0).into()]).state_dir(state).dht(false).lsd(false).start().await?;
     let mut paths: Vec<_> =
         std::fs::read_dir(torrents)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.sort();

@@ -273,8 +273,9 @@ mod tests {
     #[test]
     fn p19_the_oldest_of_too_many_is_dropped() {
         let (handshakes, now) = (Handshakes::default(), Instant::now());
-        let numbers: Vec<u64> =
-            (0..600u32).map(|n| handshakes.enter(now, std::net::Ipv4Addr::from(0x0a00_0000 + n).into(), LIMITS)).collect();
+        let numbers: Vec<u64> = (0..600u32)
+            .map(|n| handshakes.enter(now, std::net::Ipv4Addr::from(0x0a00_0000 + n).into(), LIMITS))
+            .collect();
         assert_eq!(handshakes.counts(), (50, 550));
         assert!(!handshakes.leave(numbers[549]), "the oldest went");
         assert!(handshakes.leave(numbers[550]), "the newest stayed");
