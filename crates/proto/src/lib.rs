@@ -28,4 +28,5 @@ pub mod proxy;
 pub mod rate;
 pub mod swarm;
 pub mod tracker;
+pub mod web_seed;
 pub mod wire;

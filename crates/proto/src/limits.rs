@@ -245,3 +245,26 @@ pub const MAX_ADDRESS_RANGES: usize = 4 << 20;
 pub const MAX_ADDRESS_LINE: usize = 4096;
 /// The longest header of a proxy's answer to CONNECT, in bytes.
 pub const MAX_PROXY_HEADER: usize = 8 * 1024;
+/// Web seeds in use at once for one torrent.
+pub const MAX_OPEN_WEB_SEEDS: usize = 8;
+/// Web seeds of one torrent that are kept; a torrent file may name thousands.
+pub const MAX_WEB_SEEDS: usize = 100;
+/// Requests under way to one web server at once, of all torrents (as browsers: six, and politer).
+pub const MAX_WEB_SEED_REQUESTS_PER_HOST: usize = 4;
+/// Bytes read for nothing, at most, to get to those that are wanted: before a range of a server that serves none, and where requests
+/// in the middle of a range were taken back. A new connection costs about as much.
+pub const MAX_WEB_SEED_SKIP: u64 = 1 << 20;
+/// How long a web server may take to begin its answer, redirects included, and to go on with it.
+pub const WEB_SEED_TIMEOUT: Duration = Duration::from_secs(30);
+/// The first rest of a web seed that failed after it had sent something; it doubles with each failure.
+pub const WEB_SEED_SHORT_REST: Duration = Duration::from_secs(1);
+/// The first rest of a web seed that failed and had sent nothing; it doubles with each failure.
+pub const WEB_SEED_REST: Duration = Duration::from_secs(10);
+/// The longest such rest.
+pub const MAX_WEB_SEED_REST: Duration = Duration::from_secs(3600);
+/// The first rest of a web seed that lied (T9), has nothing or may not be asked; it doubles each time.
+pub const WEB_SEED_LONG_REST: Duration = Duration::from_secs(3600);
+/// The longest such rest.
+pub const MAX_WEB_SEED_LONG_REST: Duration = Duration::from_secs(24 * 3600);
+/// How far a web server's `Retry-After` is honoured.
+pub const MAX_WEB_SEED_RETRY_AFTER: Duration = Duration::from_secs(3600);

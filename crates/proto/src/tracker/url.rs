@@ -181,6 +181,14 @@ impl TrackerUrl {
         text
     }
 
+    /// The URL with another path, which is encoded already, and the same query.
+    ///
+    /// # Errors
+    /// It becomes too long.
+    pub(crate) fn with_other_path(&self, path: &str) -> Result<Self, UrlError> {
+        Self::parse(&self.with_path(path, self.query.as_deref().into_iter()))
+    }
+
     /// The query, without its `?`.
     pub(super) fn query(&self) -> Option<&str> {
         self.query.as_deref().filter(|query| !query.is_empty())
