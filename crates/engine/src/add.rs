@@ -87,6 +87,7 @@ pub struct AddTorrent {
     pub(crate) trackers: Option<Vec<Vec<String>>>,
     pub(crate) more_trackers: Vec<Vec<String>>,
     pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) web_seeds: Vec<String>,
     pub(crate) metadata_only: bool,
     pub(crate) selected: Vec<RangeInclusive<u32>>,
     pub(crate) paused: bool,
@@ -117,6 +118,7 @@ impl AddTorrent {
             trackers: None,
             more_trackers: Vec::new(),
             peers: Vec::new(),
+            web_seeds: Vec::new(),
             metadata_only: false,
             selected: Vec::new(),
             paused: false,
@@ -178,6 +180,14 @@ impl AddTorrent {
     #[must_use]
     pub fn peers(mut self, addrs: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.peers.extend(addrs);
+        self
+    }
+
+    /// Web servers that have the files (BEP 19), besides those that the torrent or the link names: `http` or `https`; what is neither is
+    /// left out. They may be on this machine, which those of a torrent may not (THREATS T2).
+    #[must_use]
+    pub fn web_seeds(mut self, urls: impl IntoIterator<Item = String>) -> Self {
+        self.web_seeds.extend(urls);
         self
     }
 

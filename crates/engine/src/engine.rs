@@ -21,6 +21,7 @@ use crate::drive::dht::Dht;
 use crate::drive::listen::{HandshakeLimits, Handshakes};
 use crate::drive::lsd::Lsd;
 use crate::drive::timer::Timers;
+use crate::drive::web_seed::WebServers;
 use crate::drive::{Brain, Core};
 use crate::http::Http;
 use crate::rate::Rates;
@@ -58,6 +59,7 @@ pub(crate) struct Engine {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) http: Http,
+    pub(crate) web_servers: WebServers,
     pub(crate) udp: Arc<UdpHub>,
     pub(crate) dht: Arc<Dht>,
     pub(crate) stopped: AtomicBool,
@@ -128,6 +130,7 @@ impl Engine {
             lsd: Arc::default(),
             events: broadcast::Sender::new(settings.event_backlog.max(1)),
             listening,
+            web_servers: WebServers::default(),
             http: Http::new(settings.user_agent.clone(), settings.net.clone()),
             udp,
             dht: Arc::new(dht),

@@ -34,6 +34,11 @@ pub enum EventKind {
     PieceCorrupt(PieceIndex),
     /// A peer was proved to send bad data and is banned for the session.
     Banned(IpAddr),
+    /// A web seed was proved to send bad data and is left alone for long.
+    WebSeedBanned {
+        /// Its URL, without user name and password.
+        url: String,
+    },
     /// A peer wants something of ours for the first time.
     Downloader(SocketAddr),
     /// A tracker answered.

@@ -1,4 +1,4 @@
-//! The one HTTP client of the engine, with its bounds (THREATS T1 to T3, T10).
+//! The one HTTP client of the engine, with its bounds (THREATS T1 to T3, T9, T10).
 //!
 //! Where a request may lead is decided by [`may_connect`], with the address that a name was resolved to: addresses that it
 //! refuses never reach the connector, so a name that changes its address gains nothing. Redirects are followed here, one by
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -46,17 +47,21 @@ impl Family {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Leash {
     /// The URL's path is a tracker's, or the user named it, so that a service on this machine may be meant.
-    tracker_path: bool,
+    local: bool,
     /// A server on the internet sent us here.
     by_public: bool,
     /// Only this family.
     family: Option<Family>,
+    /// Content is exchanged, as with a peer: the owner's list of peers counts.
+    peer: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Kind {
     leash: Leash,
     tls: bool,
+    /// Bodies are given as they come.
+    raw: bool,
     /// Through the proxy that there is for this kind.
     proxied: bool,
 }
@@ -69,15 +74,25 @@ pub(crate) struct Http {
     clients: Mutex<BTreeMap<Kind, Client>>,
 }
 
+/// What a request is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// Ask a tracker.
+    Tracker,
+    /// Get a file that the user named.
+    File,
+    /// Get a part of a file of a torrent; all of it if there is no range.
+    WebSeed { range: Option<Range<u64>> },
+}
+
 /// What is asked for, beside the URL.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Want {
     /// Only this family.
     family: Option<Family>,
-    /// The user named the URL, so that it may lead to this machine; what it redirects to may not.
+    /// The user named the URL, so that its server may be this machine; another to which it redirects may not.
     by_user: bool,
-    /// The longest body, in bytes after decompression.
-    max_body: usize,
+    purpose: Purpose,
 }
 
 /// What came back.
@@ -103,8 +118,9 @@ impl Http {
         text: &str,
         family: Option<Family>,
     ) -> Result<Reply, AnnounceError> {
-        let want = Want { family, by_user: false, max_body: MAX_TRACKER_REPLY };
-        timeout(TRACKER_TIMEOUT, self.follow(url, text, want)).await.unwrap_or(Err(AnnounceError::Timeout))
+        let want = Want { family, by_user: false, purpose: Purpose::Tracker };
+        let reply = async { read(self.follow(url, text, &want).await?, MAX_TRACKER_REPLY).await };
+        timeout(TRACKER_TIMEOUT, reply).await.unwrap_or(Err(AnnounceError::Timeout))
     }
 
     /// Gets a file whose URL the user named, of at most `max_body` bytes, and follows redirects.
@@ -112,17 +128,33 @@ impl Http {
     /// # Errors
     /// The network or the rules for where we go say no; the file is too long.
     pub(crate) async fn get_file(&self, url: &TrackerUrl, max_body: usize) -> Result<Reply, AnnounceError> {
-        self.follow(url, &url.to_text(), Want { family: None, by_user: true, max_body }).await
+        let want = Want { family: None, by_user: true, purpose: Purpose::File };
+        read(self.follow(url, &url.to_text(), &want).await?, max_body).await
     }
 
-    async fn follow(&self, url: &TrackerUrl, text: &str, want: Want) -> Result<Reply, AnnounceError> {
-        let (mut url, mut text) = (url.clone(), text.to_owned());
+    /// Asks for a part of a file of a torrent, or all of it, follows redirects, and gives the answer, whatever it is, with its body
+    /// yet to be read. What the torrent and not the user named may not lead to this machine.
+    ///
+    /// # Errors
+    /// The network or the rules for where we go say no.
+    pub(crate) async fn get_part(
+        &self,
+        url: &TrackerUrl,
+        range: Option<Range<u64>>,
+        by_user: bool,
+    ) -> Result<Response, AnnounceError> {
+        let want = Want { family: None, by_user, purpose: Purpose::WebSeed { range } };
+        self.follow(url, &url.to_text(), &want).await
+    }
+
+    async fn follow(&self, url: &TrackerUrl, text: &str, want: &Want) -> Result<Response, AnnounceError> {
+        let (named, mut url, mut text) = (url, url.clone(), text.to_owned());
         let mut redirected_by = None;
         for hops in 0.. {
-            let response = self.send(&url, &text, redirected_by, want).await?;
+            let response = self.send(&url, &text, redirected_by, want.by_user && url.same_origin(named), want).await?;
             let location = response.headers().get(header::LOCATION);
             let location = location.filter(|_| response.status().is_redirection());
-            let Some(location) = location else { return read(response, want.max_body).await };
+            let Some(location) = location else { return Ok(response) };
             let location = location.to_str().map_err(|_| AnnounceError::Malformed("redirect is no text"))?;
             let next = tracker::redirect(&url, location, hops)?;
             // Where nobody knows who answered, the strict rule holds.
@@ -139,25 +171,37 @@ impl Http {
         url: &TrackerUrl,
         text: &str,
         redirected_by: Option<IpAddr>,
-        want: Want,
+        chosen: bool,
+        want: &Want,
     ) -> Result<Response, AnnounceError> {
-        let chosen = want.by_user && redirected_by.is_none();
-        // A host that is an address is never resolved, so it is judged here.
-        if let Some(ip) = url.ip().filter(|_| !chosen) {
-            may_connect(url, ip, redirected_by)?;
-        }
-        if let Some(ip) = url.ip() {
-            self.net.addresses.may_ask(ip).map_err(PolicyError::from)?;
-        }
+        let (range, raw) = match &want.purpose {
+            Purpose::Tracker | Purpose::File => (None, false),
+            Purpose::WebSeed { range } => (range.clone(), true),
+        };
+        let trackers = || !raw && may_connect(url, IpAddr::V4(Ipv4Addr::LOCALHOST), None).is_ok();
         let leash = Leash {
-            tracker_path: chosen || may_connect(url, IpAddr::V4(Ipv4Addr::LOCALHOST), None).is_ok(),
+            local: chosen || trackers(),
             by_public: redirected_by.is_some_and(|by| Reach::of(by) == Reach::Public),
             family: want.family.filter(|_| url.ip().is_none()),
+            peer: raw,
         };
+        // A host that is an address is never resolved, so it is judged here.
+        if let Some(ip) = url.ip() {
+            if !chosen {
+                leash.allows(ip)?;
+            }
+            leash.is_met_by(&self.net.addresses, ip)?;
+        }
         let proxy = self.net.proxy_for(url);
-        let kind = Kind { leash, tls: url.scheme() == Scheme::Https, proxied: proxy.is_some() };
-        let client = self.client(kind, proxy)?;
-        let response = client.get(text).send().await.map_err(|error| explain(&error))?;
+        let kind = Kind { leash, tls: url.scheme() == Scheme::Https, raw, proxied: proxy.is_some() };
+        let mut request = self.client(kind, proxy)?.get(text);
+        if raw {
+            request = request.header(header::ACCEPT_ENCODING, "identity");
+        }
+        if let Some(range) = range {
+            request = request.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1));
+        }
+        let response = request.send().await.map_err(|error| explain(&error))?;
         let header: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if header > MAX_TRACKER_HEADER {
             return Err(AnnounceError::TooLong(MAX_TRACKER_HEADER));
@@ -190,7 +234,7 @@ impl Http {
     }
 
     fn direct_builder(&self, kind: Kind) -> reqwest::ClientBuilder {
-        let builder = self.plain_builder();
+        let builder = if kind.raw { self.plain_builder().no_gzip() } else { self.plain_builder() };
         if kind.proxied {
             // The only name that is looked up here is the proxy's own, which the user has named.
             return builder;
@@ -237,7 +281,7 @@ async fn read(mut response: Response, max_body: usize) -> Result<Reply, Announce
 }
 
 /// What went wrong, in a few words for people.
-fn explain(error: &reqwest::Error) -> AnnounceError {
+pub(crate) fn explain(error: &reqwest::Error) -> AnnounceError {
     if error.is_timeout() {
         return AnnounceError::Timeout;
     }
@@ -279,8 +323,11 @@ impl Resolve for LeashedResolver {
                 .into_iter()
                 .filter(|addr| leash.family.is_none_or(|family| family == Family::of(addr.ip())))
                 .filter(|addr| {
-                    let ours = addresses.may_ask(addr.ip()).map_err(PolicyError::from);
-                    leash.allows(addr.ip()).and(ours).map_err(|error| refused = Some(error)).is_ok()
+                    leash
+                        .allows(addr.ip())
+                        .and_then(|()| leash.is_met_by(&addresses, addr.ip()))
+                        .map_err(|error| refused = Some(error))
+                        .is_ok()
                 })
                 .collect();
             match (allowed.is_empty(), refused) {
@@ -295,9 +342,14 @@ impl Resolve for LeashedResolver {
 impl Leash {
     /// The one rule of [`may_connect`], asked with a URL and an address of the same kind as the request's.
     fn allows(self, to: IpAddr) -> Result<(), PolicyError> {
-        let url = if self.tracker_path { "http://host/announce" } else { "http://host/" };
+        let url = if self.local { "http://host/announce" } else { "http://host/" };
         let url = TrackerUrl::parse(url).expect("a plain URL");
         may_connect(&url, to, self.by_public.then_some(ON_THE_INTERNET))
+    }
+
+    /// The owner's rules.
+    fn is_met_by(self, rules: &AddressRules, to: IpAddr) -> Result<(), PolicyError> {
+        if self.peer { rules.may_meet(to) } else { rules.may_ask(to) }.map_err(PolicyError::from)
     }
 }
 
@@ -307,8 +359,8 @@ mod tests {
 
     use super::*;
 
-    fn leash(tracker_path: bool, by_public: bool, family: Option<Family>) -> Leash {
-        Leash { tracker_path, by_public, family }
+    fn leash(local: bool, by_public: bool, family: Option<Family>) -> Leash {
+        Leash { local, by_public, family, peer: false }
     }
 
     async fn resolve(leash: Leash) -> Result<Vec<SocketAddr>, String> {
@@ -349,8 +401,8 @@ mod tests {
     async fn t2_an_address_in_the_url_is_judged_before_anything_is_sent() {
         let http = Http::new("test".into(), Net::default());
         let url = TrackerUrl::parse("http://10.0.0.1/announce").unwrap();
-        let want = Want { family: None, by_user: true, max_body: MAX_TRACKER_REPLY };
-        let sent = http.send(&url, &url.to_text(), Some(ON_THE_INTERNET), want).await;
+        let want = Want { family: None, by_user: true, purpose: Purpose::File };
+        let sent = http.send(&url, &url.to_text(), Some(ON_THE_INTERNET), false, &want).await;
         assert!(matches!(sent, Err(AnnounceError::Policy(PolicyError::Inward(_)))), "{sent:?}");
     }
 }

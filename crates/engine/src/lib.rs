@@ -132,10 +132,10 @@ pub use riverrun_storage as storage;
 pub use session::{Session, SessionBuilder, SessionStatus, part_file_name, resume_record_path};
 pub use settings::{DhtSettings, Settings};
 pub use sharing::{SeedLimits, SharingEnd};
-pub use status::{DhtUse, FileStatus, Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting};
+pub use status::{DhtUse, FileStatus, Phase, TorrentStatus, TrackerState, TrackerStatus, Waiting, WebSeedStatus};
 pub use torrent::{Torrent, TorrentId};
 pub use tracker_server::{Tracker, TrackerBuilder};
 
 pub use riverrun_proto::dht::Status as DhtStatus;
-pub use riverrun_proto::swarm::{PeerStatus, Priority, Sources};
+pub use riverrun_proto::swarm::{PeerStatus, Priority, Sources, WebSeedId, WebSeedState};
 pub use riverrun_proto::tracker::server::{Announced as TrackerAnnounce, Stats as TrackerStats};

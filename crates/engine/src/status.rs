@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use riverrun_metainfo::info::File;
 use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, LayoutFile, PieceIndex};
-use riverrun_proto::swarm::{self, Priority};
+use riverrun_proto::swarm::{self, Priority, WebSeedState};
 
 use crate::drive::choice::Choice;
-use crate::drive::{Content, Core};
+use crate::drive::{Brain, Content, Core};
 use crate::{Limits, SeedLimits, SharingEnd, TorrentError, TorrentId};
 
 /// What a torrent does now.
@@ -163,6 +163,23 @@ pub struct TrackerStatus {
     pub next: Option<Duration>,
 }
 
+/// A snapshot of one web seed of one torrent (BEP 19).
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct WebSeedStatus {
+    /// Its URL, without user name and password.
+    pub url: String,
+    /// What is done with it.
+    pub state: WebSeedState,
+    /// What was wrong with it last, also if it is in use again or with other files; behind "it". May hold text of a stranger: escape
+    /// before display.
+    pub error: Option<String>,
+    /// Payload from it since the torrent was added, in bytes.
+    pub down_bytes: u64,
+    /// Payload per second from it now.
+    pub down_rate: u64,
+}
+
 /// A snapshot of one torrent.
 #[derive(Clone, Debug)]
 pub struct TorrentStatus {
@@ -231,6 +248,8 @@ pub struct TorrentStatus {
     pub waiting: Option<Waiting>,
     /// Its trackers.
     pub trackers: Vec<TrackerStatus>,
+    /// Its web seeds, by the numbers that peers are named by.
+    pub web_seeds: Vec<WebSeedStatus>,
     /// Time left at the present rate.
     pub eta: Option<Duration>,
 }
@@ -347,11 +366,11 @@ pub(crate) fn files(core: &Core) -> Vec<FileStatus> {
 /// Puts a snapshot together.
 pub(crate) fn of(core: &Core) -> TorrentStatus {
     let now = Instant::now();
-    let (phase, swarm, trackers, padded, all) = core.look(|brain| {
+    let (phase, swarm, trackers, web_seeds, padded, all) = core.look(|brain| {
         let had = brain.exchange.as_ref().zip(core.decided());
         let padded = had.map_or(0, |(exchange, content)| padding_had(content, &brain.choice, exchange.swarm.have()));
         let all = core.decided().map_or(0, |content| wanted_bytes(content, &brain.choice));
-        (brain.phase(now), brain.status(now), brain.announcer.status(now), padded, all)
+        (brain.phase(now), brain.status(now), brain.announcer.status(now), web_seeds(brain, now), padded, all)
     });
     let (shared_time, seed_limits, sharing_ended) =
         core.look(|brain| (brain.sharing.time(now), brain.sharing.limits, brain.sharing.ended));
@@ -403,7 +422,22 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         dht: dht_use(core),
         waiting,
         trackers,
+        web_seeds,
     }
+}
+
+/// How the web seeds are; none before the exchange has begun.
+fn web_seeds(brain: &Brain, now: Instant) -> Vec<WebSeedStatus> {
+    let Some(exchange) = &brain.exchange else { return Vec::new() };
+    let known = exchange.swarm.web_seeds(now).into_iter().zip(&exchange.web_seeds);
+    let status = known.map(|(seed, url)| WebSeedStatus {
+        url: url.clone(),
+        state: seed.state,
+        error: seed.error.map(|error| error.to_string()),
+        down_bytes: seed.down_bytes,
+        down_rate: seed.down_rate,
+    });
+    status.collect()
 }
 
 fn dht_use(core: &Core) -> DhtUse {

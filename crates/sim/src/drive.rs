@@ -86,6 +86,8 @@ impl World {
             // Every torrent of a world is known from the start.
             Action::JudgeMetadata { .. } => {}
             Action::Node(_) => {}
+            // No torrent of a world has web seeds.
+            Action::OpenWebSeed(_) => {}
             Action::NeedPeers => self.set(Duration::from_millis(200), host, Event::Tracker),
             Action::Event(event) => {
                 if let Told::Banned(address) = event {

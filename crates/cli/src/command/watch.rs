@@ -1,7 +1,7 @@
 //! A torrent of the engine as it is shown: shared by every command that shows progress.
 
 use riverrun::proto::swarm;
-use riverrun::{DhtUse, Phase, SeedLimits, TorrentStatus, TrackerState, Waiting};
+use riverrun::{DhtUse, Phase, SeedLimits, TorrentStatus, TrackerState, Waiting, WebSeedState};
 
 use crate::render::progress::{Reason, Stage, View};
 use crate::render::shown;
@@ -27,6 +27,7 @@ pub(crate) fn view(status: &TorrentStatus) -> View {
         up: status.up_rate,
         peers: status.connections,
         known: status.candidates.max(status.connections),
+        web_seeds: web_seeds_in_use(status),
         eta: status.eta,
         stage: stage(status),
         waiting: status.waiting.as_ref().map(|waiting| reason(status, waiting)),
@@ -49,7 +50,7 @@ fn stage(status: &TorrentStatus) -> Stage {
         }
         Phase::Opening => Stage::Opening,
         Phase::Checking { done_bytes, total_bytes } => Stage::Checking { done: *done_bytes, total: *total_bytes },
-        Phase::Downloading if status.connections == 0 && status.down_rate == 0 => {
+        Phase::Downloading if status.connections + web_seeds_in_use(status) == 0 && status.down_rate == 0 => {
             Stage::Looking { sources: sources(status) }
         }
         Phase::Downloading => Stage::Downloading,
@@ -97,6 +98,9 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
                 "unencrypted",
                 format!("{} took no encrypted connection, and --encryption require wants no other", peers(number)),
             ),
+            swarm::Waiting::WebSeeds { .. } => {
+                of("web_seeds", format!("no peers, and no web seed works: {}", failed_web_seeds(status)))
+            }
             swarm::Waiting::NobodyHasMetadata { peers: number } => {
                 of("no_metadata", format!("{} connected, none has the metadata", peers(number)))
             }
@@ -144,6 +148,32 @@ fn reason(status: &TorrentStatus, waiting: &Waiting) -> Reason {
         },
         _ => of("other", "nothing comes".into()),
     }
+}
+
+fn web_seeds_in_use(status: &TorrentStatus) -> usize {
+    status.web_seeds.iter().filter(|seed| seed.state == WebSeedState::InUse).count()
+}
+
+/// What each web seed that does not work said, a few of them; empty if one works or there is none.
+pub(crate) fn failed_web_seeds(status: &TorrentStatus) -> String {
+    const SHOWN: usize = 3;
+    if web_seeds_in_use(status) > 0 {
+        return String::new();
+    }
+    let mut said: Vec<String> = Vec::new();
+    for seed in status.web_seeds.iter().take(SHOWN) {
+        let error = seed.error.as_deref().unwrap_or("was not asked yet");
+        let next = match seed.state {
+            WebSeedState::Rests(rest) => format!(" (next try in {})", units::duration(rest)),
+            _ => String::new(),
+        };
+        said.push(format!("{} {}{next}", host_of(&seed.url), shown(error)));
+    }
+    let more = status.web_seeds.len().saturating_sub(SHOWN);
+    if more > 0 {
+        said.push(format!("and {more} more"));
+    }
+    said.join(", ")
 }
 
 /// Why the DHT does not help, if somebody decided so.

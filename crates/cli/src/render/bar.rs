@@ -140,6 +140,7 @@ fn rates(view: &View, look: Look, scale: Scale, downloading: bool) -> Line {
         known if known > view.peers => format!("peers {} of {known}", view.peers),
         _ => format!("peers {}", view.peers),
     };
+    let peers = if view.web_seeds > 0 { format!("{peers}   web seeds {}", view.web_seeds) } else { peers };
     if !downloading {
         return Line::default().text(format!("  {up}   {peers}"));
     }
@@ -249,6 +250,12 @@ mod tests {
             .iter()
             .map(|line| line.uncoloured().cut(columns))
             .collect()
+    }
+
+    #[test]
+    fn web_seeds_in_use_are_counted_beside_peers() {
+        let line = lines(&[View { web_seeds: 2, ..view() }], 82, true).pop();
+        assert_eq!(line.as_deref(), Some("  ↓ 84.2 MiB/s   ↑ 1.3 MiB/s   peers 42 of 118   web seeds 2   ETA 1s"));
     }
 
     #[test]

@@ -55,6 +55,7 @@ struct Progress {
     down: u64,
     up: u64,
     peers: usize,
+    web_seeds: usize,
     eta_s: Option<u64>,
     state: &'static str,
 }
@@ -67,6 +68,7 @@ pub(crate) fn progress(view: &View) -> String {
         down: view.down,
         up: view.up,
         peers: view.peers,
+        web_seeds: view.web_seeds,
         eta_s: view.eta.map(|eta| eta.as_secs()),
         state: view.stage.word(),
     };

@@ -32,6 +32,8 @@ pub(crate) struct View {
     pub(crate) peers: usize,
     /// Peers known, connected or not.
     pub(crate) known: usize,
+    /// Web seeds in use.
+    pub(crate) web_seeds: usize,
     /// Time left.
     pub(crate) eta: Option<Duration>,
     /// What it does.

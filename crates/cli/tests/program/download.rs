@@ -291,6 +291,29 @@ fn row_13_an_unreachable_tracker() {
 }
 
 #[test]
+fn a_web_server_is_enough_and_says_why_if_not() {
+    let room = room();
+    let url = http("200 OK", room.read("data/single.bin"));
+    let ran = room.run(&["download", "--web-seed", &format!("{url}/"), "-o", "out", "single.torrent"]).ok();
+    assert_eq!(ran.out, "Downloaded single.bin to out.\n");
+    assert!(room.read("out") == room.read("data/single.bin"));
+
+    let gone = http("404 Nothing", Vec::new());
+    let host = gone.trim_start_matches("http://").to_owned();
+    let ran = room.run(&["download", "--web-seed", &gone, "--stall-timeout", "1s", "-o", "new", "single.torrent"]);
+    let said = format!("error: no web seed works, and no peers: {host} answers 404 for a file (next try in ");
+    assert!(ran.code == 6 && ran.err.contains(&said), "{ran:#?}");
+    let ran = room.run(&["download", "--web-seed", "ftp://h/", "single.torrent"]);
+    assert!(ran.code == 2 && ran.err.contains("--web-seed"), "{ran:#?}");
+
+    // A torrent may not send us to this machine, and says so of its own accord.
+    let edit = ["edit", "single.torrent", "-o", "named.torrent", "--add-webseed", &url];
+    room.run(&edit).ok();
+    let ran = room.run(&["download", "--stall-timeout", "1s", "-o", "new", "named.torrent"]);
+    assert!(ran.code == 6 && ran.err.contains("is on this machine, where a torrent may not send us"), "{ran:#?}");
+}
+
+#[test]
 fn the_reason_why_nothing_comes_is_told() {
     let room = room();
     let tracker = format!("http://127.0.0.1:{}/announce", dead_port());

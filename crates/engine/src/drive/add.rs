@@ -19,7 +19,7 @@ use super::core::Core;
 use super::stage::Life;
 use super::store::{self, Store};
 use super::tracker::{self, Announcer};
-use super::{dht, metadata, open, records};
+use super::{dht, metadata, open, records, web_seed};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, EventKind, Preallocate, Source};
 
@@ -176,7 +176,8 @@ async fn decide(engine: &Engine, metainfo: &Metainfo, wish: AddTorrent) -> Resul
         max_connections: wish.max_connections.unwrap_or(settings.max_connections_per_torrent),
         choice,
     };
-    Ok((Content::new(info, hashes, options), store))
+    let web_seeds = web_seed::named(metainfo.web_seeds(), &wish.web_seeds);
+    Ok((Content::new(info, hashes, options, web_seeds), store))
 }
 
 /// What the wish says about files, if anything.

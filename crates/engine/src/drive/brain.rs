@@ -12,7 +12,7 @@ use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
 use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::{
     self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, Swarm,
-    SwarmStatus,
+    SwarmStatus, WebSeedId,
 };
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::{DiskTorrent, Presence};
@@ -56,6 +56,8 @@ pub(crate) struct Brain {
 pub(crate) struct Exchange {
     pub(crate) swarm: Swarm,
     links: BTreeMap<ConnectionId, Link>,
+    /// The URLs of web seeds, by their numbers.
+    pub(crate) web_seeds: Vec<String>,
     /// Where payload goes and comes from; nowhere while the metadata is being fetched.
     pub(crate) files: Option<Files>,
 }
@@ -76,6 +78,7 @@ pub(crate) struct Files {
 pub(crate) struct Effects {
     pub(crate) wakes: Vec<Arc<Notify>>,
     pub(crate) dials: Vec<(SocketAddr, &'static [Way])>,
+    pub(crate) web_seeds: Vec<WebSeedId>,
     pub(crate) events: Vec<EventKind>,
     pub(crate) errands: Vec<Errand>,
     pub(crate) schedule: Option<Instant>,
@@ -118,7 +121,7 @@ pub(crate) enum Errand {
 
 impl Exchange {
     pub(crate) fn new(swarm: Swarm, files: Option<Files>) -> Self {
-        Self { swarm, links: BTreeMap::new(), files }
+        Self { swarm, links: BTreeMap::new(), web_seeds: Vec::new(), files }
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -190,6 +193,7 @@ impl Brain {
                     with_link(links, connection, effects, |link| link.close(reason));
                 }
                 (Action::Dial { addr, ways }, _) => effects.dials.push((addr, ways)),
+                (Action::OpenWebSeed(seed), _) => effects.web_seeds.push(seed),
                 (Action::JudgeMetadata { parts }, _) => effects.errands.push(Errand::JudgeMetadata(parts)),
                 (Action::NeedPeers, _) => {
                     self.announcer.need_peers(now);
@@ -316,6 +320,21 @@ impl Brain {
         let Some(exchange) = self.exchange.as_mut().filter(|_| self.life.exchanges()) else { return false };
         exchange.links.insert(connected.connection, Link::new(wake));
         self.feed(now, Input::Connected(connected), &mut Payloads::default(), effects);
+        true
+    }
+
+    /// Somebody is ready to ask a web seed; false if there is nothing to exchange.
+    pub(crate) fn web_seed_opened(
+        &mut self,
+        now: Instant,
+        seed: WebSeedId,
+        connection: ConnectionId,
+        wake: Arc<Notify>,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(exchange) = &mut self.exchange else { return false };
+        exchange.links.insert(connection, Link::of_web_seed(wake));
+        self.feed(now, Input::WebSeedOpened { seed, connection }, &mut Payloads::default(), effects);
         true
     }
 
@@ -480,6 +499,10 @@ impl Exchange {
             }
             swarm::Event::MetadataCorrupt => EventKind::MetadataCorrupt,
             swarm::Event::Banned(ip) => EventKind::Banned(canonical(ip)),
+            swarm::Event::WebSeedBanned(seed) => {
+                let Some(url) = self.web_seeds.get(seed.0 as usize).cloned() else { return };
+                EventKind::WebSeedBanned { url }
+            }
             swarm::Event::Downloader(addr) => EventKind::Downloader(addr),
             _ => return,
         });

@@ -7,6 +7,7 @@ use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::PieceHashes;
 
 use super::choice::Choice;
+use super::web_seed::WebSeed;
 use crate::status::Padding;
 
 /// The pieces of a torrent, and how its owner wants them. Never changes.
@@ -16,12 +17,14 @@ pub(crate) struct Content {
     pub(crate) hashes: Arc<PieceHashes>,
     pub(crate) options: Options,
     pub(crate) padding: Padding,
+    /// By their numbers.
+    pub(crate) web_seeds: Vec<WebSeed>,
 }
 
 impl Content {
-    pub(crate) fn new(info: Arc<Info>, hashes: Arc<PieceHashes>, options: Options) -> Self {
+    pub(crate) fn new(info: Arc<Info>, hashes: Arc<PieceHashes>, options: Options, web_seeds: Vec<WebSeed>) -> Self {
         let padding = Padding::of(info.layout());
-        Self { info, hashes, options, padding }
+        Self { info, hashes, options, padding, web_seeds }
     }
 }
 

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use riverrun_metainfo::info::Info;
-use riverrun_metainfo::{InfoHashes, Layout, Magnet, Metainfo, Span};
+use riverrun_metainfo::{InfoHashes, Layout, Magnet, Metainfo, PieceIndex, Span};
 use riverrun_proto::limits::MAX_CANDIDATES;
-use riverrun_proto::swarm::{CloseReason, Command, Connected, ConnectionId, DialError, Input, Source, SwarmStatus};
+use riverrun_proto::swarm::{
+    CloseReason, Command, Connected, ConnectionId, DialError, Input, Source, SwarmStatus, WebSeedId,
+};
+use riverrun_proto::web_seed::WebSeedError;
 use riverrun_proto::wire::Message;
 use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
 use tokio::sync::Notify;
@@ -19,7 +22,7 @@ use super::link::Outbox;
 use super::stage::Outcome;
 use super::store::Store;
 use super::write_runs::Payloads;
-use super::{dht, dial, metadata, open, tracker};
+use super::{dht, dial, metadata, open, tracker, web_seed};
 use crate::engine::Engine;
 use crate::rate::TorrentRates;
 use crate::sharing::{SeedLimits, Volume};
@@ -219,6 +222,9 @@ impl Core {
         for (addr, ways) in effects.dials {
             self.engine.spawn(dial::dial(self.clone(), addr, ways));
         }
+        for seed in effects.web_seeds {
+            self.engine.spawn(web_seed::open(self.clone(), seed));
+        }
         let turned = effects.events.iter().any(|kind| matches!(kind, EventKind::Phase(_) | EventKind::Metadata));
         for kind in effects.events {
             self.emit(kind);
@@ -281,6 +287,29 @@ impl Core {
             dht::met_node(self, connected.addr);
         }
         self.act(|brain, now, effects| brain.connected(now, connected, wake, effects))
+    }
+
+    /// Somebody is ready to ask a web seed; false if there is nothing to exchange.
+    pub(crate) fn web_seed_opened(
+        self: &Arc<Self>,
+        seed: WebSeedId,
+        connection: ConnectionId,
+        wake: Arc<Notify>,
+    ) -> bool {
+        self.act(|brain, now, effects| brain.web_seed_opened(now, seed, connection, wake, effects))
+    }
+
+    /// A web seed has not a file with these pieces.
+    pub(crate) fn web_seed_lacks(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        pieces: &[PieceIndex],
+        error: WebSeedError,
+    ) {
+        self.act(|brain, now, effects| {
+            let input = Input::WebSeedLacks { connection, pieces, error };
+            brain.feed(now, input, &mut Payloads::default(), effects);
+        });
     }
 
     pub(crate) fn closed(self: &Arc<Self>, connection: ConnectionId, reason: CloseReason) {

@@ -32,7 +32,17 @@ pub(crate) struct Link {
     asked_until: u64,
     /// Blocks that a disk thread has read.
     blocks: VecDeque<Outgoing>,
+    /// Of a web seed: what it is asked, in place of messages.
+    asks: Option<Vec<Ask>>,
     close: Option<CloseReason>,
+}
+
+/// What a web seed is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ask {
+    For(Block),
+    /// It is not wanted any more; to be rejected, if it has not come (BEP 6).
+    NoMore(Block),
 }
 
 /// A block that has been read from disk and is on its way out.
@@ -56,11 +66,24 @@ impl Outgoing {
 impl Link {
     pub(crate) fn new(wake: Arc<Notify>) -> Self {
         let (runs, blocks) = (VecDeque::new(), VecDeque::new());
-        Self { wake, woken: false, control: Vec::new(), runs, asked_until: u64::MAX, blocks, close: None }
+        Self { wake, woken: false, control: Vec::new(), runs, asked_until: u64::MAX, blocks, asks: None, close: None }
+    }
+
+    /// For a web seed, to which requests and cancels alone mean anything.
+    pub(crate) fn of_web_seed(wake: Arc<Notify>) -> Self {
+        Self { asks: Some(Vec::new()), ..Self::new(wake) }
     }
 
     /// Queues a message.
     pub(crate) fn send(&mut self, message: &Message) {
+        if let Some(asks) = &mut self.asks {
+            match message {
+                Message::Request(block) => asks.push(Ask::For(*block)),
+                Message::Cancel(block) => asks.push(Ask::NoMore(*block)),
+                _ => {}
+            }
+            return;
+        }
         message.encode(&mut self.control);
         if self.control.len() > MAX_CONTROL_BYTES {
             self.control.clear();
@@ -111,6 +134,7 @@ impl Link {
         }
         outbox.blocks.append(&mut self.blocks);
         outbox.runs.append(&mut self.runs);
+        self.asks.iter_mut().for_each(|asks| outbox.asks.append(asks));
         self.close.clone()
     }
 }
@@ -133,6 +157,8 @@ pub(crate) struct Outbox {
     pub(crate) missed: Vec<ReadRun>,
     /// Kept for its memory.
     buffers: Vec<Buffer>,
+    /// What a web seed is asked.
+    pub(crate) asks: Vec<Ask>,
 }
 
 impl Outbox {

@@ -29,6 +29,7 @@ pub(crate) mod stage;
 pub(crate) mod store;
 pub(crate) mod timer;
 mod tracker;
+pub(crate) mod web_seed;
 mod write_runs;
 
 pub(crate) use self::brain::Brain;

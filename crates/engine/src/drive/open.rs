@@ -187,6 +187,10 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         if brain.life.paused {
             brain.command(now, Command::Pause, effects);
         }
+        let web_seeds: Vec<_> = core.content().web_seeds.iter().map(|seed| seed.url.clone()).collect();
+        let more = Command::AddWebSeeds(web_seeds.len());
+        brain.exchange.iter_mut().for_each(|exchange| exchange.web_seeds.clone_from(&web_seeds));
+        brain.command(now, more, effects);
         for (source, addr) in std::mem::take(&mut brain.early) {
             brain.feed(now, Input::Candidates { source, addrs: &[addr] }, &mut Payloads::default(), effects);
         }

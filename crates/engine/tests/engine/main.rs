@@ -18,6 +18,8 @@ mod resume;
 mod tracker_server;
 mod trackers;
 mod uploads;
+mod web_seeds;
+mod web_server;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

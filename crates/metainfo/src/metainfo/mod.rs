@@ -148,6 +148,13 @@ impl Metainfo {
         self.comment.as_deref()
     }
 
+    /// Whether it names neither trackers nor web seeds, but HTTP seeds of the older kind (BEP 17), which nobody here asks.
+    #[must_use]
+    pub fn has_only_http_seeds(&self) -> bool {
+        let elsewhere = !self.trackers.is_empty() || !self.web_seeds.is_empty() || !self.nodes.is_empty();
+        !elsewhere && self.others.iter().any(|(key, _)| key.as_ref() == b"httpseeds")
+    }
+
     /// The program that made it.
     #[must_use]
     pub fn created_by(&self) -> Option<&str> {

@@ -237,6 +237,17 @@ fn announce_is_ignored_if_there_is_a_list() {
 }
 
 #[test]
+fn http_seeds_of_the_older_kind_are_known_for_what_they_are() {
+    let info = v1_info(10, 16, |_| {});
+    let old = b"l10:http://a/ae";
+    let alone = parse(torrent(&info, |root| drop_ref(root.raw("httpseeds", old)))).unwrap();
+    assert!(alone.has_only_http_seeds() && alone.web_seeds().is_empty());
+    let both = torrent(&info, |root| drop_ref(root.raw("httpseeds", old).bytes("url-list", "http://w/")));
+    assert!(!parse(both).unwrap().has_only_http_seeds());
+    assert!(!parse(torrent(&info, |_| {})).unwrap().has_only_http_seeds());
+}
+
+#[test]
 fn web_seeds_and_nodes() {
     let info = v1_info(10, 16, |_| {});
     let metainfo = parse(torrent(&info, |root| {

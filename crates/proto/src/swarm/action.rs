@@ -6,7 +6,8 @@ use bytes::Bytes;
 use riverrun_metainfo::{Block, PieceIndex};
 
 use crate::mse::Way;
-use crate::swarm::ConnectionId;
+use crate::swarm::{ConnectionId, WebSeedId};
+use crate::web_seed::{Fault, WebSeedError};
 use crate::wire::Message;
 
 /// One thing to do, in the order it comes out.
@@ -19,6 +20,9 @@ pub enum Action {
         /// How, the first way first. The next is for a peer that answers and does not take the one before; it belongs to the same dial.
         ways: &'static [Way],
     },
+    /// Get ready to ask a web seed (BEP 19); answered by `WebSeedOpened`. What is sent to its connection are requests and cancels, which
+    /// become ranges of files, and messages that mean nothing to it.
+    OpenWebSeed(WebSeedId),
     /// Send a message.
     Send {
         /// To whom.
@@ -85,6 +89,8 @@ pub enum Event {
     Finished,
     /// A peer was proved to send bad data and is banned for the session.
     Banned(IpAddr),
+    /// A web seed was proved to send bad data and is left alone for long.
+    WebSeedBanned(WebSeedId),
     /// A peer wants something of ours for the first time.
     Downloader(SocketAddr),
 }
@@ -126,6 +132,8 @@ pub enum CloseReason {
     Private,
     /// No message for too long.
     Idle,
+    /// A web seed did not give what was asked.
+    WebSeed(WebSeedError),
     /// We go.
     Stopped,
 }
@@ -136,7 +144,8 @@ impl CloseReason {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Wire(_) | Self::Breach(_) | Self::Banned => Blame::Them,
-            Self::Eof | Self::Io(_) | Self::Idle => Blame::Network,
+            Self::WebSeed(error) if error.fault() == Fault::Bad => Blame::Them,
+            Self::WebSeed(_) | Self::Eof | Self::Io(_) | Self::Idle => Blame::Network,
             Self::Myself
             | Self::Duplicate
             | Self::TooMany

@@ -184,6 +184,11 @@ impl Availability {
         Priorities::place(self.ranks.as_deref(), piece)
     }
 
+    /// The first place that some pickable piece has.
+    pub(super) fn best_place(&self) -> usize {
+        self.lists.iter().position(|list| !list.order.is_empty()).unwrap_or_default()
+    }
+
     /// The pickable pieces of each priority, the highest first; in each the rarest first, in random order where equal. With
     /// `without_seeds_alone` those come first left out that only seeds have.
     pub(super) fn orders(&mut self, without_seeds_alone: bool) -> impl Iterator<Item = &[PieceIndex]> {

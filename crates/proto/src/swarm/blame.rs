@@ -11,7 +11,25 @@ use riverrun_metainfo::PieceIndex;
 
 use crate::limits;
 use crate::swarm::partial::{Contributor, Partial};
-use crate::swarm::{ConnectionId, Strategy};
+use crate::swarm::{ConnectionId, Strategy, WebSeedId};
+
+/// Who can have sent a block, as far as anyone can be held to account.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Sender {
+    /// Whoever is at this address.
+    Peer(IpAddr),
+    WebSeed(WebSeedId),
+}
+
+impl Sender {
+    /// What counts as one and the same.
+    fn key(self) -> Self {
+        match self {
+            Self::Peer(address) => Self::Peer(ban_key(address)),
+            seed @ Self::WebSeed(_) => seed,
+        }
+    }
+}
 
 /// The corrupt tries and the bans of a session.
 #[derive(Debug, Default)]
@@ -77,13 +95,13 @@ impl Blame {
         tries.flat_map(|failed| &failed.contributors).map(|contributor| contributor.connection).collect()
     }
 
-    /// A piece failed its hash. Gives the address that is certainly guilty, if one is.
-    pub(super) fn corrupt(&mut self, partial: &Partial, digests: Vec<u64>) -> Option<IpAddr> {
+    /// A piece failed its hash. Gives the sender that is certainly guilty, if one is.
+    pub(super) fn corrupt(&mut self, partial: &Partial, digests: Vec<u64>) -> Option<Sender> {
         let (from, contributors) = partial.senders();
-        let mut addresses = contributors.iter().map(|contributor| ban_key(contributor.address));
-        let first = addresses.next()?;
-        if addresses.all(|address| address == first) {
-            return Some(contributors[0].address);
+        let mut senders = contributors.iter().map(|contributor| contributor.sender.key());
+        let first = senders.next()?;
+        if senders.all(|sender| sender == first) {
+            return Some(contributors[0].sender);
         }
         let kept: usize = self.cases.values().map(|case| case.tries.len()).sum();
         if kept < limits::MAX_CORRUPT_TRIES {
@@ -94,8 +112,8 @@ impl Blame {
         None
     }
 
-    /// A piece is right: gives the addresses that sent other blocks in its corrupt tries.
-    pub(super) fn verified(&mut self, piece: PieceIndex, digests: Option<&[u64]>) -> Vec<IpAddr> {
+    /// A piece is right: gives those who sent other blocks in its corrupt tries.
+    pub(super) fn verified(&mut self, piece: PieceIndex, digests: Option<&[u64]>) -> Vec<Sender> {
         let Some(case) = self.cases.remove(&piece) else { return Vec::new() };
         let Some(right) = digests.filter(|_| self.strategy.smart_ban) else { return Vec::new() };
         let mut guilty = BTreeMap::new();
@@ -103,7 +121,7 @@ impl Blame {
             for ((digest, right), from) in failed.digests.iter().zip(right).zip(&failed.from) {
                 let sender = failed.contributors.get(usize::from(*from));
                 if let (true, Some(sender)) = (digest != right, sender) {
-                    guilty.insert(ban_key(sender.address), sender.address);
+                    guilty.insert(sender.sender.key(), sender.sender);
                 }
             }
         }
@@ -133,6 +151,10 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
     }
 
+    fn peer(number: u8) -> Sender {
+        Sender::Peer(address(number))
+    }
+
     /// A piece of which each block came from the sender of that number.
     fn piece_from(senders: &[u8]) -> Partials {
         let length = u64::from(BLOCK_LENGTH) * senders.len() as u64;
@@ -140,13 +162,12 @@ mod tests {
         let mut partials = Partials::default();
         let partial = partials.begin(&layout, PieceIndex(0), Claim::Shared, birth());
         for (number, sender) in (0..).zip(senders) {
-            partial
-                .receive(number, Contributor { connection: ConnectionId((*sender).into()), address: address(*sender) });
+            partial.receive(number, Contributor { connection: ConnectionId((*sender).into()), sender: peer(*sender) });
         }
         partials
     }
 
-    fn corrupt(blame: &mut Blame, senders: &[u8], digests: &[u64]) -> Option<IpAddr> {
+    fn corrupt(blame: &mut Blame, senders: &[u8], digests: &[u64]) -> Option<Sender> {
         let partials = piece_from(senders);
         blame.corrupt(partials.get(PieceIndex(0)).expect("begun"), digests.to_vec())
     }
@@ -154,7 +175,7 @@ mod tests {
     #[test]
     fn p5_a_piece_wholly_his_own_convicts_its_sender() {
         let mut blame = Blame::default();
-        assert_eq!(corrupt(&mut blame, &[4, 4, 4], &[1, 2, 3]), Some(address(4)));
+        assert_eq!(corrupt(&mut blame, &[4, 4, 4], &[1, 2, 3]), Some(peer(4)));
         assert!(!blame.is_open(PieceIndex(0)));
     }
 
@@ -164,7 +185,7 @@ mod tests {
         assert_eq!(corrupt(&mut blame, &[1, 2, 3, 1], &[10, 99, 30, 40]), None);
         assert!(blame.needs_parole(PieceIndex(0)));
         assert_eq!(blame.suspects(PieceIndex(0)), [1, 2, 3].map(ConnectionId).into());
-        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30, 40])), [address(2)]);
+        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30, 40])), [peer(2)]);
         assert!(!blame.is_open(PieceIndex(0)));
     }
 
@@ -173,9 +194,9 @@ mod tests {
         let mut blame = Blame::default();
         assert_eq!(corrupt(&mut blame, &[1, 2, 3], &[10, 99, 30]), None);
         assert_eq!(corrupt(&mut blame, &[2, 1, 3], &[10, 20, 77]), None);
-        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30])), [address(2), address(3)]);
+        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30])), [peer(2), peer(3)]);
         assert_eq!(corrupt(&mut blame, &[1, 2, 3], &[10, 99, 30]), None);
-        assert_eq!(blame.verified(PieceIndex(0), None), Vec::<IpAddr>::new());
+        assert_eq!(blame.verified(PieceIndex(0), None), Vec::<Sender>::new());
     }
 
     #[test]
@@ -204,7 +225,7 @@ mod tests {
         let mut blame = Blame::new(Strategy { smart_ban: false, parole: false, ..Strategy::default() });
         assert_eq!(corrupt(&mut blame, &[1, 2], &[10, 99]), None);
         assert!(!blame.needs_parole(PieceIndex(0)));
-        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20])), Vec::<IpAddr>::new());
-        assert_eq!(corrupt(&mut blame, &[4, 4], &[1, 2]), Some(address(4)), "a piece wholly his own needs no rule");
+        assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20])), Vec::<Sender>::new());
+        assert_eq!(corrupt(&mut blame, &[4, 4], &[1, 2]), Some(peer(4)), "a piece wholly his own needs no rule");
     }
 }

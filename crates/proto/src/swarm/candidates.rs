@@ -519,7 +519,7 @@ fn order_of(priority: u32) -> u32 {
 /// Which source is believed first.
 fn rank(source: Source) -> u8 {
     match source {
-        Source::User => 0,
+        Source::User | Source::WebSeed => 0,
         Source::Lsd | Source::Resume => 1,
         Source::Tracker | Source::Incoming => 2,
         Source::Dht => 3,

@@ -18,6 +18,7 @@ impl Swarm {
             Command::SetDeadlines { reader, deadlines } => self.set_deadlines(now, reader, deadlines),
             Command::SetDhtPort(port) => self.identity.dht_port = port,
             Command::SetOutside(ip) => self.candidates.told_outside(ip),
+            Command::AddWebSeeds(more) => self.add_web_seeds(more),
             Command::Forget(pieces) => self.forget(now, &pieces),
         }
     }
@@ -33,16 +34,17 @@ impl Swarm {
         self.paused = false;
         self.stats.came = now;
         self.candidates.wake();
+        self.web_seeds.wake();
         self.timers.dial_changed = true;
     }
 
     /// The youngest connections go first when there are too many.
     fn set_max_connections(&mut self, now: Instant, most: usize) {
         self.identity.max_connections = most;
-        let mut order: Vec<_> =
-            self.peers.values().map(|peer| (!peer.is_useless(), peer.who.since, peer.who.connection)).collect();
+        let peers = self.peers.values().filter(|peer| peer.who.web_seed.is_none());
+        let mut order: Vec<_> = peers.map(|peer| (!peer.is_useless(), peer.who.since, peer.who.connection)).collect();
         order.sort_unstable_by_key(|(useful, since, connection)| (*useful, std::cmp::Reverse((*since, *connection))));
-        let excess = self.peers.len().saturating_sub(most);
+        let excess = self.connections().saturating_sub(most);
         order.into_iter().take(excess).for_each(|(.., connection)| self.close(now, connection, CloseReason::TooMany));
         self.timers.dial_changed = true;
     }
@@ -121,5 +123,6 @@ impl Swarm {
         }
         self.timers.tick_by(now + Self::TICK);
         self.timers.dial_changed = true;
+        self.web_seeds.changed = true;
     }
 }

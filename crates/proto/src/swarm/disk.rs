@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use riverrun_metainfo::{Block, PieceIndex};
 
+use crate::swarm::blame::Sender;
 use crate::swarm::extensions::Hello;
 use crate::swarm::{CloseReason, ConnectionId, DiskDone, Event, Pressure, Swarm};
 use crate::wire::Message;
@@ -24,7 +25,7 @@ impl Swarm {
             return;
         }
         let guilty = self.blame.verified(piece, digests);
-        guilty.into_iter().for_each(|address| self.ban(now, address));
+        guilty.into_iter().for_each(|sender| self.convict(now, sender));
         if self.requests.partial(piece).is_some_and(|partial| !partial.is_verifying()) {
             self.requests.cancel_piece(&mut self.peers, piece, &mut self.out);
         }
@@ -80,7 +81,7 @@ impl Swarm {
         self.out.event(Event::PieceCorrupt(piece));
         let guilty = self.blame.corrupt(partial, digests);
         self.requests.again(piece, &self.progress, &self.blame, now);
-        guilty.into_iter().for_each(|address| self.ban(now, address));
+        guilty.into_iter().for_each(|sender| self.convict(now, sender));
     }
 
     /// All that was received of a piece is lost.
@@ -91,13 +92,22 @@ impl Swarm {
         }
     }
 
+    /// A sender was proved to send bad data.
+    fn convict(&mut self, now: Instant, sender: Sender) {
+        match sender {
+            Sender::Peer(address) => self.ban(now, address),
+            Sender::WebSeed(seed) => self.ban_web_seed(now, seed),
+        }
+    }
+
     /// An address was proved to send bad data.
     pub(super) fn ban(&mut self, now: Instant, address: IpAddr) {
         if !self.blame.ban(address) {
             return;
         }
         self.out.event(Event::Banned(address));
-        self.requests.forget_from(|address| self.blame.is_banned(address));
+        let banned = |sender| matches!(sender, Sender::Peer(address) if self.blame.is_banned(address));
+        self.requests.forget_from(banned);
         let banned = self.peers.values().filter(|peer| self.blame.is_banned(peer.who.addr.ip()));
         let banned: Vec<_> = banned.map(|peer| peer.who.connection).collect();
         banned.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Banned));

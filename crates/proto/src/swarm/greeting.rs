@@ -62,7 +62,7 @@ impl Swarm {
             Some((old, false)) => self.close(now, old, CloseReason::Duplicate),
             None => {}
         }
-        if self.peers.len() < self.identity.max_connections {
+        if self.connections() < self.identity.max_connections {
             return None;
         }
         if self.make_place(now, new) { None } else { Some(CloseReason::TooMany) }
@@ -161,6 +161,7 @@ impl Swarm {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);
+        self.web_seed_closed(now, &peer, reason);
         self.hashes.closed(&peer);
         self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);
         if let Some(beginning) = &mut self.beginning {

@@ -8,7 +8,8 @@ use riverrun_metainfo::metainfo::PieceHashes;
 use riverrun_metainfo::{Bitfield, Block, InfoHashes, Layout, PieceIndex};
 
 use crate::mse::Cover;
-use crate::swarm::{CloseReason, Deadline, Priorities};
+use crate::swarm::{CloseReason, Deadline, Priorities, WebSeedId};
+use crate::web_seed::WebSeedError;
 use crate::wire::{Handshake, Message};
 
 /// Names one connection of a session for as long as it lives; never used again.
@@ -32,6 +33,8 @@ pub enum Source {
     Lsd,
     /// Resume data of an earlier run.
     Resume,
+    /// It is a web seed (BEP 19): never a candidate.
+    WebSeed,
 }
 
 impl Source {
@@ -165,6 +168,9 @@ pub enum Command {
     SetDhtPort(Option<u16>),
     /// Our address as the outside sees it, for canonical priorities (BEP 40); one for each of IPv4 and IPv6. It is told to nobody.
     SetOutside(IpAddr),
+    /// The torrent has so many more web seeds (BEP 19). They are numbered in the order in which they come, from 0; those over
+    /// [`MAX_WEB_SEEDS`](crate::limits::MAX_WEB_SEEDS) are never used.
+    AddWebSeeds(usize),
     /// These pieces are found damaged or missing on disk: they are not had any more.
     Forget(Vec<PieceIndex>),
 }
@@ -187,6 +193,23 @@ pub enum Input<'a> {
         addr: SocketAddr,
         /// Why.
         error: DialError,
+    },
+    /// The answer to [`Action::OpenWebSeed`](crate::swarm::Action::OpenWebSeed): requests to this connection will be asked of the web
+    /// seed, and each is answered once, by a piece or a reject. Nothing needs to have been asked of the server yet.
+    WebSeedOpened {
+        /// Which.
+        seed: WebSeedId,
+        /// Its name from now on.
+        connection: ConnectionId,
+    },
+    /// A web seed has not a file with these pieces: they are not asked of it any more.
+    WebSeedLacks {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The pieces, in order.
+        pieces: &'a [PieceIndex],
+        /// What it says.
+        error: WebSeedError,
     },
     /// The messages of one read of a socket, in order.
     Received {

@@ -51,6 +51,7 @@ mod strategy;
 mod tests;
 mod timers;
 mod uploads;
+mod web_seeds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,8 +69,9 @@ pub use self::input::{
 pub use self::metadata::MetadataStatus;
 pub use self::piece_priorities::{Priorities, Priority};
 pub use self::read_ahead::ReadAhead;
-pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting};
+pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting, WebSeedState, WebSeedStatus};
 pub use self::strategy::{PieceOrder, Strategy};
+pub use self::web_seeds::WebSeedId;
 use crate::address::AddressRules;
 use crate::mse::Encryption;
 use crate::wire::PeerId;
@@ -164,6 +166,7 @@ pub struct Swarm {
     hashes: hashes::HashExchange,
     candidates: candidates::Candidates,
     contacts: pex::Contacts,
+    web_seeds: web_seeds::WebSeeds,
     choker: choker::Choker,
     blame: blame::Blame,
     stats: stats::Stats,
@@ -203,6 +206,7 @@ impl Swarm {
             )
             .ranked(config.strategy.canonical_priority),
             contacts: pex::Contacts::new(config.pex && !config.private),
+            web_seeds: web_seeds::WebSeeds::default(),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
             blame: blame::Blame::new(config.strategy),
             stats: stats::Stats::new(now),
@@ -241,6 +245,8 @@ impl Swarm {
                 self.candidates.dial_failed(now, addr, error);
                 self.timers.dial_changed = true;
             }
+            Input::WebSeedOpened { seed, connection } => self.web_seed_opened(now, seed, connection),
+            Input::WebSeedLacks { connection, pieces, error } => self.web_seed_lacks(now, connection, pieces, error),
             Input::Received { connection, messages } => self.received(now, connection, messages),
             Input::Served { connection, blocks } => self.served(now, connection, blocks),
             Input::ServeFailed { connection, block } => self.serve_failed(now, connection, block),
@@ -265,6 +271,11 @@ impl Swarm {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         self.timers.next()
+    }
+
+    /// How many peers are connected, web seeds aside.
+    fn connections(&self) -> usize {
+        self.peers.len() - self.web_seeds.open()
     }
 
     /// The pieces that are verified and stored.

@@ -2,12 +2,12 @@
 //!
 //! Invariant: a block is free (may be asked for), asked (by `asked` peers at once), or received; never two of them.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block, Layout, PieceIndex};
 
 use crate::swarm::ConnectionId;
+use crate::swarm::blame::Sender;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -15,7 +15,7 @@ const ABSENT: u32 = u32::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Contributor {
     pub(super) connection: ConnectionId,
-    pub(super) address: IpAddr,
+    pub(super) sender: Sender,
 }
 
 /// Who may ask for the blocks of a partial piece.
@@ -178,12 +178,12 @@ impl Partial {
     }
 
     /// Blocks of senders that `which` names are to come again; true if there are any. A piece that the disk judges stays.
-    pub(super) fn forget_from(&mut self, which: impl Fn(IpAddr) -> bool) -> bool {
-        if self.verifying || !self.contributors.iter().any(|sender| which(sender.address)) {
+    pub(super) fn forget_from(&mut self, which: impl Fn(Sender) -> bool) -> bool {
+        if self.verifying || !self.contributors.iter().any(|from| which(from.sender)) {
             return false;
         }
         for number in 0..self.blocks {
-            let sender = self.contributors[usize::from(self.from[number as usize])].address;
+            let sender = self.contributors[usize::from(self.from[number as usize])].sender;
             if self.received.has(number) && which(sender) {
                 self.received.remove(number);
                 if self.asked[number as usize] == 0 {
@@ -373,13 +373,16 @@ impl Bits {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
     use crate::swarm::tests::birth;
 
     fn sender(number: u8) -> Contributor {
-        Contributor { connection: ConnectionId(number.into()), address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)) }
+        Contributor {
+            connection: ConnectionId(number.into()),
+            sender: Sender::Peer(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))),
+        }
     }
 
     fn layout() -> Layout {
@@ -447,8 +450,8 @@ mod tests {
             partial.receive(number, sender(if number % 2 == 0 { 1 } else { 2 }));
             partial.release(number);
         }
-        assert!(!partial.forget_from(|address| address == sender(3).address));
-        assert!(partial.forget_from(|address| address == sender(2).address));
+        assert!(!partial.forget_from(|from| from == sender(3).sender));
+        assert!(partial.forget_from(|from| from == sender(2).sender));
         assert_eq!(partial.received_bytes(), u64::from(BLOCK_LENGTH) * 10);
         assert_eq!(
             std::iter::from_fn(|| partial.ask_next()).collect::<Vec<_>>(),

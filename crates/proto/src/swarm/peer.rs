@@ -1,13 +1,14 @@
 //! One connected peer: who it is, what it has, and both directions of exchange with it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex};
+use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex, WireHash};
 use smallvec::SmallVec;
 
 use crate::limits;
 use crate::mse::Cover;
+use crate::swarm::blame::Sender;
 use crate::swarm::conduct::Conduct;
 use crate::swarm::extensions::Extensions;
 use crate::swarm::hashes::PeerHashes;
@@ -17,8 +18,8 @@ use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::{Pipeline, Window};
 use crate::swarm::rate::Rate;
 use crate::swarm::uploads::Uploads;
-use crate::swarm::{Connected, ConnectionId, Source};
-use crate::wire::PeerId;
+use crate::swarm::{Connected, ConnectionId, Source, WebSeedId};
+use crate::wire::{Handshake, PeerId, Reserved};
 
 /// Requests that may be taken back from a busy peer before it is known whether that helps.
 const ROBBED_AT_FIRST: usize = 8;
@@ -52,6 +53,8 @@ pub(super) struct Who {
     pub(super) incoming: bool,
     pub(super) cover: Cover,
     pub(super) source: Source,
+    /// It is this web seed; then address and id are nobody's.
+    pub(super) web_seed: Option<WebSeedId>,
     pub(super) peer_id: PeerId,
     /// Both sides speak the fast extension (BEP 6).
     pub(super) fast: bool,
@@ -81,6 +84,8 @@ pub(super) struct Download {
     pub(super) starved: bool,
     /// The piece that its next requests go on with.
     pub(super) current: Option<PieceIndex>,
+    /// Web seeds only: the piece behind the one that was begun last, with which the run goes on.
+    pub(super) run: Option<PieceIndex>,
     /// Pieces that may be asked for while choked (BEP 6).
     pub(super) allowed_fast: SmallVec<[PieceIndex; limits::MAX_ALLOWED_FAST]>,
     /// Pieces that it would like to send (BEP 6).
@@ -127,6 +132,13 @@ pub(super) struct Upload {
     pub(super) at_turnover: u64,
 }
 
+impl Who {
+    /// Who is held to account for its blocks.
+    pub(super) fn sender(&self) -> Sender {
+        self.web_seed.map_or(Sender::Peer(self.addr.ip()), Sender::WebSeed)
+    }
+}
+
 impl Peer {
     /// A peer that has just shaken hands.
     pub(super) fn new(now: Instant, connected: &Connected, source: Source, fast: bool, v2: bool, pieces: u32) -> Self {
@@ -137,6 +149,7 @@ impl Peer {
             incoming: connected.incoming,
             cover: connected.cover,
             source,
+            web_seed: None,
             peer_id: connected.handshake.peer_id,
             fast,
             since: now,
@@ -158,6 +171,7 @@ impl Peer {
                 snubbed: false,
                 starved: false,
                 current: None,
+                run: None,
                 allowed_fast: SmallVec::new(),
                 suggested: SmallVec::new(),
                 at_last_round: 0,
@@ -184,6 +198,20 @@ impl Peer {
             heard: now,
             spoke: now,
         }
+    }
+
+    /// A web seed that has these pieces: it never chokes and takes nothing, and each request is answered once (BEP 6).
+    pub(super) fn web_seed(now: Instant, connection: ConnectionId, seed: WebSeedId, pieces: PeerPieces) -> Self {
+        let reserved = Reserved([0; 8]);
+        let handshake = Handshake { reserved, info_hash: WireHash([0; 20]), peer_id: PeerId([0; 20]) };
+        let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let connected = Connected { connection, addr, incoming: false, handshake, cover: Cover::None };
+        let mut peer = Self::new(now, &connected, Source::WebSeed, true, false, pieces.total());
+        (peer.who.web_seed, peer.who.listens) = (Some(seed), None);
+        (peer.pieces, peer.down.choked) = (pieces, false);
+        peer.down.window = Window::of_runs(now);
+        peer.extensions.reqq = limits::MAX_REQQ;
+        peer
     }
 
     /// Whether this peer may be asked for blocks of this piece now.

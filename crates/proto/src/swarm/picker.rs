@@ -11,6 +11,9 @@ use crate::swarm::pieces::PeerPieces;
 /// How many pieces of the rarest-first order are tried before the pickable set is searched word by word.
 const TRIED_IN_ORDER: usize = 256;
 
+/// How many pieces are looked at for the largest gap.
+const SEARCHED_FOR_GAPS: usize = 16_384;
+
 /// How the next piece is chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Rule {
@@ -101,6 +104,44 @@ impl Picker {
         let bits = peer.bits().filter(|_| self.availability.is_long(TRIED_IN_ORDER))?;
         self.pickable.iter_common(bits, PieceIndex(0)).min_by_key(key)
     }
+
+    /// Whether a run may go on with this piece: it is pickable, and the owner has nothing before it.
+    pub(super) fn goes_on_with(&self, piece: PieceIndex) -> bool {
+        self.is_pickable(piece) && self.place(piece) <= self.availability.best_place()
+    }
+
+    /// Where a web seed with these pieces should begin its next run: in the largest gap of pickable pieces of the highest priority, of
+    /// those that come within some thousand pieces from `from` on, and after the last again from the first. Where the piece before the gap is `begun` somebody
+    /// is on his way through it, and the run begins in its middle.
+    pub(super) fn start_of_gap(
+        &self,
+        peer: &PeerPieces,
+        from: Option<PieceIndex>,
+        begun: impl Fn(PieceIndex) -> bool,
+    ) -> Option<PieceIndex> {
+        if self.pickable.is_empty() || peer.count() == 0 {
+            return None;
+        }
+        let from = from.unwrap_or(PieceIndex(0));
+        let all = peer.bits().unwrap_or(&self.pickable);
+        let behind = self.pickable.iter_common(all, PieceIndex(0)).take_while(|piece| *piece < from);
+        let pieces = self.pickable.iter_common(all, from).chain(behind).take(SEARCHED_FOR_GAPS);
+        let (mut best, mut gap, mut place) = (0..0, 0..0, usize::MAX);
+        for PieceIndex(piece) in pieces {
+            match self.place(PieceIndex(piece)) {
+                here if here > place => continue,
+                here if here < place => (best, gap, place) = (0..0, 0..0, here),
+                _ => {}
+            }
+            gap = if piece == gap.end && !gap.is_empty() { gap.start..piece + 1 } else { piece..piece + 1 };
+            if gap.len() > best.len() {
+                best = gap.clone();
+            }
+        }
+        let taken = best.start > 0 && begun(PieceIndex(best.start - 1));
+        let start = if taken { best.start + (best.end - best.start) / 2 } else { best.start };
+        (!best.is_empty()).then_some(PieceIndex(start))
+    }
 }
 
 /// The first of the pieces with the lowest place; no more are looked at than needed.
@@ -173,6 +214,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn runs_begin_in_the_largest_gap_and_in_the_middle_of_one_that_somebody_is_in() {
+        let pieces = (3..6).chain(10..30).chain(40..50).filter(|piece| *piece != 45);
+        let picker = Picker::new(set(pieces, 64), None, &mut fastrand::Rng::with_seed(1));
+        let seed = PeerPieces::all(64);
+        let start = |from, begun: u32| picker.start_of_gap(&seed, from, |piece| piece.0 == begun).map(|piece| piece.0);
+        assert_eq!(start(None, 99), Some(10));
+        assert_eq!(start(Some(PieceIndex(31)), 99), Some(10), "behind the last comes the first again");
+        assert_eq!(start(None, 9), Some(20));
+        let half = PeerPieces::of(set(35..64, 64));
+        assert_eq!(picker.start_of_gap(&half, None, |_| false), Some(PieceIndex(40)));
+        assert_eq!(picker.start_of_gap(&PeerPieces::none(64), None, |_| false), None);
+        let high = |piece: u32| if (20..23).contains(&piece) { Priority::High } else { Priority::Normal };
+        let ranks = Some((0..64).map(high).collect());
+        let picker = Picker::new(set(0..64, 64), ranks, &mut fastrand::Rng::with_seed(1));
+        assert_eq!(picker.start_of_gap(&seed, None, |_| false), Some(PieceIndex(20)), "what the owner wants first");
+        assert!(picker.goes_on_with(PieceIndex(21)) && !picker.goes_on_with(PieceIndex(23)));
     }
 
     #[test]

@@ -12,6 +12,8 @@ const LEAST_WINDOW: u32 = 2;
 /// How much data should be outstanding once the peer's rate is known. Longer than any round trip, and than the ticks by which
 /// some clients answer, so that a window never holds back the rate that it is computed from.
 const HORIZON_MILLISECONDS: u64 = 1500;
+/// The same of a web seed: what is outstanding in a row is one request to it, and there is a pause between two.
+const RUN_HORIZON_MILLISECONDS: u64 = 6000;
 /// How often the rate is measured for the window.
 const EPOCH: Duration = Duration::from_millis(500);
 
@@ -103,7 +105,7 @@ impl Pipeline {
     }
 }
 
-/// How many blocks to keep outstanding: doubles with each round trip at first, then rate × 1.5 s.
+/// How many blocks to keep outstanding: doubles with each round trip at first, then rate × 1.5 s (6 s for web seeds).
 #[derive(Debug)]
 pub(super) struct Window {
     blocks: u32,
@@ -112,11 +114,18 @@ pub(super) struct Window {
     epoch_bytes: u64,
     /// Bytes per second in the last epoch that was not idle.
     rate: u64,
+    horizon_milliseconds: u64,
 }
 
 impl Window {
     pub(super) fn new(now: Instant) -> Self {
-        Self { blocks: INITIAL_WINDOW, starting: true, epoch: now, epoch_bytes: 0, rate: 0 }
+        let horizon_milliseconds = HORIZON_MILLISECONDS;
+        Self { blocks: INITIAL_WINDOW, starting: true, epoch: now, epoch_bytes: 0, rate: 0, horizon_milliseconds }
+    }
+
+    /// For a peer that answers runs of requests as one.
+    pub(super) fn of_runs(now: Instant) -> Self {
+        Self { horizon_milliseconds: RUN_HORIZON_MILLISECONDS, ..Self::new(now) }
     }
 
     /// Blocks to keep outstanding.
@@ -139,7 +148,7 @@ impl Window {
 
     /// The peer proved slow: from now on one block at a time.
     pub(super) fn collapse(&mut self, now: Instant) {
-        *self = Self { blocks: 1, starting: false, epoch: now, epoch_bytes: 0, rate: 0 };
+        *self = Self { blocks: 1, starting: false, epoch: now, epoch_bytes: 0, rate: 0, ..*self };
     }
 
     /// The peer says that it holds fewer requests than this.
@@ -167,7 +176,7 @@ impl Window {
         self.rate = measured.max(self.rate - self.rate / 4);
         (self.epoch, self.epoch_bytes) = (now, 0);
         if !self.starting {
-            let horizon = self.rate.saturating_mul(HORIZON_MILLISECONDS) / 1000 / u64::from(BLOCK_LENGTH);
+            let horizon = self.rate.saturating_mul(self.horizon_milliseconds) / 1000 / u64::from(BLOCK_LENGTH);
             self.blocks = u32::try_from(horizon).unwrap_or(most).saturating_add(LEAST_WINDOW).min(most).max(1);
         }
     }

@@ -32,7 +32,8 @@ impl Swarm {
     /// Ends the oldest connection that is of no use to either side; false if each is, or is new.
     pub(super) fn replace_useless(&mut self, now: Instant) -> bool {
         let age = |peer: &Peer| now.saturating_duration_since(peer.who.since);
-        let useless = self.peers.values().filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
+        let peers = self.peers.values().filter(|peer| peer.who.web_seed.is_none());
+        let useless = peers.filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
         let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else { return false };
         self.close(now, victim, CloseReason::TooMany);
         true
@@ -59,7 +60,8 @@ impl Swarm {
 
     /// There will be a turnover if nearly all places are taken.
     pub(super) fn plan_turnover(&mut self, now: Instant) {
-        if self.requests.strategy.turnover && self.peers.len() * 100 >= self.identity.max_connections * TURNOVER_CUTOFF
+        if self.requests.strategy.turnover
+            && self.connections() * 100 >= self.identity.max_connections * TURNOVER_CUTOFF
         {
             self.timers.turnover.get_or_insert(now + TURNOVER_INTERVAL);
         }
@@ -73,7 +75,7 @@ impl Swarm {
             return;
         }
         let candidates = self.candidates.ready(now, self.progress.is_finished());
-        let most = (self.peers.len() * TURNOVER_PERCENT / 100).max(1).min(candidates);
+        let most = (self.connections() * TURNOVER_PERCENT / 100).max(1).min(candidates);
         let mut victims: Vec<_> = if most == 0 { Vec::new() } else { self.least_useful(now) };
         victims.sort_unstable();
         for peer in self.peers.values_mut() {
@@ -103,13 +105,14 @@ impl Swarm {
         useless.collect()
     }
 
-    /// Whether a peer stays although nothing is exchanged with it: the user named it, or it is a seed that may unchoke us yet.
+    /// Whether a peer stays although nothing is exchanged with it: the user named it, it is a web seed, which takes no place, or a
+    /// seed that may unchoke us yet.
     fn keeps_its_place(&self, peer: &Peer, now: Instant) -> bool {
         let down = &peer.down;
         let hope =
             down.choked && now.saturating_duration_since(peer.who.since.max(down.progress)) < PATIENCE_WITH_SEEDS;
         let seed = peer.pieces.is_all() && down.useful > 0 && !down.snubbed;
-        peer.who.source == Source::User || seed && (hope || !down.choked)
+        matches!(peer.who.source, Source::User | Source::WebSeed) || seed && (hope || !down.choked)
     }
 
     fn rank(&self, peer: &Peer) -> Option<u32> {

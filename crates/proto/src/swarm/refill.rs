@@ -99,6 +99,11 @@ impl Requests {
         {
             return Some(current);
         }
+        if peer.who.web_seed.is_some()
+            && let Some(piece) = self.next_of_run(peer, progress, now)
+        {
+            return Some(piece);
+        }
         self.open_partial(peer, blame, now)
             .or_else(|| self.new_piece(peer, progress, now))
             .or_else(|| self.partial_of_another(peer))
@@ -157,6 +162,25 @@ impl Requests {
         let alone = self.strategy.whole_pieces && progress.have_pieces() > 0 && takes_whole(peer, length);
         let claim = if alone { Claim::Whole(peer.who.connection) } else { Claim::Shared };
         self.partials.begin(progress.layout(), piece, claim, now);
+        Some(piece)
+    }
+
+    /// Begins the next piece of a web seed's run: where the last one ended, or at the start of the largest gap that is near (BEP 19).
+    /// Each run is one request over the web, so longer ones are worth more than rare pieces.
+    fn next_of_run(&mut self, peer: &mut Peer, progress: &Progress, now: Instant) -> Option<PieceIndex> {
+        let picker = self.picker.as_mut()?;
+        let goes_on = |piece: &PieceIndex| !self.sequential && picker.goes_on_with(*piece) && peer.pieces.has(*piece);
+        let piece = match peer.down.run.filter(goes_on) {
+            Some(piece) => piece,
+            None if self.sequential => picker.pick(&peer.pieces, Rule::First)?,
+            None => {
+                let begun = |piece| self.partials.get(piece).is_some();
+                picker.start_of_gap(&peer.pieces, peer.down.run, begun)?
+            }
+        };
+        picker.remove(piece);
+        peer.down.run = Some(PieceIndex(piece.0 + 1));
+        self.partials.begin(progress.layout(), piece, Claim::Whole(peer.who.connection), now);
         Some(piece)
     }
 

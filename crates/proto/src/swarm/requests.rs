@@ -4,13 +4,12 @@
 //! never pass its `reqq`; a block is stored once.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
 
 use crate::limits;
-use crate::swarm::blame::Blame;
+use crate::swarm::blame::{Blame, Sender};
 use crate::swarm::conduct::Breach;
 use crate::swarm::deadlines::Deadlines;
 use crate::swarm::hashes::HashExchange;
@@ -21,7 +20,7 @@ use crate::swarm::picker::Picker;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::Asked;
 use crate::swarm::progress::Progress;
-use crate::swarm::{Pressure, Strategy};
+use crate::swarm::{ConnectionId, Pressure, Strategy};
 use crate::wire::Message;
 
 /// The state of asking for blocks.
@@ -161,7 +160,7 @@ impl Requests {
             let tolerated = if peer.who.fast { 0 } else { 2 * peer.down.window.blocks() as usize };
             return peer.conduct.unasked_block(tolerated).map(|()| Use::Wasted);
         };
-        let from = Contributor { connection: peer.who.connection, address: peer.who.addr.ip() };
+        let from = Contributor { connection: peer.who.connection, sender: peer.who.sender() };
         let receipt = self.partials.get_mut(block.piece).map_or(Receipt::Useless, |part| part.receive(number, from));
         self.answered(&asked);
         peer.down.cancels.futile += usize::from(!asked.live);
@@ -258,6 +257,17 @@ impl Requests {
         }
     }
 
+    /// Lets others go on with those pieces that this peer had for itself and that `which` names.
+    pub(super) fn unclaim(&mut self, connection: ConnectionId, which: impl Fn(&PieceIndex) -> bool) {
+        for piece in self.partials.pieces().into_iter().filter(which) {
+            let partial = self.partials.get_mut(piece);
+            if let Some(partial) = partial.filter(|partial| partial.claim() == Claim::Whole(connection)) {
+                partial.set_claim(Claim::Shared);
+                self.freed = true;
+            }
+        }
+    }
+
     /// Requests that waited too long are taken back. Gives true if the peer counts as snubbed from now on.
     pub(super) fn overdue(
         &mut self,
@@ -317,8 +327,8 @@ impl Requests {
         self.freed = true;
     }
 
-    /// What came from these addresses is not to be trusted: its blocks are asked for again.
-    pub(super) fn forget_from(&mut self, which: impl Fn(IpAddr) -> bool) {
+    /// What came from these senders is not to be trusted: its blocks are asked for again.
+    pub(super) fn forget_from(&mut self, which: impl Fn(Sender) -> bool) {
         for piece in self.partials.pieces() {
             if self.partials.get_mut(piece).is_some_and(|partial| partial.forget_from(&which)) {
                 self.partials.reopen(piece);

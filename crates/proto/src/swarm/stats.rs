@@ -6,7 +6,7 @@ use riverrun_metainfo::PieceIndex;
 
 use crate::swarm::peer::Peer;
 use crate::swarm::rate::Rate;
-use crate::swarm::{PeerStatus, Pressure, Swarm, SwarmStatus, Waiting};
+use crate::swarm::{PeerStatus, Pressure, Sources, Swarm, SwarmStatus, Waiting};
 
 /// Nothing must have come for so long before a reason is given.
 const WAITING_AFTER: Duration = Duration::from_secs(5);
@@ -44,10 +44,10 @@ impl Swarm {
             corrupt_bytes: self.stats.corrupt_bytes,
             down_rate: self.stats.down.per_second(now),
             up_rate: self.stats.up.per_second(now),
-            connections: self.peers.len(),
-            seeds: self.peers.values().filter(|peer| peer.pieces.is_all()).count(),
+            connections: self.connections(),
+            seeds: self.peers.values().filter(|peer| peer.pieces.is_all() && peer.who.web_seed.is_none()).count(),
             candidates: self.candidates.len(),
-            sources: self.candidates.sources(),
+            sources: Sources { web_seed: self.web_seeds.len(), ..self.candidates.sources() },
             metadata: self.beginning.as_ref().and_then(|beginning| beginning.status()),
             waiting: self.waiting(now),
         }
@@ -67,6 +67,10 @@ impl Swarm {
         }
         if self.peers.is_empty() {
             let candidates = self.candidates.waiting();
+            let seeds = self.web_seeds.len();
+            if seeds > 0 && self.beginning.is_none() && candidates == 0 {
+                return Some(Waiting::WebSeeds { seeds });
+            }
             return Some(match (self.candidates.unencrypted(), self.candidates.refused()) {
                 (_, 0) if candidates == 0 => Waiting::NoPeers,
                 (_, addresses) if candidates == 0 => Waiting::Refused { addresses },
@@ -116,9 +120,14 @@ fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
         connection: peer.who.connection,
         addr: peer.who.addr,
         source: peer.who.source,
+        web_seed: peer.who.web_seed,
         incoming: peer.who.incoming,
         cover: peer.who.cover,
-        client: peer.extensions.client.clone().unwrap_or_else(|| peer.who.peer_id.client()),
+        client: match (&peer.extensions.client, peer.who.web_seed) {
+            (_, Some(_)) => "web seed".to_owned(),
+            (Some(client), None) => client.clone(),
+            (None, None) => peer.who.peer_id.client(),
+        },
         progress,
         down_rate: peer.down.rate.per_second(now),
         up_rate: peer.up.rate.per_second(now),

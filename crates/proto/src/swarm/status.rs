@@ -1,11 +1,13 @@
 //! How a swarm is: snapshots for people.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use riverrun_metainfo::PieceIndex;
 
 use crate::mse::Cover;
-use crate::swarm::{ConnectionId, MetadataStatus, Source};
+use crate::swarm::{ConnectionId, MetadataStatus, Source, WebSeedId};
+use crate::web_seed::WebSeedError;
 
 /// Why nothing comes, in the order of what to tell first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +29,11 @@ pub enum Waiting {
     Unencrypted {
         /// How many.
         peers: usize,
+    },
+    /// No connection, and all web seeds rest because they failed, or lack what is needed.
+    WebSeeds {
+        /// How many.
+        seeds: usize,
     },
     /// Nobody connected has the metadata.
     NobodyHasMetadata {
@@ -77,6 +84,8 @@ pub struct Sources {
     pub lsd: usize,
     /// Resume data of an earlier run.
     pub resume: usize,
+    /// Web seeds (BEP 19).
+    pub web_seed: usize,
 }
 
 impl Sources {
@@ -89,6 +98,7 @@ impl Sources {
             Source::Pex => &mut self.pex,
             Source::Lsd => &mut self.lsd,
             Source::Resume => &mut self.resume,
+            Source::WebSeed => &mut self.web_seed,
         }
     }
 }
@@ -132,15 +142,43 @@ pub struct SwarmStatus {
     pub waiting: Option<Waiting>,
 }
 
+/// What is done with a web seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum WebSeedState {
+    /// Nothing: it was not needed yet, or is not any more.
+    #[default]
+    Idle,
+    /// It is asked for pieces.
+    InUse,
+    /// Nothing for so long, because of its error.
+    Rests(Duration),
+}
+
+/// A snapshot of one web seed.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct WebSeedStatus {
+    /// What is done with it.
+    pub state: WebSeedState,
+    /// What was wrong with it last, also if it is in use again or with other files.
+    pub error: Option<WebSeedError>,
+    /// Payload from it, in bytes.
+    pub down_bytes: u64,
+    /// Payload per second from it.
+    pub down_rate: u64,
+}
+
 /// A snapshot of one connection.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PeerStatus {
     /// Which.
     pub connection: ConnectionId,
-    /// The peer's address.
+    /// The peer's address; `0.0.0.0:0` of a web seed.
     pub addr: SocketAddr,
     /// Who named it.
     pub source: Source,
+    /// Which web seed it is, if it is one.
+    pub web_seed: Option<WebSeedId>,
     /// It dialled us.
     pub incoming: bool,
     /// How much of the connection looks like noise.

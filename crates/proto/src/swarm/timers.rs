@@ -37,6 +37,8 @@ pub(super) struct Timers {
     pub(super) pex: Option<Instant>,
     /// When a few peers are exchanged for candidates.
     pub(super) turnover: Option<Instant>,
+    /// A web seed has rested.
+    pub(super) web_seeds: Option<Instant>,
     /// What `dial` was computed from changed.
     pub(super) dial_changed: bool,
 }
@@ -54,16 +56,27 @@ impl Timers {
             needed_peers: None,
             pex: None,
             turnover: None,
+            web_seeds: None,
             dial_changed: true,
         }
     }
 
     /// The earliest of all.
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.tick, self.choke, self.dial, self.steal, self.hurry, self.need_peers, self.pex, self.turnover]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.tick,
+            self.choke,
+            self.dial,
+            self.steal,
+            self.hurry,
+            self.need_peers,
+            self.pex,
+            self.turnover,
+            self.web_seeds,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// A tick is due at the latest at this moment.
@@ -104,6 +117,7 @@ impl Swarm {
         if due(self.timers.pex) {
             self.pex_round(now);
         }
+        self.web_seeds.changed |= due(self.timers.web_seeds);
         if due(self.timers.dial) || due(self.timers.need_peers) {
             self.timers.dial_changed = true;
         }
@@ -115,6 +129,7 @@ impl Swarm {
         if std::mem::take(&mut self.requests.freed) {
             self.refill_all(now);
         }
+        self.settle_web_seeds(now);
         if std::mem::take(&mut self.timers.dial_changed) {
             self.dial(now);
         }
@@ -123,7 +138,10 @@ impl Swarm {
 
     fn tick(&mut self, now: Instant) {
         let silent = |since: Instant| now.saturating_duration_since(since);
-        let idle = self.peers.values().filter(|peer| silent(peer.heard) >= limits::IDLE_TIMEOUT);
+        let idle = self
+            .peers
+            .values()
+            .filter(|peer| silent(peer.heard) >= limits::IDLE_TIMEOUT && peer.who.web_seed.is_none());
         let idle: Vec<ConnectionId> = idle.map(|peer| peer.who.connection).collect();
         idle.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Idle));
         let able = |down: &super::peer::Download| !down.choked && !down.snubbed && down.useful > 0;
@@ -131,7 +149,7 @@ impl Swarm {
         self.make_room(now);
         self.metadata_tick(now);
         for peer in self.peers.values_mut() {
-            if silent(peer.spoke) >= limits::KEEP_ALIVE_INTERVAL {
+            if silent(peer.spoke) >= limits::KEEP_ALIVE_INTERVAL && peer.who.web_seed.is_none() {
                 peer.spoke = now;
                 self.out.send(peer.who.connection, Message::KeepAlive);
             }
@@ -147,7 +165,7 @@ impl Swarm {
 
     /// When all places are taken and candidates wait, one peer that is of no use to either side goes.
     fn make_room(&mut self, now: Instant) {
-        if self.peers.len() >= self.identity.max_connections && self.candidates.waiting() > 0 {
+        if self.connections() >= self.identity.max_connections && self.candidates.waiting() > 0 {
             self.replace_useless(now);
         }
     }
@@ -160,7 +178,12 @@ impl Swarm {
         let due = |peer: &super::peer::Peer| {
             (peer.spoke + limits::KEEP_ALIVE_INTERVAL).min(peer.heard + limits::IDLE_TIMEOUT)
         };
-        self.peers.values().map(due).min().map(|due| due.max(now + Self::TICK))
+        self.peers
+            .values()
+            .filter(|peer| peer.who.web_seed.is_none())
+            .map(due)
+            .min()
+            .map(|due| due.max(now + Self::TICK))
     }
 
     /// Fills the pipeline of one peer, in the endgame from others' if there is nothing else.
@@ -238,7 +261,7 @@ impl Swarm {
             self.out.push(Action::Dial { addr, ways });
         }
         self.timers.dial = self.candidates.next_dial(now, self.terms());
-        let few = self.peers.len() + self.candidates.waiting() < FEW_PEERS;
+        let few = self.connections() + self.candidates.waiting() < FEW_PEERS;
         self.timers.need_peers = None;
         if few && !self.progress.is_finished() {
             let due = self.timers.needed_peers.map_or(now, |last| last + NEED_PEERS_PAUSE);
@@ -251,7 +274,7 @@ impl Swarm {
     }
 
     fn terms(&self) -> Terms {
-        let taken = self.peers.len() + self.candidates.dialling();
+        let taken = self.connections() + self.candidates.dialling();
         Terms {
             room: self.identity.max_connections.saturating_sub(taken),
             alone: self.peers.is_empty(),

@@ -26,7 +26,7 @@ pub struct Head<'a> {
 pub struct Body {
     /// So many bytes come before the first that was asked for.
     pub skip: u64,
-    /// The whole file comes: more than what was asked for may follow.
+    /// The whole file comes, though a part of it was asked for: more than that follows.
     pub whole: bool,
 }
 
@@ -73,7 +73,7 @@ impl Head<'_> {
         match self.content_length {
             Some(found) if found != length => Err(WebSeedError::Length { expected: length, found }),
             _ if asked.start > MAX_WEB_SEED_SKIP => Err(WebSeedError::NoRanges),
-            _ => Ok(Body { skip: asked.start, whole: true }),
+            _ => Ok(Body { skip: asked.start, whole: asked.end < length }),
         }
     }
 
@@ -175,7 +175,10 @@ mod tests {
     fn t9_a_file_of_another_length_is_not_the_torrents() {
         let expected = |found| Err(WebSeedError::Length { expected: FILE, found });
         assert_eq!(part(b"bytes 0-99/9999", 0..100), expected(9999));
-        assert_eq!(Head { status: 200, content_length: Some(5), ..Head::default() }.judge(&(0..100), FILE), expected(5));
+        assert_eq!(
+            Head { status: 200, content_length: Some(5), ..Head::default() }.judge(&(0..100), FILE),
+            expected(5)
+        );
         let beyond = Head { status: 416, content_range: Some(b"bytes */50"), ..Head::default() };
         assert_eq!(beyond.judge(&(100..200), FILE), expected(50));
     }
@@ -190,6 +193,8 @@ mod tests {
         assert_eq!(whole(0, long), Ok(Body { skip: 0, whole: true }));
         assert_eq!(whole(MAX_WEB_SEED_SKIP, long), Ok(Body { skip: MAX_WEB_SEED_SKIP, whole: true }));
         assert_eq!(whole(MAX_WEB_SEED_SKIP + 1, long), Err(WebSeedError::NoRanges));
+        let all = Head { status: 200, content_length: Some(FILE), ..Head::default() }.judge(&(0..FILE), FILE);
+        assert_eq!(all, Ok(Body { skip: 0, whole: false }), "nothing follows what was asked for");
     }
 
     #[test]

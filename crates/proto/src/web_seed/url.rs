@@ -39,11 +39,7 @@ impl WebSeedUrl {
     ///
     /// # Errors
     /// It becomes too long.
-    pub fn one_of<'a>(
-        &self,
-        name: &'a str,
-        path: impl IntoIterator<Item = &'a str>,
-    ) -> Result<TrackerUrl, UrlError> {
+    pub fn one_of<'a>(&self, name: &'a str, path: impl IntoIterator<Item = &'a str>) -> Result<TrackerUrl, UrlError> {
         self.below(std::iter::once(name).chain(path))
     }
 

@@ -84,7 +84,12 @@ pub(crate) fn stalled(status: &TorrentStatus, silent: Duration, elapsed: Duratio
     if let Some((tracker, error)) = refusal.filter(|_| status.connections == 0) {
         return Failure::new(Exit::Refused, format!("tracker {} said: \"{}\"", host_of(&tracker.url), shown(error)));
     }
-    if status.connections == 0 {
+    let web_seeds = watch::failed_web_seeds(status);
+    if status.connections == 0 && !web_seeds.is_empty() {
+        let peers = why_no_peers(status, elapsed);
+        return Failure::new(Exit::NoProgress, format!("no web seed works, and no peers: {web_seeds}; {peers}"));
+    }
+    if status.connections == 0 && status.web_seeds.is_empty() {
         return Failure::new(Exit::NoProgress, format!("no peers: {}", why_no_peers(status, elapsed)))
             .help("--peer HOST:PORT names a peer");
     }

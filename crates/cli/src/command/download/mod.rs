@@ -136,6 +136,9 @@ impl Preparation<'_> {
         for warning in loaded.warnings() {
             env.say(format_args!("warning: {warning}"));
         }
+        if loaded.metainfo.has_only_http_seeds() && self.options.web_seed.is_empty() {
+            env.say("warning: the torrent names HTTP seeds of an old kind alone (httpseeds, BEP 17), which are not supported");
+        }
         let wanted = match self.choice.of(&loaded).map_err(named)? {
             None if self.options.exclude.is_empty() => link.and_then(|link| link.selected(&loaded)),
             chosen => chosen,

@@ -96,6 +96,13 @@ pub(crate) struct Download {
     #[arg(long, help_heading = "End", hide_short_help = true)]
     pub(crate) fail_fast: bool,
 
+    /// Get the files from this web server too (repeatable)
+    ///
+    /// Besides those that the torrent names. A URL that ends in / is the folder in which the torrent's own file or folder lies; any other is
+    /// that of the one file, or again the folder. It may be on this machine, where a torrent may not send us by itself.
+    #[arg(long, value_name = "URL", help_heading = "Network", value_parser = web_seed)]
+    pub(crate) web_seed: Vec<String>,
+
     /// How to reach peers
     #[command(flatten)]
     pub(crate) network: Network,
@@ -157,6 +164,10 @@ impl Download {
             None => Some(Duration::from_secs(600)),
         }
     }
+}
+
+fn web_seed(text: &str) -> Result<String, String> {
+    riverrun::metainfo::url::check_web(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn part_suffix(text: &str) -> Result<PartSuffix, String> {

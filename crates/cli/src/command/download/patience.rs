@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use riverrun::{Phase, TorrentStatus, TrackerState};
+use riverrun::{Phase, TorrentStatus, TrackerState, WebSeedState};
 
 use super::ending;
 use crate::failure::Failure;
@@ -31,9 +31,10 @@ impl Patience {
         if came != Some(self.last.1) {
             self.last = (now, came.unwrap_or(0));
         }
-        self.ever_connected |= status.connections > 0;
+        self.ever_connected |= status.connections > 0 || status.web_seeds.iter().any(|seed| seed.down_bytes > 0);
         let silent = now.duration_since(self.last.0);
-        let refused = status.connections == 0 && status.candidates == 0 && all_refused(status);
+        let refused =
+            status.connections == 0 && status.candidates == 0 && all_refused(status) && all_web_seeds_failed(status);
         let lonely = !self.ever_connected && limits.wait_peers.is_some_and(|wait| silent >= wait);
         let over = refused || lonely || limits.stall.is_some_and(|stall| silent >= stall);
         over.then(|| ending::stalled(status, silent, now.duration_since(self.began)))
@@ -46,6 +47,11 @@ pub(crate) struct Limits {
     pub(crate) stall: Option<Duration>,
     /// At the start, while no peer was met.
     pub(crate) wait_peers: Option<Duration>,
+}
+
+/// Whether every web seed rests for what it did; also where there is none.
+fn all_web_seeds_failed(status: &TorrentStatus) -> bool {
+    status.web_seeds.iter().all(|seed| matches!(seed.state, WebSeedState::Rests(_)))
 }
 
 /// Whether every tracker was asked and said no itself.

@@ -169,6 +169,7 @@ impl<'a> Run<'a> {
             .at(&job.path)
             .add_trackers(options.network.tracker.iter().map(|url| vec![url.clone()]).collect())
             .peers(self.peers.iter().copied())
+            .web_seeds(options.web_seed.iter().cloned())
             .overwrite(options.overwrite)
             .trust_resume(options.no_verify)
             .sequential(options.sequential)
@@ -355,6 +356,9 @@ impl<'a> Run<'a> {
     fn tell(&mut self, event: &EventKind) {
         let line = match event {
             EventKind::Banned(addr) => format!("note: {addr} sent bad data and is banned"),
+            EventKind::WebSeedBanned { url } => {
+                format!("note: web seed {} sent bad data and is left alone", watch::host_of(url))
+            }
             EventKind::PieceCorrupt(piece) => format!("note: piece {piece} failed its hash and is fetched again"),
             EventKind::PiecesLost(pieces) => {
                 let pieces = units::counted(u64::from(*pieces), "piece");

@@ -220,6 +220,7 @@ impl Swarm {
         }
         self.timers.tick_by(now + Self::TICK);
         self.timers.dial_changed = true;
+        self.web_seeds.changed = true;
     }
 
     /// Tells a peer, who was told of nothing, what we have.

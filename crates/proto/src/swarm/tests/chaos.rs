@@ -224,6 +224,7 @@ impl Chaos {
                 self.failed.insert(piece);
             }
             Action::Dial { .. }
+            | Action::OpenWebSeed(_)
             | Action::NeedPeers
             | Action::Node(_)
             | Action::JudgeMetadata { .. }

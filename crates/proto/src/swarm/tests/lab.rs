@@ -10,7 +10,7 @@ use riverrun_metainfo::{Bitfield, Block, Layout, PieceIndex};
 use super::birth;
 use super::net::{HASHES, config};
 use crate::mse::Cover;
-use crate::swarm::{Action, CloseReason, Connected, ConnectionId, DiskDone, Input, Swarm, SwarmConfig};
+use crate::swarm::{Action, CloseReason, Connected, ConnectionId, DiskDone, Input, Swarm, SwarmConfig, WebSeedId};
 use crate::wire::{Handshake, Message, PeerId, Reserved};
 
 /// How a peer answers requests by itself.
@@ -135,6 +135,24 @@ impl Lab {
         let all = Bitfield::full(self.layout.piece_count()).to_wire();
         let first = if fast { Message::HaveAll } else { Message::Bitfield(all.into()) };
         self.says(connection, &[first, Message::Unchoke]);
+        connection
+    }
+
+    /// Has the web seed opened that the swarm wants opened, as connection `number`.
+    pub(in crate::swarm) fn open_web_seed(&mut self, number: u8, manner: Manner) -> ConnectionId {
+        let wanted = self.done.iter().rev().find_map(|action| match action {
+            Action::OpenWebSeed(seed) => Some(*seed),
+            _ => None,
+        });
+        self.open_this_web_seed(number, wanted.expect("a web seed is to be opened"), manner)
+    }
+
+    /// Has this web seed opened, as connection `number`.
+    pub(in crate::swarm) fn open_this_web_seed(&mut self, number: u8, seed: WebSeedId, manner: Manner) -> ConnectionId {
+        let connection = ConnectionId(number.into());
+        let script = Script { manner, asked: VecDeque::new(), turned: self.now, choking: false, open: true };
+        self.scripts.insert(connection, script);
+        self.feed(Input::WebSeedOpened { seed, connection });
         connection
     }
 

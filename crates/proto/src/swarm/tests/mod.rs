@@ -14,6 +14,7 @@ mod net;
 mod pex;
 mod places;
 mod strategy;
+mod web_seeds;
 
 use std::sync::OnceLock;
 use std::time::Instant;

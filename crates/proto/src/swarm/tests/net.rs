@@ -252,7 +252,7 @@ impl Net {
                     let right = parts.concat() == self.metadata;
                     self.after(Duration::from_millis(1), Happening::JudgedMetadata { node, right });
                 }
-                Action::NeedPeers | Action::Node(_) => {}
+                Action::NeedPeers | Action::Node(_) | Action::OpenWebSeed(_) => {}
                 Action::Event(event) => self.nodes[node].events.push(event),
             }
         }
