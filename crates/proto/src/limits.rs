@@ -80,10 +80,10 @@ pub const MAX_MSE_PAD: usize = 512;
 /// The most bytes of the stream that may come inside an MSE handshake: BitTorrent's handshake, which is all that a peer can have to
 /// say before it has heard of us.
 pub const MAX_MSE_FIRST: usize = 68;
-/// How many requests we let a peer have waiting here, as advertised (`reqq`, BEP 10).
-pub const ADVERTISED_REQQ: u32 = 500;
-/// The requests that a peer may have waiting here before it is dropped.
-pub const MAX_QUEUED_REQUESTS: usize = 2000;
+/// How many requests we let a peer have waiting here, as advertised (`reqq`, BEP 10): what is on its way at 10 Gbit/s over 50 ms.
+pub const ADVERTISED_REQQ: u32 = 4000;
+/// The requests that a peer may have waiting here, more are rejected (P14): 60 KB of memory.
+pub const MAX_QUEUED_REQUESTS: usize = 5000;
 /// The requests that we assume a peer accepts when it does not say (BEP 10).
 pub const DEFAULT_REQQ: u32 = 250;
 /// Candidates kept for one torrent.

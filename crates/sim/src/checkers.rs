@@ -34,8 +34,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// The most requests that any scripted or real peer accepts without saying so (BEP 10).
-    const REQQ: u32 = 500;
+    /// The most requests that any scripted or real peer accepts (BEP 10).
+    const REQQ: u32 = riverrun_proto::limits::ADVERTISED_REQQ;
     /// Timeouts at one moment that are taken for a loop.
     const MOST_WAKES: u32 = 100;
 

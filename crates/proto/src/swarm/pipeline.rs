@@ -185,6 +185,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ADVERTISED_REQQ;
     use crate::swarm::tests::birth;
 
     /// A peer with a rate and a round trip, simulated in steps of a millisecond; gives the window and the bytes that came.
@@ -223,16 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn the_fastest_link_is_held_back_by_reqq_alone() {
+    fn what_we_accept_ourselves_fills_the_fastest_link() {
         // 10 Gbit/s over 50 ms: 3,815 blocks in flight.
-        let (window, came) = run(1_250_000_000, Duration::from_millis(50), 5000, 4);
-        assert_eq!(window, 5000);
+        let (window, came) = run(1_250_000_000, Duration::from_millis(50), ADVERTISED_REQQ, 4);
+        assert_eq!(window, ADVERTISED_REQQ);
         assert!(came > 1_250_000_000 * 3, "{came}");
     }
 
     #[test]
     fn a_slow_peer_keeps_no_more_than_two_seconds_of_data() {
-        let (window, came) = run(125_000, Duration::from_millis(50), 500, 20);
+        // 1 Mbit/s, to a peer that would take requests for nine minutes.
+        let (window, came) = run(125_000, Duration::from_millis(50), ADVERTISED_REQQ, 20);
         assert!((8..=16).contains(&window), "{window}");
         assert!(came > 125_000 * 19, "{came}");
     }

@@ -47,7 +47,7 @@ fn our_extended_handshake_says_what_we_take() {
     for (have, upload_only) in [(Bitfield::empty(10), false), (Bitfield::full(10), true)] {
         let config = SwarmConfig { peer_id: PeerId::ours([1; 12]), ..config(&layout(10, 4), have, 200) };
         let hello = hello_in(&greeting_of(Lab::with(config), true, true));
-        assert_eq!(hello.reqq, Some(500));
+        assert_eq!(hello.reqq, Some(4000));
         assert_eq!(hello.listen_port, Some(6881));
         assert_eq!(hello.upload_only, Some(upload_only));
         assert_eq!(hello.your_ip, Some(peer_addr(1).ip()));
@@ -65,7 +65,7 @@ fn our_extended_handshake_says_what_we_take() {
 fn a_swarm_whose_id_names_no_program_says_nothing_of_it_either() {
     let hello = hello_in(&first_messages(Bitfield::empty(10), true, true));
     assert_eq!((hello.client, hello.your_ip), (None, None));
-    assert_eq!(hello.reqq, Some(500), "what peers must know to exchange is told");
+    assert_eq!(hello.reqq, Some(4000), "what peers must know to exchange is told");
 }
 
 fn hello_in(messages: &[Message]) -> ExtendedHandshake {

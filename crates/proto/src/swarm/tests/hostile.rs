@@ -401,15 +401,15 @@ fn p14_a_request_flood_is_bounded_by_queue_and_bytes_under_way_then_drops() {
     let asked: Vec<_> = (0..100).flat_map(|piece| (0..63).map(move |number| (piece, number))).collect();
     let asked: Vec<_> =
         asked.into_iter().map(|(piece, number)| Message::Request(block(&layout, piece, number))).collect();
-    let actions = lab.says(peer, &asked[..2000]);
+    let actions = lab.says(peer, &asked[..limits::MAX_QUEUED_REQUESTS]);
     let under_way: u64 = serves(&actions, peer).iter().map(|block| u64::from(block.length)).sum();
     assert!(under_way <= limits::MIN_SERVING_BYTES + 16_384, "{under_way}");
     assert!(!sent(&actions, peer).iter().any(|message| matches!(message, Message::Reject(_))));
-    let actions = lab.says(peer, &asked[2000..2500]);
+    let actions = lab.says(peer, &asked[limits::MAX_QUEUED_REQUESTS..][..500]);
     let rejects = sent(&actions, peer).iter().filter(|message| matches!(message, Message::Reject(_))).count();
     assert_eq!(rejects, 500 - serves(&lab.done, peer).len(), "what does not fit is rejected");
     assert!(lab.is_open(peer));
-    lab.says(peer, &asked[2500..3100]);
+    lab.says(peer, &asked[limits::MAX_QUEUED_REQUESTS + 500..][..600]);
     assert!(lab.is_breach(peer));
 }
 
