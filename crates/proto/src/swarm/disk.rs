@@ -122,7 +122,10 @@ impl Swarm {
         peer.up.rate.add(now, bytes);
         (peer.up.took, peer.spoke) = (now, now);
         peer.up.thief = false;
-        blocks.iter().for_each(|block| peer.up.queue.done(*block));
+        for block in blocks {
+            peer.up.queue.done(*block);
+            self.first_copy.left(connection, block.piece, block.length, self.progress.layout().length_of(block.piece));
+        }
         peer.up.queue.serve(connection, peer.up.rate.per_second(now), &mut self.out);
     }
 

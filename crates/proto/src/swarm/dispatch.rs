@@ -37,6 +37,7 @@ impl Swarm {
             }
         }
         self.refill(now, connection);
+        self.show_first_copy_to(connection);
         if let Some(peer) = self.peers.get_mut(&connection) {
             self.hashes.ask(now, peer, &mut self.out);
         }
@@ -109,6 +110,7 @@ impl Swarm {
             let allowed = !peer.up.choking || peer.may_ask_choked(block.piece);
             if had && allowed && !peer.up.queue.is_full() {
                 peer.up.queue.push(*block);
+                self.first_copy.asked(connection, block.piece);
                 peer.conduct.served_request();
                 continue;
             }
@@ -212,6 +214,7 @@ impl Swarm {
             peer.conduct.redundant_have(total)?;
             return peer.conduct.idle_message(now);
         }
+        self.first_copy.spread(std::iter::once(piece));
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().increase(piece);
             if peer.pieces.is_all() {
@@ -253,6 +256,7 @@ impl Swarm {
             }
         }
         peer.pieces = pieces;
+        self.first_copy.spread(peer.pieces.bits().into_iter().flat_map(Bitfield::iter));
         peer.down.useful = peer.pieces.count_common(self.progress.needed());
         peer.down.starved = false;
         if let Some(picker) = &mut self.requests.picker {

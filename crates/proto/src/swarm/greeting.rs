@@ -136,6 +136,10 @@ impl Swarm {
 
     /// A peer that is far behind gets pieces that it may ask for while choked (BEP 6), of those that we have.
     pub(super) fn allow_fast(&mut self, connection: ConnectionId) {
+        // The sets of two peers have pieces in common, and the first copy is to have each piece once.
+        if self.progress.is_complete() && self.requests.strategy.first_copy && !self.first_copy.is_over() {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         let behind = (peer.pieces.count() as usize) < limits::MAX_ALLOWED_FAST;
         let Some(ip) = allowed_fast::ipv4(peer.who.addr.ip()).filter(|_| peer.who.fast && behind) else { return };
@@ -163,6 +167,7 @@ impl Swarm {
         self.pex_unlist(now, &peer);
         self.web_seed_closed(now, &peer, reason);
         self.hashes.closed(&peer);
+        self.first_copy.unserved(connection);
         self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);
         if let Some(beginning) = &mut self.beginning {
             beginning.closed(connection);

@@ -21,6 +21,7 @@ mod disk;
 mod dispatch;
 mod endgame;
 mod extensions;
+mod first_copy;
 mod greeting;
 mod hashes;
 mod hurry;
@@ -168,6 +169,7 @@ pub struct Swarm {
     contacts: pex::Contacts,
     web_seeds: web_seeds::WebSeeds,
     choker: choker::Choker,
+    first_copy: first_copy::FirstCopy,
     blame: blame::Blame,
     stats: stats::Stats,
     timers: timers::Timers,
@@ -208,6 +210,7 @@ impl Swarm {
             contacts: pex::Contacts::new(config.pex && !config.private),
             web_seeds: web_seeds::WebSeeds::default(),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
+            first_copy: first_copy::FirstCopy::default(),
             blame: blame::Blame::new(config.strategy),
             stats: stats::Stats::new(now),
             timers: timers::Timers::new(),

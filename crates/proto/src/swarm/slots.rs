@@ -24,6 +24,7 @@ impl Swarm {
         if self.timers.choke.is_none() && self.peers.values().any(|peer| peer.up.interested) {
             self.timers.choke = Some(now + ROUND);
         }
+        self.show_first_copy();
     }
 
     /// One round of the choker.
@@ -42,6 +43,7 @@ impl Swarm {
         }
         let any = self.peers.values().any(|peer| peer.up.interested || !peer.up.choking);
         self.timers.choke = any.then_some(now + ROUND);
+        self.show_first_copy();
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Strategy {
     pub whole_pieces: bool,
     /// Pieces that a peer suggests are begun with it before others (BEP 6).
     pub suggestions: bool,
+    /// The seed of a young crowd suggests other pieces to each peer, so that no piece leaves it twice before each left once.
+    pub first_copy: bool,
     /// Blocks that a slow peer holds up are asked of a faster one that has nothing else to do: the endgame, and what comes
     /// late before it.
     pub steal: bool,
@@ -48,6 +50,7 @@ impl Default for Strategy {
             piece_order: PieceOrder::default(),
             whole_pieces: true,
             suggestions: true,
+            first_copy: true,
             steal: true,
             deadlines: true,
             smart_ban: true,

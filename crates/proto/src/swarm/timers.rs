@@ -158,6 +158,8 @@ impl Swarm {
                 tracing::debug!(connection = peer.who.connection.0, "snubbed");
             }
         }
+        // A rising rate has room for more at once, not only with the next round.
+        self.grant_slots(now);
         self.look_after_hashes(now);
         self.requests.freed |= !self.progress.is_finished();
         self.timers.tick = self.next_tick(now);

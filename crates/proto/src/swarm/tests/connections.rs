@@ -9,7 +9,7 @@ use super::lab::{Lab, Manner, block, handshake, peer_addr, sent, serves};
 use super::net::{config, layout};
 use crate::limits;
 use crate::mse::{Cover, Way};
-use crate::swarm::{Action, CloseReason, Command, Connected, ConnectionId, Input, Source, SwarmConfig};
+use crate::swarm::{Action, CloseReason, Command, Connected, ConnectionId, Input, Source, Strategy, SwarmConfig};
 use crate::wire::extended::{ExtendedHandshake, Extension};
 use crate::wire::{Handshake, Message, PeerId, Reserved};
 
@@ -227,7 +227,10 @@ fn a_banned_address_is_neither_accepted_nor_dialled() {
 #[test]
 fn a_beginner_is_served_its_allowed_fast_pieces_while_choked_and_others_are_rejected() {
     let layout = layout(200, 4);
-    let mut lab = Lab::with(SwarmConfig { upload_slots: Some(0), ..config(&layout, Bitfield::full(200), 200) });
+    // The seed of a crowd allows none until each piece is had by others.
+    let strategy = Strategy { first_copy: false, ..Strategy::default() };
+    let full = config(&layout, Bitfield::full(200), 200);
+    let mut lab = Lab::with(SwarmConfig { strategy, upload_slots: Some(0), ..full });
     let peer = lab.connect(1, true, Manner::Silent);
     let actions = lab.says(peer, &[Message::HaveNone, Message::Interested]);
     let allowed: Vec<u32> = sent(&actions, peer)

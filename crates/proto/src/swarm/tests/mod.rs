@@ -6,6 +6,7 @@ mod deadlines;
 mod dht_port;
 mod encryption;
 mod exchange;
+mod first_copy;
 mod hashes;
 mod hostile;
 mod lab;

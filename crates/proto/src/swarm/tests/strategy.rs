@@ -15,6 +15,7 @@ const ON: Strategy = Strategy {
     piece_order: PieceOrder::Rarest,
     whole_pieces: true,
     suggestions: true,
+    first_copy: true,
     steal: true,
     deadlines: true,
     smart_ban: true,
