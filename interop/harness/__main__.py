@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, dht, discovery, encryption, files, magnet, makers, namespace, net, swarm, v2
+from . import announce, crash, dht, discovery, encryption, files, limits, magnet, makers, namespace, net, swarm, v2
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -63,6 +63,9 @@ def plans(us, made, everything):
     aria2c = next(client for client in OTHERS if client.name == "aria2c")
     add("swarm/all", lambda case: swarm.all_together(case, *made("swarm"), [c for c in OTHERS if c is not us], us), 90)
     add("swarm/one to all", lambda case: swarm.one_to_all(case, *made("swarm"), us, [c for c in OTHERS if c is not us]), 90)
+    add("swarm/fast and slow", lambda case: limits.fast_and_slow(case, *made("swarm"), aria2c, libtorrent, us), 90, heavy=True)
+    for client in (aria2c, libtorrent):
+        add(f"limits/{client.name} downloads", lambda case, client=client: limits.kept(case, *made("swarm"), us, client), 90, heavy=True)
     add("crash/libtorrent seeds and is killed", lambda case: crash.kill_seeder(case, *made("crash"), libtorrent, us))
     add(f"crash/{us.name} seeds to libtorrent and is killed", lambda case: crash.kill_seeder(case, *made("crash"), us, libtorrent))
     add(f"crash/{us.name} downloads and is killed", lambda case: crash.kill_downloader(case, *made("crash"), libtorrent, us))
