@@ -12,7 +12,7 @@ use riverrun_metainfo::info::Info;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::drive::{add, device, leave, listen, lsd, timer};
+use crate::drive::{Core, add, device, leave, listen, lsd, timer};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, DhtStatus, Events, Interface, Limits, Settings, StartError, Torrent, rate};
 
@@ -262,12 +262,14 @@ impl Session {
     /// Changes the rate limits of all torrents together, at once.
     pub fn set_limits(&self, limits: Limits) {
         self.engine().rates.set(limits);
+        self.engine().all().iter().for_each(Core::limits_changed);
     }
 
     /// Changes the rate limits of all torrents of a group together ([`AddTorrent::group`], [`Torrent::set_group`]), at once. A group
     /// that nobody named before is made; it lives as long as the session.
     pub fn set_group_limits(&self, name: &str, limits: Limits) {
         self.engine().rates.set_group(name, limits);
+        self.engine().all().iter().for_each(Core::limits_changed);
     }
 
     /// Stops: accepts nobody, closes connections, flushes, writes resume records and tells trackers, all within `patience`.

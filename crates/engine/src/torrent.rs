@@ -165,6 +165,7 @@ impl Torrent {
     /// Changes the rate limits of this torrent, at once. Those of its group and of the session hold as well.
     pub fn set_limits(&self, limits: Limits) {
         self.core.rates.set(limits);
+        self.core.limits_changed();
     }
 
     /// Changes the rate limits of each connection of this torrent, at once; those to come have them, too.
@@ -176,6 +177,7 @@ impl Torrent {
     /// ([`Session::set_group_limits`](crate::Session::set_group_limits)); `None`: into no group.
     pub fn set_group(&self, name: Option<&str>) {
         self.core.rates.set_group(name);
+        self.core.limits_changed();
     }
 
     /// Asks for pieces in order, or not.

@@ -378,6 +378,12 @@ impl Core {
         });
     }
 
+    /// The limits on its rate changed: what is asked for follows.
+    pub(crate) fn limits_changed(self: &Arc<Self>) {
+        let limit = self.rates.lowest_down();
+        self.act(|brain, now, effects| brain.command(now, Command::SetDownLimit(limit), effects));
+    }
+
     /// Whether a complete torrent has no record any more.
     pub(crate) fn forgets_record(&self) -> bool {
         self.options().forget_resume_when_complete && !self.look(|brain| brain.sharing.goes_on())

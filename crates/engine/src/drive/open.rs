@@ -175,6 +175,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         brain.life.stage = Stage::Running;
         let gathered = begin(core, brain, now, have, files, effects);
         brain.command(now, Command::SetDhtPort(dht_port), effects);
+        brain.command(now, Command::SetDownLimit(core.rates.lowest_down()), effects);
         outside.into_iter().for_each(|ip| brain.command(now, Command::SetOutside(ip), effects));
         let Some(exchange) = &mut brain.exchange else { return };
         let padded = status::padding_had(core.content(), &brain.choice, exchange.swarm.have());

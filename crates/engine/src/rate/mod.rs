@@ -237,6 +237,14 @@ impl TorrentRates {
         self.rates.node(self.nodes)
     }
 
+    /// The lowest limit on what comes for it, its own or one above, if that holds for everybody.
+    pub(crate) fn lowest_down(&self) -> Option<u64> {
+        if self.rates.lan_unlimited {
+            return None;
+        }
+        self.rates.down.lock().tree.lowest(self.nodes[0])
+    }
+
     /// The limits of each connection.
     pub(crate) fn set_each(&self, limits: Limits) {
         self.rates.down.act(|queue, now| queue.tree.set_each(now, self.nodes[0], limits.down));

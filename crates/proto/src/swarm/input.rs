@@ -163,6 +163,8 @@ pub enum Command {
         /// In any order.
         deadlines: Vec<Deadline>,
     },
+    /// The most bytes a second that are read from all peers together, so that no more is asked for than comes soon; `None`: no limit.
+    SetDownLimit(Option<u64>),
     /// The UDP port of our node of the DHT, told to peers that come from now on and have one too (BEP 5); `None`: we have none. It is
     /// neither told nor asked for in private torrents (BEP 27).
     SetDhtPort(Option<u16>),

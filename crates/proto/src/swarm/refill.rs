@@ -20,6 +20,12 @@ const WHOLE_PIECE_SECONDS: u64 = 10;
 /// Pieces picked at random before rarest first, so that there soon is something to trade.
 const RANDOM_PIECES: usize = 4;
 
+/// What may be outstanding under a limit on the rate, in seconds of it. Longer than the horizon of one peer's window, so that peers of
+/// which each brings its share are not held back.
+const LIMIT_HORIZON: u64 = 2;
+/// Blocks that each peer may be asked for however low the limit is: one that comes and one that waits.
+const LEAST_UNDER_LIMIT: usize = 2;
+
 /// What filling came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Filled {
@@ -73,6 +79,13 @@ impl Requests {
         if room > 0 { Filled::Starved } else { Filled::Enough }
     }
 
+    /// So much is read from all peers together in a second: more than comes within [`LIMIT_HORIZON`] is not asked for, or it would wait at
+    /// the peers, and blocks that turn out urgent behind it.
+    pub(super) fn set_down_limit(&mut self, limit: Option<u64>) {
+        let blocks = |limit: u64| limit.saturating_mul(LIMIT_HORIZON) / u64::from(riverrun_metainfo::BLOCK_LENGTH);
+        self.budget = limit.map(|limit| usize::try_from(blocks(limit)).unwrap_or(usize::MAX));
+    }
+
     /// How many more requests the peer should have now, and its whole window.
     pub(super) fn room(&self, peer: &Peer, now: Instant) -> (usize, usize) {
         let down = &peer.down;
@@ -87,6 +100,13 @@ impl Requests {
             Pressure::None => window,
             Pressure::Some => (window / 2).max(1),
             Pressure::Full => 0,
+        };
+        let window = match self.budget {
+            None => window,
+            Some(budget) => {
+                let left = budget.saturating_sub(self.outstanding);
+                window.min((down.pipeline.live() + left).max(LEAST_UNDER_LIMIT))
+            }
         };
         let room = window.saturating_sub(down.pipeline.live());
         (room.min((most as usize).saturating_sub(down.pipeline.len())), window)

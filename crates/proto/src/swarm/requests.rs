@@ -32,6 +32,8 @@ pub(super) struct Requests {
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
     pub(super) strategy: Strategy,
+    /// Blocks that may be outstanding to all peers together, under a limit on the rate.
+    pub(super) budget: Option<usize>,
     /// Pieces that somebody waits for.
     pub(super) deadlines: Deadlines,
     /// Needed pieces wait for their hashes: they are not pickable.
@@ -62,6 +64,7 @@ impl Requests {
             picker: None,
             pressure: Pressure::None,
             sequential: false,
+            budget: None,
             strategy,
             deadlines: Deadlines::default(),
             held_up: false,

@@ -7,7 +7,7 @@ use riverrun_metainfo::{Bitfield, PieceIndex};
 
 use super::lab::{Lab, Manner};
 use super::net::{config, layout};
-use crate::swarm::{ConnectionId, PieceOrder, Strategy, SwarmConfig};
+use crate::swarm::{Command, ConnectionId, Input, PieceOrder, Strategy, SwarmConfig};
 use crate::wire::Message;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -133,4 +133,20 @@ fn in_a_young_swarm_nothing_is_asked_for_twice() {
     // With the last pieces there the end has come.
     lab.connect_seed(3, true, Manner::Honest(8));
     assert!(lab.until_complete(20 * SECOND) < 2 * SECOND);
+}
+
+#[test]
+fn under_a_limit_no_more_is_asked_for_than_comes_within_two_seconds() {
+    let asked = |limit: Option<u64>| {
+        let mut lab = leech(400, 2, ON);
+        lab.feed(Input::Command(Command::SetDownLimit(limit)));
+        let peers: Vec<_> = (1..=10).map(|number| lab.connect_seed(number, true, Manner::Silent)).collect();
+        peers.into_iter().map(|peer| lab.asked(peer).len()).collect::<Vec<_>>()
+    };
+    assert!(asked(None).iter().all(|asked| *asked == 32), "as a peer of unknown rate is asked");
+    // 64 blocks in two seconds: two peers are asked for all that may be outstanding, and of the others each for the least.
+    let limited = asked(Some(64 * 16_384 / 2));
+    assert_eq!(limited.iter().sum::<usize>(), 64 + 8 * 2, "{limited:?}");
+    // However low it is, nobody is left without a request.
+    assert_eq!(asked(Some(1)), [2; 10]);
 }
