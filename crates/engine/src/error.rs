@@ -116,6 +116,12 @@ pub enum TorrentError {
     /// A piece has the right v1 hash and the wrong v2 hash, or the other way round: no data can be right for this torrent (BEP 52).
     #[error("piece {0} cannot be right: the torrent has inconsistent hashes")]
     Inconsistent(PieceIndex),
+    /// Its metadata is not here yet.
+    #[error("the metadata is not here yet")]
+    NoMetadata,
+    /// A file that is asked for is not in it, or is padding.
+    #[error("the torrent has no file {0}")]
+    NoSuchFile(usize),
     /// It was stopped or removed, or its session was shut down.
     #[error("the torrent is stopped")]
     Stopped,

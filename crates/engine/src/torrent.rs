@@ -9,7 +9,9 @@ use riverrun_metainfo::{Bitfield, InfoHashes, Metainfo};
 use riverrun_proto::swarm::{Command, PeerStatus, Priority, Source};
 
 use crate::drive::{Core, leave, open};
-use crate::{EventError, Events, FileStatus, Limits, SeedLimits, TorrentError, TorrentStatus, TrackerState, status};
+use crate::{
+    EventError, Events, FileReader, FileStatus, Limits, SeedLimits, TorrentError, TorrentStatus, TrackerState, status,
+};
 
 /// Names one torrent of a session; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -178,6 +180,14 @@ impl Torrent {
     pub fn set_group(&self, name: Option<&str>) {
         self.core.rates.set_group(name);
         self.core.limits_changed();
+    }
+
+    /// Reads one of its files, by its place in the torrent, from any place and while it comes.
+    ///
+    /// # Errors
+    /// The metadata is not here yet, or there is no such file.
+    pub fn file_reader(&self, file: usize) -> Result<FileReader, TorrentError> {
+        FileReader::new(self.core.clone(), file)
     }
 
     /// Asks for pieces in order, or not.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use riverrun_metainfo::{Bitfield, Layout, PieceIndex};
+use riverrun_metainfo::{Bitfield, Layout, PieceIndex, Span};
 use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::{
     self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, Swarm,
@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use super::choice::Choice;
 use super::core::Totals;
 use super::link::{Link, Outbox};
-use super::read_runs::{ReadRun, ReadRuns};
+use super::read_runs::{Answer, ReadRun, ReadRuns};
 use super::saver::Saver;
 use super::stage::{Completion, Life};
 use super::tracker::Announcer;
@@ -137,6 +137,11 @@ impl Exchange {
 impl Files {
     pub(crate) fn new(disk: DiskTorrent, layout: Arc<Layout>, saver: Saver) -> Self {
         Self { disk, saver, layout, reads: ReadRuns::default(), writes: WriteRuns::default(), pressure: Pressure::None }
+    }
+
+    /// Reads a span of one piece for somebody who is no peer.
+    pub(crate) fn read_for_reader(&mut self, span: Span) -> oneshot::Receiver<Answer> {
+        self.reads.read_for_reader(&self.disk, span)
     }
 
     /// Everything wanted is here, as the swarm knows.

@@ -54,6 +54,8 @@ pub(crate) struct Core {
     stopping: Notify,
     /// Woken when a connection is gone, and when the metadata is here.
     pub(crate) quiet: Notify,
+    /// Woken when a piece is here, and when the torrent turns to something else.
+    pub(crate) pieces: Notify,
 }
 
 /// Payload exchanged in earlier runs, in bytes.
@@ -106,6 +108,7 @@ impl Core {
             is_stopping: AtomicBool::new(false),
             stopping: Notify::new(),
             quiet: Notify::new(),
+            pieces: Notify::new(),
         })
     }
 
@@ -226,6 +229,10 @@ impl Core {
             self.engine.spawn(web_seed::open(self.clone(), seed));
         }
         let turned = effects.events.iter().any(|kind| matches!(kind, EventKind::Phase(_) | EventKind::Metadata));
+        let news = |kind: &EventKind| matches!(kind, EventKind::PieceDone(_) | EventKind::Phase(_));
+        if effects.events.iter().any(news) {
+            self.pieces.notify_waiters();
+        }
         for kind in effects.events {
             self.emit(kind);
         }

@@ -4,11 +4,13 @@
 //! disk thread reads it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block, Layout, Span};
 use riverrun_proto::swarm::ConnectionId;
-use riverrun_storage::{Buffer, DiskTorrent};
+use riverrun_storage::{Buffer, DiskTorrent, StorageError};
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
 use super::link::Outgoing;
 
@@ -22,7 +24,12 @@ pub(crate) struct ReadRuns {
     /// Only looked up, never walked.
     reading: HashMap<u64, (ConnectionId, ReadRun)>,
     run: Option<(ConnectionId, ReadRun)>,
+    /// What is read for readers of files, by token.
+    readers: HashMap<u64, oneshot::Sender<Answer>>,
 }
+
+/// What a disk thread has read, or why it could not.
+pub(crate) type Answer = Result<Vec<Buffer>, Arc<StorageError>>;
 
 /// Blocks that lie side by side and go to the same peer.
 #[derive(Debug)]
@@ -68,6 +75,21 @@ impl ReadRuns {
         self.next_token += 1;
         disk.read(token, run.span, run.in_order);
         self.reading.insert(token, (connection, run));
+    }
+
+    /// Has a disk thread read for somebody who is no peer: no more than one piece.
+    pub(crate) fn read_for_reader(&mut self, disk: &DiskTorrent, span: Span) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        let token = self.next_token;
+        self.next_token += 1;
+        disk.read(token, span, true);
+        self.readers.insert(token, answer);
+        receiver
+    }
+
+    /// The reader for whom this was read.
+    pub(crate) fn done_for_reader(&mut self, token: u64) -> Option<oneshot::Sender<Answer>> {
+        self.readers.remove(&token)
     }
 
     /// The run with this token, which has been read.

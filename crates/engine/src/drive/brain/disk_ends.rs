@@ -48,6 +48,15 @@ impl Brain {
         effects: &mut Effects,
     ) {
         let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange else { return };
+        if let Some(reader) = files.reads.done_for_reader(token) {
+            if let Err(error) = &result {
+                let error = error.clone();
+                self.look_again(&error, effects);
+            }
+            // A reader that seeks away waits for it no more.
+            let _ = reader.send(result);
+            return;
+        }
         let Some((connection, run)) = files.reads.done(token) else { return };
         match result {
             Ok(buffers) => {
