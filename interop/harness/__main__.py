@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, dht, discovery, encryption, files, limits, magnet, makers, namespace, net, swarm, v2
+from . import announce, crash, dht, discovery, encryption, files, limits, magnet, makers, namespace, net, swarm, v2, webseed
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -114,6 +114,12 @@ def plans(us, made, everything):
     add("magnet/riverrun gives riverrun", lambda case: magnet.through_tracker(case, *made("many"), us, us))
     for client, content in itertools.product((libtorrent, aria2c), ("many", "edges")):
         add(f"files/{client.name} seeds some of {content}, then the rest", lambda case, c=content, up=client: files.chosen(case, *made(c), up, us))
+    for content in ("single", "many", "edges", "names"):
+        add(f"webseed/alone/{content}", lambda case, c=content: webseed.alone(case, *made(c), us))
+    add("webseed/alone/single by --web-seed", lambda case: webseed.alone(case, *made("single"), us, by_user=True))
+    add("webseed/with libtorrent/single", lambda case: webseed.with_peer(case, *made("single"), libtorrent, us))
+    for client, content in itertools.product((libtorrent, aria2c), ("single", "names")):
+        add(f"webseed/ours to {client.name}/{content}", lambda case, c=content, down=client: webseed.ours(case, made(c)[0], down))
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
     transmission, qbittorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent"))
     for down, middle, up in [

@@ -74,6 +74,13 @@ class TorrentFile:
             top[b"announce-list"] = [[url] for url in urls]
         return self._copy(path, top)
 
+    def with_web_seeds(self, path, urls):
+        """A copy with these web seeds (BEP 19); the info-hash stays."""
+        top = {key: value for key, value in self.top.items() if key != b"url-list"}
+        if urls:
+            top[b"url-list"] = urls
+        return self._copy(path, top)
+
     @staticmethod
     def _copy(path, top):
         with open(path, "wb") as file:
