@@ -20,6 +20,7 @@ mod path;
 mod proxy;
 mod tracker;
 mod tracker_server;
+mod web_seed;
 mod wire;
 
 pub use address_list::address_list;
@@ -38,6 +39,7 @@ pub use path::safe_path;
 pub use proxy::proxy;
 pub use tracker::{tracker_http, tracker_udp};
 pub use tracker_server::{tracker_server_http, tracker_server_udp};
+pub use web_seed::web_seed;
 pub use wire::{extended, wire};
 
 /// A body: must return, whatever the bytes are.
@@ -66,5 +68,6 @@ pub const BODIES: &[(&str, Body)] = &[
     ("tracker_server_http", tracker_server_http),
     ("tracker_server_udp", tracker_server_udp),
     ("tracker_udp", tracker_udp),
+    ("web_seed", web_seed),
     ("wire", wire),
 ];
