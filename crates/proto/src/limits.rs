@@ -237,6 +237,12 @@ pub const HASHES_PER_SECOND: u32 = 16 * 1024;
 pub const MAX_CORRUPT_TRIES: usize = 512;
 /// Tries of a failed piece by one peer alone that may be broken off before it is shared again.
 pub const MAX_BROKEN_PAROLES: u32 = 3;
+/// How long a failed piece waits for somebody else before a suspect that is fast may fetch it alone.
+pub const PAROLE_PATIENCE_WITH_SUSPECTS: Duration = Duration::from_secs(1);
+/// How long a failed piece waits for a fast peer before one that is slow or of which nothing is known may fetch it alone.
+pub const PAROLE_PATIENCE_WITH_THE_UNKNOWN: Duration = Duration::from_secs(2);
+/// How long a peer that fetches a failed piece alone may be silent before another begins it anew.
+pub const PAROLE_SILENCE: Duration = Duration::from_secs(2);
 /// How long a failed piece waits for a peer that is no suspect before a suspect may fetch it alone.
 pub const PAROLE_PATIENCE: Duration = Duration::from_secs(5);
 /// Ranges of addresses in one list of the owner's: the largest lists in use have one million, and a range takes up to 32 bytes.

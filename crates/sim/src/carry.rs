@@ -1,5 +1,6 @@
 //! Connections of the world: how they are made, what they carry, how they end.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use riverrun_proto::swarm::{CloseReason, Connected, ConnectionId, DialError, Inp
 use riverrun_proto::wire::{Handshake, Message, Reserved};
 
 use crate::host::{End, Host, HostId, Tenant};
+use crate::manner::Manner;
 use crate::queue::{Due, Event, Letter};
 use crate::world::World;
 
@@ -21,14 +23,19 @@ impl World {
             self.feed(from, Input::DialFailed { addr, error: DialError::Refused }, &[]);
             return;
         };
+        if let Some(error) = self.fails(from, to) {
+            self.feed(from, Input::DialFailed { addr, error }, &[]);
+            return;
+        }
         let (near, far) = (ConnectionId(self.next_connection), ConnectionId(self.next_connection + 1));
         self.next_connection += 2;
-        let reads = |host: &Host| !matches!(&host.tenant, Tenant::Stranger(stranger) if !stranger.reads());
+        let reads = |host: &Host| !matches!(&host.tenant, Tenant::Stranger(stranger) if !stranger.manner().reads());
         let end = |world: &Self, host: HostId, connection| End {
             host,
             connection,
             last_arrival: world.now,
             read: reads(&world.hosts[host.0]),
+            unread: VecDeque::new(),
         };
         let (to_end, from_end) = (end(self, to, far), end(self, from, near));
         self.hosts[from.0].ends.insert(near, to_end);
@@ -45,14 +52,40 @@ impl World {
         }
     }
 
+    /// Why no connection comes about between the two, if so: one of them spoils the handshake.
+    fn fails(&self, from: HostId, to: HostId) -> Option<DialError> {
+        [to, from].into_iter().find_map(|host| match self.hosts[host.0].manner()? {
+            Manner::Refuse(error) => Some(error),
+            _ => None,
+        })
+    }
+
     /// What one host says to another when they meet.
     fn handshake(&self, from: HostId, to: HostId) -> Handshake {
-        let fast = self.hosts[from.0].fast && self.hosts[to.0].fast;
-        let extended = self.is_honest(from) && self.is_honest(to);
+        let (own, manner) = (&self.hosts[from.0], self.hosts[from.0].manner());
+        let fast = own.fast && self.hosts[to.0].fast;
+        let speaks = |host: HostId| self.hosts[host.0].manner().is_none_or(Manner::is_extended);
+        let extended = speaks(from) && speaks(to);
+        let mut peer_id = own.peer_id;
+        match manner {
+            Some(Manner::Mirror) => peer_id = self.hosts[to.0].peer_id,
+            Some(Manner::Multitude(_)) => peer_id.0[..8].copy_from_slice(&self.next_connection.to_be_bytes()),
+            _ => {}
+        }
+        let v2 = manner == Some(Manner::ClaimV2);
         Handshake {
-            reserved: Reserved([0, 0, 0, 0, 0, if extended { 0x10 } else { 0 }, 0, if fast { 4 } else { 0 }]),
+            reserved: Reserved([
+                0,
+                0,
+                0,
+                0,
+                0,
+                if extended { 0x10 } else { 0 },
+                0,
+                if fast { 4 } else { 0 } | if v2 { 0x10 } else { 0 },
+            ]),
             info_hash: self.torrent.hashes().wire(),
-            peer_id: self.hosts[from.0].peer_id,
+            peer_id,
         }
     }
 
@@ -60,7 +93,7 @@ impl World {
         match &mut self.hosts[host.0].tenant {
             Tenant::Swarm(_) => self.feed(host, Input::Connected(connected), &[]),
             Tenant::Stranger(stranger) => {
-                let deeds = stranger.connected(connected.connection);
+                let deeds = stranger.connected(connected.connection, connected.handshake.reserved.fast());
                 self.perform(host, deeds);
             }
         }
@@ -69,7 +102,8 @@ impl World {
     /// Messages arrive.
     pub(crate) fn arrive(&mut self, host: HostId, connection: ConnectionId, letters: &[Letter]) {
         let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
-        let far = &self.hosts[end.host.0];
+        let from = end.host;
+        let far = &self.hosts[from.0];
         let strict = far.resident().is_some() && far.fast && self.hosts[host.0].fast;
         match &mut self.hosts[host.0].tenant {
             Tenant::Swarm(resident) => {
@@ -89,9 +123,17 @@ impl World {
                 let contents: Vec<u64> = letters.iter().map(|letter| letter.content).collect();
                 self.feed(host, Input::Received { connection, messages: &messages }, &contents);
             }
-            Tenant::Stranger(stranger) => {
-                let deeds = stranger.heard(connection, letters.iter().map(|letter| letter.message.clone()));
-                self.perform(host, deeds);
+            Tenant::Stranger(_) => {
+                let strict = self.is_honest(from) && self.hosts[from.0].fast && self.hosts[host.0].fast;
+                let messages = letters.iter().map(|letter| letter.message.clone());
+                let heard = match &mut self.hosts[host.0].tenant {
+                    Tenant::Stranger(stranger) => stranger.heard(connection, messages, strict),
+                    Tenant::Swarm(_) => Ok(Vec::new()),
+                };
+                match heard {
+                    Ok(deeds) => self.perform(host, deeds),
+                    Err(what) => self.broken(from, what),
+                }
             }
         }
     }
@@ -117,11 +159,16 @@ impl World {
 
     /// Ends a connection from this side; the other hears of it later.
     pub(crate) fn close(&mut self, host: HostId, connection: ConnectionId, reason: CloseReason) {
+        self.end(host, connection, reason, CloseReason::Eof);
+    }
+
+    /// Ends a connection from this side, which sees `reason`; the other sees `theirs` later.
+    pub(crate) fn end(&mut self, host: HostId, connection: ConnectionId, reason: CloseReason, theirs: CloseReason) {
         self.set(Duration::ZERO, host, Event::End { connection, reason });
         if let Some(end) = self.hosts[host.0].ends.remove(&connection) {
             let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 2;
             self.hosts[end.host.0].ends.remove(&end.connection);
-            let gone = Event::End { connection: end.connection, reason: CloseReason::Eof };
+            let gone = Event::End { connection: end.connection, reason: theirs };
             self.set(delay, end.host, gone);
         }
     }

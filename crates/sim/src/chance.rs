@@ -5,6 +5,7 @@
 pub struct Seed<'a> {
     number: u64,
     bytes: &'a [u8],
+    traced: bool,
 }
 
 impl<'a> Seed<'a> {
@@ -14,13 +15,23 @@ impl<'a> Seed<'a> {
         let number = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |digest: u64, byte| {
             (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self { number, bytes }
+        Self { number, bytes, traced: false }
+    }
+
+    /// Each event is printed as it happens.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self { traced: true, ..self }
+    }
+
+    pub(crate) fn is_traced(self) -> bool {
+        self.traced
     }
 }
 
 impl From<u64> for Seed<'_> {
     fn from(number: u64) -> Self {
-        Self { number, bytes: &[] }
+        Self { number, bytes: &[], traced: false }
     }
 }
 
@@ -56,14 +67,16 @@ impl Chance {
     }
 
     /// A number below `below`, which is not 0.
-    pub(crate) fn below(&mut self, below: u64) -> u64 {
-        let count = (64 - (below - 1).leading_zeros()).div_ceil(8) as usize;
-        self.steered(count).map_or_else(|| self.rng.u64(..below), |number| number % below)
+    pub(crate) fn below(&mut self, below: u32) -> u32 {
+        let count = (32 - (below - 1).leading_zeros()).div_ceil(8) as usize;
+        let below = u64::from(below);
+        let number = self.steered(count).map_or_else(|| self.rng.u64(..below), |number| number % below);
+        u32::try_from(number).expect("below a number of 32 bits")
     }
 
     /// An index below `below`, which is not 0.
     pub(crate) fn index(&mut self, below: usize) -> usize {
-        usize::try_from(self.below(below as u64)).expect("below an index")
+        self.below(u32::try_from(below).expect("no world has so many")) as usize
     }
 
     /// From 0 to below 1. It is drawn for each packet, so it is not steered: it would use the bytes up.
@@ -86,7 +99,7 @@ mod tests {
     fn bytes_steer_until_they_are_used_up_and_the_same_bytes_give_the_same() {
         let draw = |bytes: &[u8]| {
             let mut chance = Chance::new(Seed::steered(bytes));
-            [chance.below(256), chance.below(1000), chance.any(), chance.below(7)]
+            [chance.below(256).into(), chance.below(1000).into(), chance.any(), chance.below(7).into()]
         };
         let steered = draw(&[7, 3, 232, 0, 0, 0, 0, 0, 0, 1, 0, 9]);
         assert_eq!(steered, [7, 0, 256, 2]);
@@ -97,7 +110,7 @@ mod tests {
     #[test]
     fn numbers_stay_below_their_bound_and_a_shuffle_loses_nothing() {
         let mut chance = Chance::new(Seed::steered(&[255; 64]));
-        for below in [1, 2, 3, 255, 256, 257, 65_536, 1 << 40] {
+        for below in [1, 2, 3, 255, 256, 257, 65_536, 1 << 31] {
             assert!((0..40).all(|_| chance.below(below) < below));
         }
         assert!((0..100).all(|_| (0.0..1.0).contains(&chance.jitter())));

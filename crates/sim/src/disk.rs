@@ -22,7 +22,7 @@ pub(crate) struct Disk {
     /// Verified pieces that are not synced, and since when.
     fresh: Vec<(Instant, PieceIndex)>,
     /// Of a thousand pieces so many are lost by a failing device.
-    pub(crate) loses: u64,
+    pub(crate) loses: u32,
 }
 
 impl Disk {

@@ -33,8 +33,8 @@ impl World {
                 }
             }
             Tenant::Stranger(stranger) => {
-                let deeds = stranger.wake(now, &mut self.chance);
-                let period = stranger.period();
+                let deeds = stranger.wake(&mut self.chance);
+                let period = stranger.manner().period();
                 self.perform(host, deeds);
                 period.into_iter().for_each(|period| self.set(period, host, Event::Wake));
             }
@@ -73,7 +73,7 @@ impl World {
                 resident.into_iter().for_each(|own| own.disk.store(block, contents[nth]));
             }
             Action::Verify { piece, digests } => {
-                let took = Duration::from_micros(1000 + self.chance.below(4000));
+                let took = Duration::from_micros(u64::from(1000 + self.chance.below(4000)));
                 self.set(took, host, Event::Judged { piece, digests });
             }
             Action::Serve { connection, block } => self.serve(host, connection, block),
@@ -110,10 +110,25 @@ impl World {
     }
 
     fn serve(&mut self, host: HostId, connection: ConnectionId, block: Block) {
-        // Whoever does not read keeps the block from ever leaving.
-        if self.hosts[host.0].ends.get(&connection).is_some_and(|end| end.read) {
+        let Some(end) = self.hosts[host.0].ends.get_mut(&connection) else { return };
+        if end.read {
             let letter = Letter { message: Message::Piece(block), content: self.torrent.content(block) };
             self.post(host, connection, vec![letter], Some(block));
+        } else {
+            // Whoever does not read keeps the block from leaving.
+            end.unread.push_back(block);
+        }
+    }
+
+    /// A stranger takes one block off the socket: it leaves whoever sent it.
+    fn read_one(&mut self, host: HostId, connection: ConnectionId) {
+        let Some((far, theirs)) = self.hosts[host.0].ends.get(&connection).map(|end| (end.host, end.connection)) else {
+            return;
+        };
+        let end = self.hosts[far.0].ends.get_mut(&theirs);
+        if let Some(block) = end.and_then(|end| end.unread.pop_front()) {
+            let letter = Letter { message: Message::Piece(block), content: self.torrent.content(block) };
+            self.post(far, theirs, vec![letter], Some(block));
         }
     }
 
@@ -130,7 +145,13 @@ impl World {
                     let letter = Letter { message: Message::Piece(block), content };
                     sent.entry(connection).or_default().push(letter);
                 }
-                Deed::Close(connection) => self.close(host, connection, CloseReason::Eof),
+                Deed::Read(connection) => self.read_one(host, connection),
+                Deed::Close(connection, reason) => {
+                    if let Some(letters) = sent.remove(&connection) {
+                        self.post(host, connection, letters, None);
+                    }
+                    self.end(host, connection, CloseReason::Eof, reason);
+                }
             }
         }
         for (connection, letters) in sent {

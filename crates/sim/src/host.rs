@@ -1,10 +1,10 @@
 //! A host of the world: its link, its end of each connection, and who lives there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use riverrun_metainfo::Bitfield;
+use riverrun_metainfo::{Bitfield, Block};
 use riverrun_proto::mse::Encryption;
 use riverrun_proto::swarm::{ConnectionId, Event, Strategy, Swarm, SwarmConfig};
 use riverrun_proto::wire::PeerId;
@@ -12,6 +12,7 @@ use riverrun_proto::wire::PeerId;
 use crate::checkers::Ledger;
 use crate::disk::Disk;
 use crate::link::{Link, Pipes};
+use crate::manner::Manner;
 use crate::stranger::Stranger;
 use crate::torrent::Torrent;
 
@@ -53,6 +54,8 @@ pub(crate) struct End {
     pub(crate) last_arrival: Instant,
     /// The far side takes what comes.
     pub(crate) read: bool,
+    /// Blocks that wait for a far side that does not.
+    pub(crate) unread: VecDeque<Block>,
 }
 
 /// One host.
@@ -98,6 +101,14 @@ impl Host {
 
     pub(crate) fn ip(&self) -> IpAddr {
         self.addr.ip()
+    }
+
+    /// What is bad about it, if anything is.
+    pub(crate) fn manner(&self) -> Option<Manner> {
+        match &self.tenant {
+            Tenant::Swarm(_) => None,
+            Tenant::Stranger(stranger) => Some(stranger.manner()),
+        }
     }
 
     pub(crate) fn resident(&self) -> Option<&Resident> {

@@ -7,8 +7,9 @@ use riverrun_proto::swarm::{Strategy, SwarmConfig};
 
 use crate::host::{Host, HostId, Resident, Tenant, config};
 use crate::link::Link;
+use crate::manner::Manner;
 use crate::queue::{Due, Event};
-use crate::stranger::{Manner, Stranger};
+use crate::stranger::Stranger;
 use crate::world::World;
 
 impl World {
@@ -17,7 +18,7 @@ impl World {
         let id = HostId(self.hosts.len());
         let seed = self.chance.any();
         let tenant = |host: &Host| config(&self.torrent, have, host.peer_id, seed);
-        let placeholder = Tenant::Stranger(Stranger::new(Manner::BlackHole, self.torrent.clone(), self.now));
+        let placeholder = Tenant::Stranger(Stranger::new(Manner::BlackHole, self.torrent.clone()));
         let mut host = Host::new(id.0, link, self.now, placeholder);
         host.tenant = Tenant::Swarm(Box::new(Resident::new(self.now, tenant(&host))));
         self.incomplete += usize::from(host.resident().is_some_and(|resident| resident.complete.is_none()));
@@ -41,15 +42,14 @@ impl World {
     /// Adds a bad peer, which dials everyone after `joins` and again and again.
     pub fn add_stranger(&mut self, link: Link, manner: Manner, joins: Duration) -> HostId {
         let id = HostId(self.hosts.len());
-        let stranger = Stranger::new(manner, self.torrent.clone(), self.now);
-        let (lies, period) = (stranger.lies(), stranger.period());
+        let stranger = Stranger::new(manner, self.torrent.clone());
         let host = Host::new(id.0, link, self.now, Tenant::Stranger(stranger));
-        if lies {
+        if manner.lies() {
             self.liars.push(host.ip());
         }
         self.hosts.push(host);
         self.set(joins, id, Event::Tracker);
-        if let Some(period) = period {
+        if let Some(period) = manner.period() {
             self.set(joins + period, id, Event::Wake);
         }
         id
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Of a thousand pieces the host's disk loses so many.
-    pub fn failing_disk(&mut self, host: HostId, per_thousand: u64) {
+    pub fn failing_disk(&mut self, host: HostId, per_thousand: u32) {
         self.hosts[host.0].resident_mut().into_iter().for_each(|resident| resident.disk.loses = per_thousand);
     }
 

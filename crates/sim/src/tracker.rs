@@ -6,6 +6,7 @@ use std::time::Duration;
 use riverrun_proto::swarm::{Input, Source};
 
 use crate::host::HostId;
+use crate::manner::Manner;
 use crate::queue::Event;
 use crate::world::World;
 
@@ -22,14 +23,18 @@ impl World {
             self.feed(host, Input::Candidates { source: Source::Tracker, addrs: &addrs }, &[]);
             return;
         }
-        let addrs: Vec<SocketAddr> = match self.named {
-            Some(named) => vec![self.hosts[named.0].addr],
-            None => self.hosts.iter().map(|host| host.addr).collect(),
-        };
-        let own = self.hosts[host.0].addr;
-        for addr in addrs.into_iter().filter(|addr| *addr != own) {
-            let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 2;
-            self.set(delay, host, Event::Dial { addr });
+        // What strangers do to each other shows nothing: they call swarms alone.
+        let called =
+            self.hosts.iter().enumerate().filter(|(number, other)| {
+                self.named.is_none_or(|named| named.0 == *number) && other.resident().is_some()
+            });
+        let addrs: Vec<SocketAddr> = called.map(|(_, other)| other.addr).collect();
+        let calls = if let Some(Manner::Multitude(calls)) = self.hosts[host.0].manner() { calls } else { 1 };
+        for addr in addrs {
+            for _ in 0..calls {
+                let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 2;
+                self.set(delay, host, Event::Dial { addr });
+            }
         }
         self.set(STRANGERS_RETURN, host, Event::Tracker);
     }
@@ -44,8 +49,6 @@ impl World {
             self.chance.shuffle(&mut addrs);
             return addrs;
         }
-        let mut drawn = || self.chance.below(self.hosts.len() as u64);
-        let numbers: Vec<u64> = (0..TRACKER_ANSWER).map(|_| drawn()).collect();
-        numbers.into_iter().filter_map(|number| Some(self.hosts.get(usize::try_from(number).ok()?)?.addr)).collect()
+        (0..TRACKER_ANSWER).map(|_| self.hosts[self.chance.index(self.hosts.len())].addr).collect()
     }
 }

@@ -123,10 +123,8 @@ impl World {
     pub(crate) fn stuck(&self, deadline: Duration) -> Violation {
         let waiting = (0..self.hosts.len()).map(HostId).find(|host| !self.is_complete(*host));
         let host = waiting.unwrap_or(HostId(0));
-        let mut what = format!("not done by the deadline: {:?}", self.status(host));
-        for peer in self.hosts[host.0].resident().map(|own| own.swarm.peers(self.now)).unwrap_or_default() {
-            what += &format!("\n{peer:?}");
-        }
+        let peers = self.hosts[host.0].resident().map(|own| own.swarm.peers(self.now)).unwrap_or_default();
+        let what = format!("not done by the deadline: {:?} {peers:?}", self.status(host));
         Violation { at: deadline, host, what }
     }
 }

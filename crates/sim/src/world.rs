@@ -32,6 +32,8 @@ pub struct World {
     pub(crate) named: Option<HostId>,
     /// Swarms that have not everything.
     pub(crate) incomplete: usize,
+    /// Each event is printed.
+    traced: bool,
     /// The first rule that was broken.
     violation: Option<Violation>,
 }
@@ -40,6 +42,7 @@ impl World {
     /// An empty world. All chance in it comes from the seed.
     #[must_use]
     pub fn new<'a>(seed: impl Into<Seed<'a>>, torrent: Torrent) -> Self {
+        let seed = seed.into();
         // The clock's zero; only differences to it count.
         let born = Instant::now();
         Self {
@@ -49,7 +52,8 @@ impl World {
             hosts: Vec::new(),
             queue: Queue::default(),
             trace: Trace::new(),
-            chance: Chance::new(seed.into()),
+            traced: seed.is_traced(),
+            chance: Chance::new(seed),
             next_connection: 0,
             liars: Vec::new(),
             named: None,
@@ -60,7 +64,12 @@ impl World {
 
     /// A number below `below` from the world's chance.
     pub fn draw(&mut self, below: u32) -> u32 {
-        u32::try_from(self.chance.below(below.into())).expect("below a number of 32 bits")
+        self.chance.below(below)
+    }
+
+    /// One of these, of which there are some, by the world's chance.
+    pub fn draw_one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.chance.index(of.len())]
     }
 
     /// The time since the world began.
@@ -113,6 +122,7 @@ impl World {
         let own = &self.hosts[host.0];
         if own.life == life && (own.up || matches!(event, Event::Restart)) {
             self.trace.add(self.age(), host.0 as u64, words(&event));
+            self.show(host, &event);
             self.happen(host, event);
             self.note_completion(host);
             self.check(host);
@@ -121,6 +131,13 @@ impl World {
             self.broken(host, "events without end".to_owned());
         }
         self.violation.clone().map_or(Ok(true), Err)
+    }
+
+    #[allow(clippy::print_stdout, reason = "a developer asked for it")]
+    fn show(&self, host: HostId, event: &Event) {
+        if self.traced {
+            println!("{} {:.6} s {host:?}: {event:?}", self.trace.events(), self.age().as_secs_f64());
+        }
     }
 
     fn check(&mut self, host: HostId) {

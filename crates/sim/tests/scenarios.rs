@@ -1,14 +1,15 @@
-//! Every scenario with some seeds. A failure says how to see it again.
+//! Every scenario with some seeds, the first of them twice. A failure says how to see it again; `just sim-all` tries more seeds.
 
-use riverrun_sim::scenarios::Scenario;
+use riverrun_sim::scenarios::{self, Scenario};
+use riverrun_sim::{Manner, Seed};
 
 fn try_seeds(name: &str, seeds: std::ops::Range<u64>) {
     let scenario = Scenario::named(name).expect("a scenario of this name");
-    for seed in seeds {
-        if let Err(violation) = scenario.run(seed) {
-            panic!("{violation}\nagain: just sim-replay {name} {seed}");
-        }
-    }
+    let run = |seed| scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    let first = run(seeds.start);
+    assert_eq!(first, run(seeds.start), "{name}: the same seed gave something else");
+    let others: Vec<u64> = seeds.skip(1).map(|seed| run(seed).digest).collect();
+    assert!(others.iter().all(|digest| *digest != first.digest), "{name}: another seed gave the same");
 }
 
 #[test]
@@ -62,9 +63,38 @@ fn p9_streaming_bears_black_holes() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+fn p1_to_p10_nine_bad_peers_of_a_kind_cost_less_than_a_fifth_of_the_rate() {
+    (1..=10).for_each(|row| try_seeds(&format!("p{row}"), 0..2));
+}
+
+#[test]
+fn p11_to_p20_nine_bad_peers_of_a_kind_cost_less_than_a_fifth_of_the_rate() {
+    (11..=20).for_each(|row| try_seeds(&format!("p{row}"), 0..2));
+}
+
+#[test]
+fn p21_to_p30_nine_bad_peers_of_a_kind_cost_less_than_a_fifth_of_the_rate() {
+    (21..=30).for_each(|row| try_seeds(&format!("p{row}"), 0..2));
+}
+
+#[test]
+fn p1_to_p30_nine_bad_peers_of_any_kind_cost_less_than_a_fifth_of_the_rate() {
+    try_seeds("mixed", 0..6);
+}
+
+#[test]
+fn each_row_of_bad_peers_is_a_scenario_and_each_manner_has_a_row() {
+    let rows: Vec<String> = (1..=30).map(|row| format!("p{row}")).collect();
+    assert!(Manner::ROWS.iter().map(|(row, _)| *row).eq(rows.iter().map(String::as_str)));
+    assert!(rows.iter().all(|row| scenarios::all().any(|scenario| scenario.name == row)));
+    assert!(Manner::ROWS.iter().all(|(_, manners)| !manners.is_empty()));
+}
+
+#[test]
+fn bytes_steer_a_scenario_and_the_same_bytes_give_the_same() {
     let scenario = Scenario::named("crashes").expect("a scenario of this name");
-    let first = scenario.run(77).expect("no rule is broken");
-    assert_eq!(first, scenario.run(77).expect("no rule is broken"));
-    assert_ne!(first.digest, scenario.run(78).expect("no rule is broken").digest);
+    let run = |bytes: &[u8]| scenario.run(Seed::steered(bytes)).expect("no rule is broken");
+    let bytes: Vec<u8> = (0..200).collect();
+    assert_eq!(run(&bytes), run(&bytes));
+    assert_ne!(run(&bytes).digest, run(&bytes[1..]).digest);
 }

@@ -45,6 +45,8 @@ struct Case {
     tries: Vec<Try>,
     /// Tries by one peer alone that ended before the piece did.
     broken_off: u32,
+    /// Whose tries those were.
+    gave_up: BTreeSet<ConnectionId>,
 }
 
 /// One corrupt copy of a piece.
@@ -82,17 +84,19 @@ impl Blame {
         case.is_some_and(|case| case.broken_off < limits::MAX_BROKEN_PAROLES)
     }
 
-    /// The one peer went before the piece was whole.
-    pub(super) fn parole_broken(&mut self, piece: PieceIndex) {
+    /// The one peer went, or was silent, before the piece was whole.
+    pub(super) fn parole_broken(&mut self, piece: PieceIndex, by: ConnectionId) {
         if let Some(case) = self.cases.get_mut(&piece) {
             case.broken_off += 1;
+            case.gave_up.insert(by);
         }
     }
 
-    /// The connections, some ended since, that sent blocks of a corrupt try of the piece.
+    /// The connections, some ended since, that sent blocks of a corrupt try of the piece, or did not fetch it alone.
     pub(super) fn suspects(&self, piece: PieceIndex) -> BTreeSet<ConnectionId> {
-        let tries = self.cases.get(&piece).into_iter().flat_map(|case| &case.tries);
-        tries.flat_map(|failed| &failed.contributors).map(|contributor| contributor.connection).collect()
+        let case = || self.cases.get(&piece).into_iter();
+        let senders = case().flat_map(|case| &case.tries).flat_map(|failed| &failed.contributors);
+        senders.map(|sender| sender.connection).chain(case().flat_map(|case| case.gave_up.iter().copied())).collect()
     }
 
     /// A piece failed its hash. Gives the sender that is certainly guilty, if one is.
@@ -107,6 +111,7 @@ impl Blame {
         if kept < limits::MAX_CORRUPT_TRIES {
             let case = self.cases.entry(partial.piece()).or_default();
             case.broken_off = 0;
+            case.gave_up.clear();
             case.tries.push(Try { digests, from: from.to_vec(), contributors: contributors.to_vec() });
         }
         None
@@ -216,7 +221,7 @@ mod tests {
         corrupt(&mut blame, &[1, 2], &[1, 2]);
         for _ in 0..limits::MAX_BROKEN_PAROLES {
             assert!(blame.needs_parole(PieceIndex(0)));
-            blame.parole_broken(PieceIndex(0));
+            blame.parole_broken(PieceIndex(0), ConnectionId(7));
         }
         assert!(!blame.needs_parole(PieceIndex(0)) && blame.is_open(PieceIndex(0)));
     }

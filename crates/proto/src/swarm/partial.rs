@@ -92,6 +92,11 @@ impl Partial {
         self.piece
     }
 
+    /// Its length in bytes.
+    pub(super) fn length(&self) -> u32 {
+        self.length
+    }
+
     pub(super) fn claim(&self) -> Claim {
         self.claim
     }

@@ -1,8 +1,11 @@
 //! Who keeps a place when all are taken.
 //!
-//! Three ways to lose it: being of no use to either side; being outranked by a newcomer while nothing is exchanged (BEP 40); and
+//! Four ways to lose it: being of no use to either side; being one of many of one address (THREATS P19); being outranked by a newcomer while nothing is exchanged (BEP 40); and
 //! turnover, by which a few of those who bring least are exchanged for candidates now and then.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits;
@@ -10,6 +13,9 @@ use crate::swarm::peer::Peer;
 use crate::swarm::reach::party;
 use crate::swarm::{CloseReason, Connected, ConnectionId, Source, Swarm};
 
+/// So many places more than another party are a crowd, of which one gives way when all are taken: two peers behind one address
+/// are none.
+const CROWD: usize = 3;
 /// How often a few peers are exchanged.
 const TURNOVER_INTERVAL: Duration = Duration::from_secs(60);
 /// How many at once, of a hundred.
@@ -26,7 +32,7 @@ const TURNOVER_WORTH: u64 = 60 * 1024;
 impl Swarm {
     /// Ends a connection for a new one, if one may go; false if none.
     pub(super) fn make_place(&mut self, now: Instant, new: &Connected) -> bool {
-        self.replace_useless(now) || self.replace_outranked(now, new)
+        self.replace_useless(now) || self.replace_crowd(now, Some(new)) || self.replace_outranked(now, new)
     }
 
     /// Ends the oldest connection that is of no use to either side; false if each is, or is new.
@@ -35,6 +41,23 @@ impl Swarm {
         let peers = self.peers.values().filter(|peer| peer.who.web_seed.is_none());
         let useless = peers.filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
         let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else { return false };
+        self.close(now, victim, CloseReason::TooMany);
+        true
+    }
+
+    /// Ends a connection of the party that has most places, if it has so many that the new one's party, or a candidate, has a
+    /// better claim: the one that exchanged least, the youngest of those. Whoever tests on one machine is no crowd.
+    pub(super) fn replace_crowd(&mut self, now: Instant, new: Option<&Connected>) -> bool {
+        let of = |peer: &Peer| party(peer.who.addr.ip());
+        let mut places: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        let peers = || self.peers.values().filter(|peer| peer.who.web_seed.is_none());
+        peers().for_each(|peer| *places.entry(of(peer)).or_default() += 1);
+        let taken = new.and_then(|new| places.get(&party(new.addr.ip()))).copied().unwrap_or_default();
+        let crowds = places.iter().filter(|(party, count)| **count >= taken + CROWD && !party.is_loopback());
+        let Some(crowd) = crowds.max_by_key(|(_, count)| **count).map(|(party, _)| *party) else { return false };
+        let members = peers().filter(|peer| of(peer) == crowd && peer.who.source != Source::User);
+        let least = members.min_by_key(|peer| (peer.down.rate.total() + peer.up.rate.total(), Reverse(peer.who.since)));
+        let Some(victim) = least.map(|peer| peer.who.connection) else { return false };
         self.close(now, victim, CloseReason::TooMany);
         true
     }

@@ -1,6 +1,6 @@
 //! Filling a peer's pipeline: how many requests, of which pieces.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use riverrun_metainfo::PieceIndex;
 
@@ -211,13 +211,22 @@ impl Requests {
     }
 }
 
-/// Whether this peer may fetch a failed piece alone: a suspect only if nobody else can, or none did for a while.
+/// Whether this peer may fetch a failed piece alone. A suspect waits a moment whether another does where others have the piece, and
+/// one that is slow or has brought nothing yet waits longer: whoever fetches it, blame is certain, but that one holds it up.
 fn may_take_parole(partial: &Partial, peer: &Peer, picker: Option<&Picker>, blame: &Blame, now: Instant) -> bool {
     let suspects = blame.suspects(partial.piece());
     let suspect = suspects.contains(&peer.who.connection);
     let others = picker.is_some_and(|picker| picker.peers_with(partial.piece()) as usize > suspects.len());
-    let patient = now.saturating_duration_since(partial.since()) >= limits::PAROLE_PATIENCE;
-    !peer.down.choked && (!suspect || !others || patient)
+    let waited = now.saturating_duration_since(partial.since());
+    let rate = peer.down.window.rate().max(peer.down.rate.per_second(now));
+    let fast = rate.saturating_mul(WHOLE_PIECE_SECONDS) >= partial.length().into();
+    let patience = match (suspect && others, fast) {
+        (false, true) => Duration::ZERO,
+        (true, true) => limits::PAROLE_PATIENCE_WITH_SUSPECTS,
+        (false, false) => limits::PAROLE_PATIENCE_WITH_THE_UNKNOWN,
+        (true, false) => limits::PAROLE_PATIENCE,
+    };
+    !peer.down.choked && waited >= patience
 }
 
 /// Whether the peer may go on with the piece that it asked for last.

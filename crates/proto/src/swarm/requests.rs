@@ -254,7 +254,7 @@ impl Requests {
                 self.partials.get_mut(piece).into_iter().for_each(|partial| partial.set_claim(Claim::Shared));
             } else if claim == Claim::Parole(Some(connection)) {
                 self.give_up(peer, |asked| asked.piece == piece, None);
-                blame.parole_broken(piece);
+                blame.parole_broken(piece, peer.who.connection);
                 self.again(piece, progress, blame, now);
             }
         }
@@ -268,6 +268,24 @@ impl Requests {
                 partial.set_claim(Claim::Shared);
                 self.freed = true;
             }
+        }
+    }
+
+    /// The peer is silent: the failed pieces that nobody but it may fetch begin again with another.
+    fn drop_paroles(
+        &mut self,
+        peer: &mut Peer,
+        progress: &Progress,
+        blame: &mut Blame,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let its_own = Claim::Parole(Some(peer.who.connection));
+        let paroles = self.partials.iter().filter(|partial| !partial.is_verifying() && partial.claim() == its_own);
+        for piece in paroles.map(Partial::piece).collect::<Vec<_>>() {
+            self.give_up(peer, |asked| asked.piece == piece, Some(&mut *out));
+            blame.parole_broken(piece, peer.who.connection);
+            self.again(piece, progress, blame, now);
         }
     }
 
@@ -285,6 +303,9 @@ impl Requests {
         self.forget_unanswered(peer, |asked| waited(asked.at) >= limits::TAKEN_BACK_TIMEOUT);
         let Some(oldest) = peer.down.pipeline.oldest() else { return false };
         let silent = waited(peer.down.progress);
+        if others && silent >= limits::PAROLE_SILENCE {
+            self.drop_paroles(peer, progress, blame, now, out);
+        }
         let patience = if others { limits::PROGRESS_TIMEOUT } else { limits::REQUEST_TIMEOUT };
         if silent >= patience {
             self.give_up(peer, |_| true, Some(out));

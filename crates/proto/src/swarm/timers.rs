@@ -168,7 +168,7 @@ impl Swarm {
     /// When all places are taken and candidates wait, one peer that is of no use to either side goes.
     fn make_room(&mut self, now: Instant) {
         if self.connections() >= self.identity.max_connections && self.candidates.waiting() > 0 {
-            self.replace_useless(now);
+            let _ = self.replace_useless(now) || self.replace_crowd(now, None);
         }
     }
 

@@ -5,12 +5,14 @@ mod crowd;
 mod hostile;
 mod links;
 mod patchwork;
+mod rows;
 pub mod streaming;
 
 use std::time::Duration;
 
 use crate::chance::Seed;
 use crate::checkers::Violation;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// One thing to try.
@@ -38,8 +40,8 @@ pub struct Report {
     pub waste: (u64, u64),
 }
 
-/// All scenarios.
-pub const ALL: &[Scenario] = &[
+/// All scenarios but those of one row of hostile peers.
+const MAIN: &[Scenario] = &[
     crowd::FLASH_CROWD,
     crowd::HEARSAY,
     links::UNEQUAL_LINKS,
@@ -47,26 +49,34 @@ pub const ALL: &[Scenario] = &[
     hostile::LIARS,
     crashes::CRASHES,
     patchwork::PATCHWORK,
+    rows::MIXED,
     streaming::STREAMING,
     streaming::STREAMING_CHURN,
     streaming::STREAMING_BLACK_HOLES,
 ];
 
+/// All scenarios.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    MAIN.iter().chain(&rows::ROWS)
+}
+
 impl Scenario {
     /// The scenario of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        ALL.iter().find(|scenario| scenario.name == name)
+        all().find(|scenario| scenario.name == name)
     }
 
     /// Runs it with one seed.
     ///
     /// # Errors
     /// A rule was broken.
-    pub fn run<'a>(&self, seed: impl Into<Seed<'a>>) -> Result<Report, Violation> {
-        let (world, result) = (self.play)(seed.into());
+    pub fn run<'a>(&self, seed: impl Into<Seed<'a>>) -> Result<Report, Failure> {
+        let seed = seed.into();
+        let (world, result) = (self.play)(seed);
         let (digest, events) = world.trace();
-        Ok(Report { took: result?, digest, events, waste: world.waste() })
+        let took = result.map_err(|violation| Failure::new(self.name, seed, events, violation))?;
+        Ok(Report { took, digest, events, waste: world.waste() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! How connections begin, live and end; both sides of the fast extension; what the other side may ask.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -352,4 +353,39 @@ fn an_incoming_peer_that_tells_its_port_is_dialled_after_it_went() {
     let mut addr = peer_addr(1);
     addr.set_port(5555);
     assert!(lab.done.contains(&Action::Dial { addr, ways: &[Way::Plain] }));
+}
+
+#[test]
+fn p19_many_connections_of_one_address_keep_nobody_out() {
+    let mut lab = Lab::with(SwarmConfig { max_connections: 20, ..config(&layout(100, 16), Bitfield::empty(100), 200) });
+    let join = |lab: &mut Lab, number: u8, ip: [u8; 4]| {
+        let addr = SocketAddr::from((ip, 2000 + u16::from(number)));
+        let (connection, handshake) = (ConnectionId(number.into()), handshake(number, true));
+        let connected = Connected { connection, addr, incoming: true, handshake, cover: Cover::None };
+        let connection = lab.connect_as(number, connected, Manner::Silent);
+        lab.says(connection, &[Message::HaveAll, Message::Unchoke, Message::Interested]);
+        connection
+    };
+    let crowd: Vec<_> = (1..=20).map(|number| join(&mut lab, number, [10, 1, 1, 1])).collect();
+    assert!(crowd.iter().all(|member| lab.is_open(*member)));
+    let late = join(&mut lab, 21, [10, 1, 1, 1]);
+    assert_eq!(lab.close_reason(late), Some(CloseReason::TooMany), "its own party has enough");
+    let others: Vec<_> = (0..18).map(|number| join(&mut lab, 30 + number, [10, 1, 2, number])).collect();
+    assert!(others.iter().all(|other| lab.is_open(*other)));
+    assert_eq!(crowd.iter().filter(|member| lab.is_open(**member)).count(), 2, "two behind one address are no crowd");
+    let more = join(&mut lab, 60, [10, 1, 3, 1]);
+    assert_eq!(lab.close_reason(more), Some(CloseReason::TooMany));
+}
+
+#[test]
+fn p19_many_on_one_machine_are_no_crowd() {
+    let mut lab = Lab::with(SwarmConfig { max_connections: 4, ..config(&layout(100, 16), Bitfield::empty(100), 200) });
+    for number in 1..=5 {
+        let addr = SocketAddr::from(([127, 0, 0, number / 5 + 1], 2000 + u16::from(number)));
+        let (connection, handshake) = (ConnectionId(number.into()), handshake(number, true));
+        let connected = Connected { connection, addr, incoming: true, handshake, cover: Cover::None };
+        lab.connect_as(number, connected, Manner::Silent);
+    }
+    assert_eq!(lab.close_reason(ConnectionId(5)), Some(CloseReason::TooMany));
+    assert!((1..5).all(|number| lab.is_open(ConnectionId(number))));
 }

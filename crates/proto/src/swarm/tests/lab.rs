@@ -177,10 +177,15 @@ impl Lab {
 
     /// Lets time pass until the torrent is complete; gives how long that took.
     pub(in crate::swarm) fn until_complete(&mut self, most: Duration) -> Duration {
+        self.until(most, |lab| lab.swarm.have().is_full())
+    }
+
+    /// Lets time pass until it is so; gives how long that took.
+    pub(in crate::swarm) fn until(&mut self, most: Duration, is_so: impl Fn(&Self) -> bool) -> Duration {
         let start = self.now;
-        while !self.swarm.have().is_full() {
+        while !is_so(self) {
             self.wait(Duration::from_millis(10));
-            assert!(self.now - start <= most, "not complete after {most:?}: {:?}", self.swarm.status(self.now));
+            assert!(self.now - start <= most, "not so after {most:?}: {:?}", self.swarm.status(self.now));
         }
         self.now - start
     }
