@@ -15,12 +15,24 @@ use crate::world::World;
 impl World {
     /// Adds a swarm that has these pieces and asks the tracker after `joins`.
     pub fn add(&mut self, link: Link, have: Bitfield, joins: Duration) -> HostId {
+        self.add_with(link, have, joins, |_| {})
+    }
+
+    /// Adds a swarm that is set up in another way.
+    pub fn add_with(
+        &mut self,
+        link: Link,
+        have: Bitfield,
+        joins: Duration,
+        set_up: impl FnOnce(&mut SwarmConfig),
+    ) -> HostId {
         let id = HostId(self.hosts.len());
         let seed = self.chance.any();
-        let tenant = |host: &Host| config(&self.torrent, have, host.peer_id, seed);
         let placeholder = Tenant::Stranger(Stranger::new(Manner::BlackHole, self.torrent.clone()));
         let mut host = Host::new(id.0, link, self.now, placeholder);
-        host.tenant = Tenant::Swarm(Box::new(Resident::new(self.now, tenant(&host))));
+        let mut config = config(&self.torrent, have, host.peer_id, seed);
+        set_up(&mut config);
+        host.tenant = Tenant::Swarm(Box::new(Resident::new(self.now, config)));
         self.incomplete += usize::from(host.resident().is_some_and(|resident| resident.complete.is_none()));
         self.hosts.push(host);
         self.set(joins, id, Event::Tracker);

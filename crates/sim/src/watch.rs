@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use riverrun_metainfo::Bitfield;
+use riverrun_metainfo::{Bitfield, PieceIndex};
 use riverrun_proto::swarm::{Event as Told, SwarmStatus};
 
 use crate::checkers::Violation;
@@ -62,6 +62,14 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Whether all swarms but this one hold every piece together.
+    #[must_use]
+    pub fn others_hold_everything(&self, but: HostId) -> bool {
+        let others = || self.hosts.iter().enumerate().filter(|(number, _)| *number != but.0);
+        let had = |piece| others().filter_map(|(_, host)| host.resident()).any(|own| own.swarm.have().has(piece));
+        (0..self.torrent.pieces()).map(PieceIndex).all(had)
     }
 
     /// Payload sent by a swarm in its present life, in bytes.

@@ -98,3 +98,13 @@ fn bytes_steer_a_scenario_and_the_same_bytes_give_the_same() {
     assert_eq!(run(&bytes), run(&bytes));
     assert_ne!(run(&bytes).digest, run(&bytes[1..]).digest);
 }
+
+#[test]
+fn a_superseed_sends_little_more_than_one_copy_until_the_swarm_holds_one() {
+    try_seeds("superseed", 0..1);
+}
+
+#[test]
+fn a_leecher_among_black_holes_finds_the_seed_by_turnover_alone() {
+    try_seeds("saturated", 0..2);
+}

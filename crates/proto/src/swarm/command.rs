@@ -17,6 +17,7 @@ impl Swarm {
             Command::SetSequential(sequential) => self.requests.sequential = sequential,
             Command::SetDeadlines { reader, deadlines } => self.set_deadlines(now, reader, deadlines),
             Command::SetDownLimit(limit) => self.requests.set_down_limit(limit),
+            Command::SetSuperseeding(wished) => self.set_superseeding(now, wished),
             Command::SetDhtPort(port) => self.identity.dht_port = port,
             Command::SetOutside(ip) => self.candidates.told_outside(ip),
             Command::AddWebSeeds(more) => self.add_web_seeds(more),
@@ -117,6 +118,7 @@ impl Swarm {
         match (finished, self.progress.is_finished()) {
             (false, true) => self.finished(now),
             (true, false) => {
+                self.end_superseeding(now);
                 self.stats.came = now;
                 self.tell_upload_only(now, false);
             }

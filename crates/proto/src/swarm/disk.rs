@@ -40,13 +40,16 @@ impl Swarm {
         }
     }
 
-    /// Tells every peer that lacks the piece; the others have one piece less that we need.
+    /// Tells every peer that lacks the piece; the others have one piece less that we need. Who gave us bytes and is no seed is told
+    /// all the same: it may superseed, and waits to hear what became of them (BEP 16).
     fn tell_have(&mut self, now: Instant, piece: PieceIndex, needed: bool) {
         for (connection, peer) in &mut self.peers {
-            if !peer.pieces.has(piece) {
+            let has = peer.pieces.has(piece);
+            if !has || !peer.pieces.is_all() && peer.down.rate.total() > 0 {
                 peer.spoke = now;
                 self.out.send(*connection, Message::Have(piece));
-            } else if needed {
+            }
+            if has && needed {
                 peer.down.useful -= 1;
                 if peer.down.useful == 0 {
                     (peer.down.interested, peer.spoke) = (false, now);
@@ -60,6 +63,7 @@ impl Swarm {
     pub(super) fn finished(&mut self, now: Instant) {
         self.out.event(Event::Finished);
         self.requests.sleep();
+        self.begin_superseeding();
         self.tell_upload_only(now, true);
         let seeds: Vec<_> = self.peers.keys().copied().collect();
         seeds.into_iter().for_each(|connection| self.close_if_useless(now, connection));
@@ -67,6 +71,7 @@ impl Swarm {
 
     /// Tells peers of the extension protocol whether we download (BEP 21).
     pub(super) fn tell_upload_only(&mut self, now: Instant, upload_only: bool) {
+        let upload_only = upload_only && !self.superseed.is_active();
         let hello = Hello { upload_only, ..self.hello() };
         for (connection, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.extensions.spoken) {
             peer.spoke = now;
@@ -126,6 +131,7 @@ impl Swarm {
             peer.up.queue.done(*block);
             self.first_copy.left(connection, block.piece, block.length, self.progress.layout().length_of(block.piece));
         }
+        peer.up.shown.iter_mut().for_each(|shown| shown.served(now, blocks));
         peer.up.queue.serve(connection, peer.up.rate.per_second(now), &mut self.out);
     }
 

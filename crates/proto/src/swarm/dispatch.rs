@@ -106,7 +106,7 @@ impl Swarm {
                 return Err("request of more than 128 KiB");
             }
             let exists = self.progress.layout().served_span(*block).is_some();
-            let had = exists && self.progress.have().has(block.piece);
+            let had = exists && self.progress.have().has(block.piece) && peer.may_see(block.piece);
             let allowed = !peer.up.choking || peer.may_ask_choked(block.piece);
             if had && allowed && !peer.up.queue.is_full() {
                 peer.up.queue.push(*block);
@@ -225,6 +225,7 @@ impl Swarm {
             peer.down.useful += 1;
             peer.down.starved = false;
         }
+        self.superseed_gained(now, connection, piece);
         self.update_interest(now, connection);
         self.close_if_useless(now, connection);
         Ok(())
@@ -254,6 +255,7 @@ impl Swarm {
             if let Some(picker) = &mut self.requests.picker {
                 picker.availability().remove_peer(&peer.pieces);
             }
+            self.superseed.lost(&peer.pieces, None);
         }
         peer.pieces = pieces;
         self.first_copy.spread(peer.pieces.bits().into_iter().flat_map(Bitfield::iter));
@@ -262,6 +264,7 @@ impl Swarm {
         if let Some(picker) = &mut self.requests.picker {
             picker.availability().add_peer(&peer.pieces);
         }
+        self.superseed_told(now, connection);
         self.update_interest(now, connection);
         if !late {
             self.allow_fast(connection);
@@ -349,6 +352,7 @@ impl Swarm {
         if !peer.pieces.remove(piece) {
             return peer.conduct.idle_message(now);
         }
+        self.superseed.lost(&peer.pieces, Some(piece));
         if let Some(picker) = &mut self.requests.picker {
             match was_seed {
                 true => picker.availability().seed_lost(piece),

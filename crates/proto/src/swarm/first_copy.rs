@@ -137,7 +137,9 @@ impl Showing {
 impl Swarm {
     /// Slots were given: whoever has one is shown what it should ask for.
     pub(super) fn show_first_copy(&mut self) {
-        if matches!(self.first_copy, FirstCopy::Over) || !self.requests.strategy.first_copy {
+        let over = matches!(self.first_copy, FirstCopy::Over);
+        // Who superseeds hides what others are to have.
+        if over || !self.requests.strategy.first_copy || self.superseed.is_active() {
             return;
         }
         if !self.progress.is_complete() {
@@ -160,7 +162,9 @@ impl Swarm {
     /// A peer said something: maybe it got what it was shown.
     pub(super) fn show_first_copy_to(&mut self, connection: ConnectionId) {
         let FirstCopy::Under(showing) = &mut self.first_copy else { return };
-        let Some(peer) = self.peers.get(&connection).filter(|peer| peer.who.fast) else { return };
+        let Some(peer) = self.peers.get(&connection).filter(|peer| peer.who.fast && peer.up.shown.is_none()) else {
+            return;
+        };
         if is_served(peer) {
             showing.show(peer, depth(peer, self.progress.layout().piece_length()), &mut self.out);
         } else if peer.up.choking {

@@ -19,6 +19,7 @@ const STALE: Duration = Duration::from_secs(60);
 impl Swarm {
     /// A connection is ready: it is refused, or greeted with what we have.
     pub(super) fn connected(&mut self, now: Instant, connected: &Connected) {
+        let came = self.twin(connected).map(|twin| twin.who.came);
         if let Some(reason) = self.refusal(now, connected) {
             self.turn_away(now, connected, reason);
             return;
@@ -26,11 +27,14 @@ impl Swarm {
         let mut source = Source::Incoming;
         if !connected.incoming {
             source = self.candidates.connected(connected.addr, connected.connection, Source::Tracker);
+            self.places.taken();
             self.candidates.set_takes_plaintext_alone(connected.addr, connected.cover == Cover::None);
         }
         let fast = connected.handshake.reserved.fast();
         let v2 = self.hashes.speaks_v2(connected);
-        let peer = Peer::new(now, connected, source, fast, v2, self.progress.layout().piece_count());
+        let mut peer = Peer::new(now, connected, source, fast, v2, self.progress.layout().piece_count());
+        peer.who.came = came.unwrap_or(now);
+        peer.up.shown = self.superseed_met(now);
         self.greet(&peer);
         self.name_node(&peer, connected.handshake.reserved.dht());
         self.peers.insert(connected.connection, peer);
@@ -52,20 +56,20 @@ impl Swarm {
         if self.blame.is_banned(new.addr.ip()) {
             return Some(CloseReason::Banned);
         }
-        let twin = self
-            .peers
-            .values()
-            .find(|peer| peer.who.peer_id == new.handshake.peer_id || peer.who.addr == new.addr)
-            .map(|peer| (peer.who.connection, self.keeps(now, peer, new)));
-        match twin {
+        match self.twin(new).map(|peer| (peer.who.connection, self.keeps(now, peer, new))) {
             Some((_, true)) => return Some(CloseReason::Duplicate),
             Some((old, false)) => self.close(now, old, CloseReason::Duplicate),
             None => {}
         }
-        if self.connections() < self.identity.max_connections {
+        if self.has_place(new) {
             return None;
         }
         if self.make_place(now, new) { None } else { Some(CloseReason::TooMany) }
+    }
+
+    /// The connection that there is to the same peer already.
+    fn twin(&self, new: &Connected) -> Option<&Peer> {
+        self.peers.values().find(|peer| peer.who.peer_id == new.handshake.peer_id || peer.who.addr == new.addr)
     }
 
     /// Which of two connections to one peer stays. Both sides decide alike: of two dialled at once that one which the peer
@@ -110,7 +114,8 @@ impl Swarm {
     fn greet(&mut self, peer: &Peer) {
         let connection = peer.who.connection;
         let have = self.progress.have();
-        let first = match (peer.who.fast, self.progress.have_pieces()) {
+        let told = if peer.up.shown.is_some() { 0 } else { self.progress.have_pieces() };
+        let first = match (peer.who.fast, told) {
             (true, 0) => Some(Message::HaveNone),
             (false, 0) => None,
             (true, _) if self.progress.is_complete() => Some(Message::HaveAll),
@@ -126,7 +131,8 @@ impl Swarm {
     pub(super) fn hello(&self) -> Hello {
         Hello {
             port: self.identity.listen_port,
-            upload_only: self.progress.is_finished(),
+            // Who is shown one piece is not to believe that nothing more will come.
+            upload_only: self.progress.is_finished() && !self.superseed.is_active(),
             metadata_size: self.serving.size(),
             pex: self.contacts.is_on(),
             prefers_encryption: self.identity.encryption.is_wished(),
@@ -142,7 +148,11 @@ impl Swarm {
         }
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         let behind = (peer.pieces.count() as usize) < limits::MAX_ALLOWED_FAST;
-        let Some(ip) = allowed_fast::ipv4(peer.who.addr.ip()).filter(|_| peer.who.fast && behind) else { return };
+        let Some(ip) =
+            allowed_fast::ipv4(peer.who.addr.ip()).filter(|_| peer.who.fast && behind && peer.up.shown.is_none())
+        else {
+            return;
+        };
         let pieces = self.progress.layout().piece_count();
         let set = allowed_fast::allowed_fast(ip, self.identity.info_hash, pieces, limits::MAX_ALLOWED_FAST);
         let had = set.into_iter().filter(|piece| self.progress.have().has(*piece) && !peer.pieces.has(*piece));
@@ -166,6 +176,7 @@ impl Swarm {
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);
         self.web_seed_closed(now, &peer, reason);
+        self.superseed_closed(&peer);
         self.hashes.closed(&peer);
         self.first_copy.unserved(connection);
         self.requests.closed(&mut peer, &self.progress, &mut self.blame, now);

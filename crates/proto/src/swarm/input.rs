@@ -165,6 +165,9 @@ pub enum Command {
     },
     /// The most bytes a second that are read from all peers together, so that no more is asked for than comes soon; `None`: no limit.
     SetDownLimit(Option<u64>),
+    /// Superseed (BEP 16) as long as we have everything and the others together lack something: each peer that comes from now on is
+    /// shown one piece after the other. It ends by itself, and has to be wished anew.
+    SetSuperseeding(bool),
     /// The UDP port of our node of the DHT, told to peers that come from now on and have one too (BEP 5); `None`: we have none. It is
     /// neither told nor asked for in private torrents (BEP 27).
     SetDhtPort(Option<u16>),

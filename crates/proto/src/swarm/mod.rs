@@ -48,6 +48,7 @@ mod slots;
 mod stats;
 mod status;
 mod strategy;
+mod superseed;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -170,6 +171,8 @@ pub struct Swarm {
     web_seeds: web_seeds::WebSeeds,
     choker: choker::Choker,
     first_copy: first_copy::FirstCopy,
+    superseed: superseed::Superseed,
+    places: places::Places,
     blame: blame::Blame,
     stats: stats::Stats,
     timers: timers::Timers,
@@ -211,6 +214,8 @@ impl Swarm {
             web_seeds: web_seeds::WebSeeds::default(),
             choker: choker::Choker::new(config.upload_slots, rng.fork()),
             first_copy: first_copy::FirstCopy::default(),
+            superseed: superseed::Superseed::default(),
+            places: places::Places::default(),
             blame: blame::Blame::new(config.strategy),
             stats: stats::Stats::new(now),
             timers: timers::Timers::new(),

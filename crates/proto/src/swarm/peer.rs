@@ -17,6 +17,7 @@ use crate::swarm::pex::Exchange;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::pipeline::{Pipeline, Window};
 use crate::swarm::rate::Rate;
+use crate::swarm::superseed::Shown;
 use crate::swarm::uploads::Uploads;
 use crate::swarm::{Connected, ConnectionId, Source, WebSeedId};
 use crate::wire::{Handshake, PeerId, Reserved};
@@ -59,6 +60,8 @@ pub(super) struct Who {
     /// Both sides speak the fast extension (BEP 6).
     pub(super) fast: bool,
     pub(super) since: Instant,
+    /// Since when the peer has a place, by this connection or one that it replaced.
+    pub(super) came: Instant,
 }
 
 /// What comes from the peer.
@@ -120,6 +123,8 @@ pub(super) struct Upload {
     pub(super) took: Instant,
     /// Pieces that it may ask for while choked (BEP 6).
     pub(super) allowed_fast: SmallVec<[PieceIndex; limits::MAX_ALLOWED_FAST]>,
+    /// It is shown one piece after the other (BEP 16); `None`: all that we have.
+    pub(super) shown: Option<Box<Shown>>,
     /// It never wanted anything before.
     pub(super) stranger: bool,
     /// It held a slot and took nothing; cleared when it takes something (P29).
@@ -153,6 +158,7 @@ impl Peer {
             peer_id: connected.handshake.peer_id,
             fast,
             since: now,
+            came: now,
         };
         Self {
             who,
@@ -185,6 +191,7 @@ impl Peer {
                 turned: now,
                 took: now,
                 allowed_fast: SmallVec::new(),
+                shown: None,
                 stranger: true,
                 thief: false,
                 at_turn: 0,
@@ -222,6 +229,11 @@ impl Peer {
     /// Whether it may ask for blocks of this piece although it is choked: while it is a beginner (BEP 6).
     pub(super) fn may_ask_choked(&self, piece: PieceIndex) -> bool {
         self.up.allowed_fast.contains(&piece) && (self.pieces.count() as usize) <= limits::MAX_ALLOWED_FAST
+    }
+
+    /// Whether it may know that we have this piece, and ask for it.
+    pub(super) fn may_see(&self, piece: PieceIndex) -> bool {
+        self.up.shown.as_ref().is_none_or(|shown| shown.has(piece))
     }
 
     /// Requests go out to a peer that had none: its silence is counted from now.

@@ -29,7 +29,26 @@ const PATIENCE_WITH_SEEDS: Duration = Duration::from_secs(600);
 /// A peer that brings less than this in an interval brings nothing worth a place, in bytes (1 KiB/s).
 const TURNOVER_WORTH: u64 = 60 * 1024;
 
+/// Places that turnover made: whom we dial gets them, not the next who comes back.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    kept: usize,
+}
+
+impl Places {
+    /// Somebody whom we dialled has one of them.
+    pub(super) fn taken(&mut self) {
+        self.kept = self.kept.saturating_sub(1);
+    }
+}
+
 impl Swarm {
+    /// Whether there is a place for a new connection.
+    pub(super) fn has_place(&self, new: &Connected) -> bool {
+        let kept = if new.incoming { self.places.kept } else { 0 };
+        self.connections() + kept < self.identity.max_connections
+    }
+
     /// Ends a connection for a new one, if one may go; false if none.
     pub(super) fn make_place(&mut self, now: Instant, new: &Connected) -> bool {
         self.replace_useless(now) || self.replace_crowd(now, Some(new)) || self.replace_outranked(now, new)
@@ -92,7 +111,7 @@ impl Swarm {
 
     /// Exchanges a few of those who bring least for candidates.
     pub(super) fn turnover(&mut self, now: Instant) {
-        self.timers.turnover = None;
+        (self.timers.turnover, self.places.kept) = (None, 0);
         self.plan_turnover(now);
         if self.timers.turnover.is_none() {
             return;
@@ -106,6 +125,7 @@ impl Swarm {
         }
         for (.., victim) in victims.into_iter().take(most) {
             tracing::debug!(connection = victim.0, "exchanged for another");
+            self.places.kept += 1;
             self.close(now, victim, CloseReason::TooMany);
         }
     }
@@ -114,7 +134,7 @@ impl Swarm {
     fn least_useful(&self, now: Instant) -> Vec<(u64, Option<u32>, ConnectionId)> {
         let finished = self.progress.is_finished();
         let spare = self.peers.values().filter(|peer| {
-            now.saturating_duration_since(peer.who.since) >= TURNOVER_AGE && !self.keeps_its_place(peer, now)
+            now.saturating_duration_since(peer.who.came) >= TURNOVER_AGE && !self.keeps_its_place(peer, now)
         });
         let useless = spare.filter_map(|peer| {
             let gave = peer.down.rate.total() - peer.down.at_turnover;
@@ -132,8 +152,7 @@ impl Swarm {
     /// seed that may unchoke us yet.
     fn keeps_its_place(&self, peer: &Peer, now: Instant) -> bool {
         let down = &peer.down;
-        let hope =
-            down.choked && now.saturating_duration_since(peer.who.since.max(down.progress)) < PATIENCE_WITH_SEEDS;
+        let hope = down.choked && now.saturating_duration_since(peer.who.came.max(down.progress)) < PATIENCE_WITH_SEEDS;
         let seed = peer.pieces.is_all() && down.useful > 0 && !down.snubbed;
         matches!(peer.who.source, Source::User | Source::WebSeed) || seed && (hope || !down.choked)
     }

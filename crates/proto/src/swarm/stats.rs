@@ -42,6 +42,7 @@ impl Swarm {
             up_bytes: self.stats.up.total(),
             wasted_bytes: self.stats.wasted_bytes,
             corrupt_bytes: self.stats.corrupt_bytes,
+            superseeding: self.superseed.is_active(),
             down_rate: self.stats.down.per_second(now),
             up_rate: self.stats.up.per_second(now),
             connections: self.connections(),

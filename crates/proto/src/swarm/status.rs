@@ -122,6 +122,8 @@ pub struct SwarmStatus {
     pub up_bytes: u64,
     /// Payload received that was of no use, in bytes.
     pub wasted_bytes: u64,
+    /// Superseeding goes on (BEP 16).
+    pub superseeding: bool,
     /// Payload received of pieces that failed their hash, in bytes.
     pub corrupt_bytes: u64,
     /// Payload per second now.

@@ -35,6 +35,8 @@ pub(super) struct Timers {
     needed_peers: Option<Instant>,
     /// The next messages of peer exchange.
     pub(super) pex: Option<Instant>,
+    /// When it is looked after who is shown what.
+    pub(super) superseed: Option<Instant>,
     /// When a few peers are exchanged for candidates.
     pub(super) turnover: Option<Instant>,
     /// A web seed has rested.
@@ -57,6 +59,7 @@ impl Timers {
             pex: None,
             turnover: None,
             web_seeds: None,
+            superseed: None,
             dial_changed: true,
         }
     }
@@ -73,6 +76,7 @@ impl Timers {
             self.pex,
             self.turnover,
             self.web_seeds,
+            self.superseed,
         ]
         .into_iter()
         .flatten()
@@ -107,6 +111,9 @@ impl Swarm {
             self.timers.steal = None;
             self.timers.steal_pause = (self.timers.steal_pause * 2).min(MOST_STEAL_PAUSE);
             self.steal_all(now);
+        }
+        if due(self.timers.superseed) {
+            self.superseed_tick(now);
         }
         if due(self.timers.turnover) {
             self.turnover(now);

@@ -5,8 +5,10 @@ mod crowd;
 mod hostile;
 mod links;
 mod patchwork;
+pub mod places;
 mod rows;
 pub mod streaming;
+pub mod superseed;
 
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ const MAIN: &[Scenario] = &[
     streaming::STREAMING,
     streaming::STREAMING_CHURN,
     streaming::STREAMING_BLACK_HOLES,
+    superseed::SUPERSEED,
+    places::SATURATED,
 ];
 
 /// All scenarios.

@@ -202,6 +202,7 @@ impl Swarm {
         let pieces = self.peers.values().map(|peer| &peer.pieces);
         self.requests.awake(&self.progress, &self.hashes, pieces, &mut self.rng);
         self.stats.came = now;
+        self.begin_superseeding();
         for connection in self.peers.keys().copied().collect::<Vec<_>>() {
             self.tell_pieces(now, connection);
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
@@ -225,6 +226,12 @@ impl Swarm {
 
     /// Tells a peer, who was told of nothing, what we have.
     fn tell_pieces(&mut self, now: Instant, connection: ConnectionId) {
+        if let Some(shown) = self.superseed_met(now) {
+            if let Some(peer) = self.peers.get_mut(&connection) {
+                peer.up.shown = Some(shown);
+            }
+            return;
+        }
         if self.progress.have_pieces() > limits::MAX_HAVES_AT_ONCE {
             return self.close(now, connection, CloseReason::TooMany);
         }

@@ -60,6 +60,7 @@ enum Wish {
     Deadlines(u8, u16, u8),
     Forget(u32),
     Most(u8),
+    Superseeding(bool),
 }
 
 fn word() -> impl Strategy<Value = Word> {
@@ -101,6 +102,7 @@ fn step() -> impl Strategy<Value = Step> {
             (0u8..3, any::<u16>(), any::<u8>()).prop_map(|(reader, mask, due)| Wish::Deadlines(reader, mask, due)),
             (0..PIECES).prop_map(Wish::Forget),
             (1u8..6).prop_map(Wish::Most),
+            any::<bool>().prop_map(Wish::Superseeding),
         ].prop_map(Step::Owner),
     ]
 }
@@ -390,6 +392,7 @@ impl Chaos {
                 self.wanted = wanted.clone();
                 self.feed(Input::Command(Command::SetPriorities(wanted.into())));
             }
+            Wish::Superseeding(yes) => self.feed(Input::Command(Command::SetSuperseeding(*yes))),
             Wish::Sequential(yes) => self.feed(Input::Command(Command::SetSequential(*yes))),
             Wish::Deadlines(reader, mask, due) => {
                 let due = self.now + Duration::from_millis(u64::from(*due) * 20);

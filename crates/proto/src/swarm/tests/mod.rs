@@ -15,6 +15,7 @@ mod net;
 mod pex;
 mod places;
 mod strategy;
+mod superseed;
 mod web_seeds;
 
 use std::sync::OnceLock;
