@@ -20,6 +20,7 @@ mod port_owner;
 mod scrape;
 mod seed;
 pub(crate) mod session;
+mod stream;
 mod tracker;
 mod verify;
 mod watch;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     /// Get what torrents describe
     #[command(visible_alias = "get")]
     Download(Box<download::Download>),
+    /// Play a file while it comes
+    Stream(Box<stream::Stream>),
     /// Show what is in a torrent or magnet link
     #[command(visible_alias = "show")]
     Info(info::Info),
@@ -77,6 +80,7 @@ pub(crate) fn run(env: &mut Env, cli: Cli) -> Outcome {
     crate::logging::start(&general, crate::args::colour_of(env))?;
     match command {
         Command::Download(args) => download::run(env, &general, &args),
+        Command::Stream(args) => stream::run(env, &general, &args),
         Command::Info(args) => info::run(env, &general, &args),
         Command::Seed(args) => seed::run(env, &general, &args),
         Command::Create(args) => create::run(env, &general, &args),

@@ -144,6 +144,17 @@ pub(crate) fn stopped(done: u64, total: u64, exit: Exit) -> String {
 }
 
 #[derive(Serialize)]
+struct Serving<'a> {
+    url: &'a str,
+    file: Option<&'a str>,
+}
+
+/// Players can read from here; `file` is what the URL is of, `None` for the page that lists all.
+pub(crate) fn serving(info_hash: &str, url: &str, file: Option<&str>) -> String {
+    line("serving", Some(info_hash), Serving { url, file })
+}
+
+#[derive(Serialize)]
 struct Failed<'a> {
     error: FailureDocument<'a>,
 }

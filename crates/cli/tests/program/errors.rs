@@ -147,7 +147,7 @@ fn row_20_unknown_options_and_commands() {
         .fails(2, &["error: unknown command \"dowload\"", "help: did you mean \"riverrun download\"?"]);
     room.run(&["teleport"])
         .fails(2, &["error: unknown command \"teleport\"", "help: riverrun --help lists the commands"]);
-    for later in ["stream", "serve", "ctl", "tui", "config"] {
+    for later in ["serve", "ctl", "tui", "config"] {
         let ran = room.run(&[later]);
         assert_eq!(ran.code, 2);
         assert!(ran.err.starts_with(&format!("error: unknown command {later:?}\n")), "{ran:#?}");

@@ -19,6 +19,7 @@ mod output;
 mod readme;
 mod room;
 mod schema;
+mod stream;
 mod swarm;
 mod terminal;
 mod tracker_command;

@@ -192,7 +192,14 @@ fn events() {
     assert!(names.contains(&"added".into()) && names.contains(&"completed".into()), "{names:?}");
     seeder.line_with("downloader");
     let names = lines(&seeder.interrupt().out);
+    let seeding = Seeder::start(&room, &["x.torrent", "--data", "data"]);
     assert!(names.contains(&"sharing".into()) && names.contains(&"stopped".into()), "{names:?}");
+    let args = ["stream", "--progress", "plain", "--json", "--peer", &seeding.addr, "-d", "streamed", "x.torrent"];
+    let mut plays = Watched::start(&room, &args);
+    plays.until(|line| line.starts_with("done ") || line.starts_with("sharing "));
+    signal(plays.id(), "INT");
+    let names = lines(&plays.finish().out);
+    assert!(names.contains(&"serving".into()) && names.contains(&"completed".into()), "{names:?}");
     let mut waits = Watched::start(&room, &["download", "--progress", "plain", "--json", "-o", "none", "x.torrent"]);
     waits.until(|line| line.starts_with("waiting "));
     signal(waits.id(), "INT");

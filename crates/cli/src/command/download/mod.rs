@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use riverrun::storage::PartSuffix;
 
 pub(crate) use options::Download;
+pub(crate) use run::Serving;
 
 use self::place::{Place, Shape, Wish};
 use self::preflight::Preflight;

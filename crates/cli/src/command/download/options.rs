@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use riverrun::storage::PartSuffix;
 
 use super::hook::Hook;
+use super::run::Serving;
 use crate::args::{Network, SeedEnd};
 use crate::failure::Failure;
 use crate::units::Span;
@@ -106,6 +107,10 @@ pub(crate) struct Download {
     /// How to reach peers
     #[command(flatten)]
     pub(crate) network: Network,
+
+    /// Give the files to players meanwhile: what `stream` does.
+    #[arg(skip)]
+    pub(crate) serving: Option<Serving>,
 }
 
 const EXAMPLES: &str = "\

@@ -1,5 +1,6 @@
 //! The download itself: adds torrents to a session, watches them, and ends when all are done or a limit is reached.
 
+mod serving;
 mod standard_output;
 mod stopping;
 
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use riverrun::metainfo::{Extent, FileIndex, Layout, PieceIndex};
-use riverrun::{AddTorrent, EventKind, Events, Session, Torrent, TorrentError, TorrentStatus};
+use riverrun::{AddTorrent, EventKind, Events, Session, StreamServer, Torrent, TorrentError, TorrentStatus};
 use tokio::task::JoinSet;
 
+pub(crate) use self::serving::Serving;
 use self::standard_output::{Written, written};
 use super::gathering::{Found, Gathering};
 use super::hook::Completed;
@@ -74,6 +76,8 @@ pub(crate) struct Run<'a> {
     failed: Option<Exit>,
     /// The way to standard output, with `-o -`.
     stream: Option<(StreamOut, Written)>,
+    /// What players read from, with `stream`.
+    server: Option<StreamServer>,
     gathering: Gathering,
     running: Vec<Running>,
     ends: JoinSet<(usize, Result<(), TorrentError>)>,
@@ -100,6 +104,7 @@ impl<'a> Run<'a> {
             signals,
             peers,
             stream: None,
+            server: None,
             gathering: Gathering::default(),
             running: Vec::new(),
             ends: JoinSet::new(),
@@ -205,6 +210,7 @@ impl<'a> Run<'a> {
         let view = watch::view(&torrent.status());
         let event = events::added(&view, job.loaded.piece_count(), &as_written(&job.path));
         self.progress.event(self.env, &event);
+        self.serve(&torrent, &job).await?;
         self.running.push(Running {
             job,
             torrent,
@@ -296,6 +302,15 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// The result in a sentence; where the URL for players is the result, a note.
+    fn say_end(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+        match self.server {
+            Some(_) => self.env.say(text),
+            None => self.env.result(text)?,
+        }
+        Ok(())
+    }
+
     async fn completed(&mut self, index: usize) -> Result<(), Failure> {
         // The last look: a download may be over before the first tick.
         self.draw(Instant::now());
@@ -314,7 +329,7 @@ impl<'a> Run<'a> {
             let event = events::completed(&hash, &path, elapsed, nothing_came, &status);
             self.progress.event(self.env, &event);
         } else if nothing_came {
-            self.env.result(format_args!("{name} is already complete at {path}."))?;
+            self.say_end(format_args!("{name} is already complete at {path}."))?;
         } else {
             if self.progress.says_done() {
                 let came = status.total_bytes.saturating_sub(status.found_bytes.unwrap_or(0));
@@ -326,7 +341,7 @@ impl<'a> Run<'a> {
                     self.env.say(waste);
                 }
             }
-            self.env.result(format_args!("Downloaded {name} to {path}."))?;
+            self.say_end(format_args!("Downloaded {name} to {path}."))?;
         }
         self.env.out.flush()?;
         if self.options.keeps_seeding() {
