@@ -95,6 +95,7 @@ pub struct AddTorrent {
     pub(crate) overwrite: bool,
     pub(crate) trust_resume: bool,
     pub(crate) sequential: bool,
+    pub(crate) super_seeding: bool,
     pub(crate) forget_resume_when_complete: bool,
     pub(crate) fail_on_storage_error: bool,
     pub(crate) preallocate: Preallocate,
@@ -126,6 +127,7 @@ impl AddTorrent {
             overwrite: false,
             trust_resume: false,
             sequential: false,
+            super_seeding: false,
             forget_resume_when_complete: false,
             fail_on_storage_error: false,
             preallocate: Preallocate::default(),
@@ -233,6 +235,14 @@ impl AddTorrent {
     #[must_use]
     pub fn sequential(mut self, sequential: bool) -> Self {
         self.sequential = sequential;
+        self
+    }
+
+    /// Superseeds (BEP 16) once everything is here: each peer is shown one piece after the other, so that little more than one copy
+    /// leaves before the others hold one together. It ends by itself then. For the only seed of a torrent that is new.
+    #[must_use]
+    pub fn super_seeding(mut self, super_seeding: bool) -> Self {
+        self.super_seeding = super_seeding;
         self
     }
 

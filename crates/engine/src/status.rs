@@ -214,6 +214,8 @@ pub struct TorrentStatus {
     pub wasted_bytes: u64,
     /// Payload received of pieces that failed their hash, in bytes.
     pub corrupt_bytes: u64,
+    /// Superseeding goes on (BEP 16).
+    pub super_seeding: bool,
     /// Payload received per second now.
     pub down_rate: u64,
     /// Payload sent per second now.
@@ -405,6 +407,7 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
         up_bytes: swarm.up_bytes,
         wasted_bytes: swarm.wasted_bytes,
         corrupt_bytes: swarm.corrupt_bytes,
+        super_seeding: swarm.superseeding,
         down_rate: swarm.down_rate,
         up_rate: swarm.up_rate,
         ratio: core.totals.volume(&swarm).ratio(),

@@ -190,6 +190,12 @@ impl Torrent {
         FileReader::new(self.core.clone(), file)
     }
 
+    /// Superseeds (BEP 16), or not: as [`AddTorrent::super_seeding`](crate::AddTorrent::super_seeding), and what peers that are
+    /// connected already were told stays told.
+    pub fn set_super_seeding(&self, super_seeding: bool) {
+        self.core.act(|brain, now, effects| brain.command(now, Command::SetSuperseeding(super_seeding), effects));
+    }
+
     /// Asks for pieces in order, or not.
     pub fn set_sequential(&self, sequential: bool) {
         self.core.act(|brain, now, effects| brain.command(now, Command::SetSequential(sequential), effects));

@@ -57,6 +57,12 @@ pub(crate) struct Seed {
     #[arg(long, help_heading = "Content", hide_short_help = true)]
     no_verify: bool,
 
+    /// Show each peer one piece at a time, until the others together have everything
+    ///
+    /// For the only seed of something new (superseeding, BEP 16): little more than one copy leaves before the others hold one.
+    #[arg(long, help_heading = "Content", hide_short_help = true, conflicts_with = "files")]
+    super_seed: bool,
+
     /// Draw the magnet link as a QR code
     #[arg(long, help_heading = "Content")]
     qr: bool,
@@ -115,6 +121,7 @@ fn prepare_and_run(env: &mut Env, general: &General, options: &Seed, progress: &
             .read_only(true)
             .trust_resume(options.no_verify || hashed)
             .seed_limits(options.end.limits())
+            .super_seeding(options.super_seed)
             .peers(peers)
             .fail_on_storage_error(true);
         if let Some(wanted) = &wanted {

@@ -173,6 +173,7 @@ async fn decide(engine: &Engine, metainfo: &Metainfo, wish: AddTorrent) -> Resul
         trust_resume: wish.trust_resume,
         forget_resume_when_complete: wish.forget_resume_when_complete,
         sequential: wish.sequential,
+        super_seeding: wish.super_seeding,
         max_connections: wish.max_connections.unwrap_or(settings.max_connections_per_torrent),
         choice,
     };

@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) trust_resume: bool,
     pub(crate) forget_resume_when_complete: bool,
     pub(crate) sequential: bool,
+    pub(crate) super_seeding: bool,
     pub(crate) max_connections: usize,
     /// What was said about its files when it was added, if anything was.
     pub(crate) choice: Option<Choice>,

@@ -209,11 +209,13 @@ fn begin(core: &Core, brain: &mut Brain, now: Instant, have: Bitfield, files: Fi
     let content = core.content();
     let (info, priorities, hashes) = (&content.info, brain.choice.pieces().cloned(), Some(content.hashes.clone()));
     let layout = info.layout().clone();
+    let superseed = Command::SetSuperseeding(content.options.super_seeding);
     if let Some(exchange) = &mut brain.exchange {
         exchange.files = Some(files);
         if content.options.sequential {
             brain.command(now, Command::SetSequential(true), effects);
         }
+        brain.command(now, superseed, effects);
         let content = swarm::Content { info_hashes: info.hashes(), layout, hashes, have, priorities };
         brain.feed(now, Input::Begin(content), &mut Payloads::default(), effects);
         return true;
@@ -227,6 +229,7 @@ fn begin(core: &Core, brain: &mut Brain, now: Instant, have: Bitfield, files: Fi
     if content.options.sequential {
         swarm.handle(now, Input::Command(Command::SetSequential(true)));
     }
+    swarm.handle(now, Input::Command(superseed));
     brain.exchange = Some(Exchange::new(swarm, Some(files)));
     false
 }

@@ -222,3 +222,19 @@ async fn nothing_comes_and_the_status_says_why() {
     let torrent = session.add(wish).await.unwrap();
     until("a reason", || torrent.status().waiting == Some(Waiting::NoTrackers)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superseed_feeds_two_downloaders_and_then_shows_all() {
+    let swarm = LocalSwarm::of(Content::file("new.bin", 3, 2_000_000)).piece_length(32 * 1024).start().await.unwrap();
+    let seeder = &swarm.seeders()[0].1;
+    seeder.set_super_seeding(true);
+    assert!(seeder.status().super_seeding);
+    let (first, second) = (session().await, session().await);
+    let wish = |folder: &str| AddTorrent::new(swarm.torrent()).into_dir(swarm.dir().join(folder));
+    let (first, second) = (first.add(wish("first")).await.unwrap(), second.add(wish("second")).await.unwrap());
+    complete(&first).await;
+    complete(&second).await;
+    same(&swarm, &swarm.dir().join("first"));
+    same(&swarm, &swarm.dir().join("second"));
+    until("the end of superseeding", || !seeder.status().super_seeding).await;
+}
