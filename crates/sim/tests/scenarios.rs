@@ -1,5 +1,7 @@
 //! Every scenario with some seeds, the first of them twice. A failure says how to see it again; `just sim-all` tries more seeds.
 
+use riverrun_proto::swarm::Strategy;
+use riverrun_sim::scenarios::switches::poisoned;
 use riverrun_sim::scenarios::{self, Scenario};
 use riverrun_sim::{Manner, Seed};
 
@@ -107,4 +109,21 @@ fn a_superseed_sends_little_more_than_one_copy_until_the_swarm_holds_one() {
 #[test]
 fn a_leecher_among_black_holes_finds_the_seed_by_turnover_alone() {
     try_seeds("saturated", 0..2);
+}
+
+#[test]
+fn one_fast_seed_and_twenty_slow_ones_take_as_long_as_their_rates_allow() {
+    try_seeds("one-fast", 0..2);
+}
+
+#[test]
+fn p6_who_poisons_one_block_of_each_piece_is_banned_by_parole_and_smart_ban_and_not_without_them() {
+    let on = Strategy::default();
+    for seed in 0..4 {
+        let found = poisoned(seed, on).expect("no rule is broken");
+        // With parole alone he would be caught as the only sender of a piece.
+        let unfound = poisoned(seed, Strategy { smart_ban: false, parole: false, ..on }).expect("no rule is broken");
+        assert!(found.banned == 1 && found.corrupt <= 4, "seed {seed}: {found:?}");
+        assert!(unfound.banned == 0 && unfound.corrupt > 0, "seed {seed}: {unfound:?}");
+    }
 }

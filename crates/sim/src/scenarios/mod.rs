@@ -9,6 +9,8 @@ pub mod places;
 mod rows;
 pub mod streaming;
 pub mod superseed;
+pub mod switches;
+mod uneven;
 
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ const MAIN: &[Scenario] = &[
     crashes::CRASHES,
     patchwork::PATCHWORK,
     rows::MIXED,
+    uneven::ONE_FAST,
     streaming::STREAMING,
     streaming::STREAMING_CHURN,
     streaming::STREAMING_BLACK_HOLES,
