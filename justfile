@@ -45,6 +45,11 @@ fuzz TARGET="" SECONDS="60":
 bench *ARGS:
     bench/run {{ ARGS }}
 
+# where the processor's time of a download goes, by perf: receive, copy, hash, read back, write, bookkeeping, rest
+cpu-split *ARGS:
+    cargo build --release --locked --bin riverrun
+    bench/cpu-split {{ ARGS }}
+
 # time of small bodies (bencode, hash, layout, codec, picker), with the change since the last run: just bench-micro layout
 bench-micro *ARGS:
     cargo bench --locked -p riverrun-metainfo -p riverrun-proto -p riverrun-sim --bench '*' -- {{ ARGS }}
