@@ -19,8 +19,8 @@ use crate::{Storage, StorageError};
 /// The most pieces that are hashed side by side.
 pub(crate) const LANES: usize = 16;
 
-/// The memory for slices: so much is read, then hashed while it is warm.
-const SCRATCH_BYTES: usize = 1 << 20;
+/// The memory for slices: so much is read, then hashed while it is warm. Half of it costs as much and takes twice the reads.
+const SCRATCH_BYTES: usize = 2 << 20;
 /// The longest slice of one piece.
 const MAX_SLICE_BYTES: usize = 256 << 10;
 /// How far ahead of the hashing a disk is asked to read, for each piece.
@@ -106,7 +106,7 @@ impl<'a> Piece<'a> {
 }
 
 impl Hasher {
-    /// Hashes pieces side by side; calls `between` about every MiB with the bytes hashed since, so that other work need not wait
+    /// Hashes pieces side by side; calls `between` about every two MiB with the bytes hashed since, so that other work need not wait
     /// for all of it. If that says to break, the pieces have no results and this is false.
     #[must_use]
     pub(crate) fn hash(&mut self, pieces: &mut [Piece<'_>], mut between: impl FnMut(u64) -> ControlFlow<()>) -> bool {

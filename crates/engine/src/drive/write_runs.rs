@@ -3,6 +3,9 @@
 use riverrun_metainfo::{Block, Layout, PieceIndex};
 use riverrun_storage::{Buffer, DiskTorrent};
 
+/// Room for so many blocks is made at once: one read of a socket brings them.
+const USUAL_BLOCKS: usize = 16;
+
 /// The payloads of a batch of messages, by the place of their message.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads {
@@ -74,7 +77,9 @@ impl WriteRuns {
             }
             _ => {
                 self.flush(disk);
-                self.run = Some(Run { piece: block.piece, offset: span.offset, end, buffers: vec![buffer] });
+                let mut buffers = Vec::with_capacity(USUAL_BLOCKS);
+                buffers.push(buffer);
+                self.run = Some(Run { piece: block.piece, offset: span.offset, end, buffers });
             }
         }
     }

@@ -64,8 +64,8 @@ pub(super) fn front_run(writes: &VecDeque<Write>) -> usize {
 pub(super) fn write_front(writes: &VecDeque<Write>, count: usize) -> Result<(), StorageError> {
     let Some(first) = writes.front() else { return Ok(()) };
     let run = || writes.iter().take(count);
-    let slices: Vec<IoSlice<'_>> =
-        run().flat_map(|write| &write.run).map(|buffer| IoSlice::new(buffer.filled())).collect();
+    let mut slices = Vec::with_capacity(run().map(|write| write.run.len()).sum());
+    slices.extend(run().flat_map(|write| &write.run).map(|buffer| IoSlice::new(buffer.filled())));
     let length = run().map(|write| write.length as u64).sum();
     first.torrent.storage.write_at(Span { offset: first.offset, length }, &slices)
 }
