@@ -18,7 +18,7 @@ pub(crate) struct SeedEnd {
     seed_time: Option<Span>,
 
     /// Share until nobody has wanted anything for this long
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", hide_short_help = true)]
     seed_idle: Option<Span>,
 }
 

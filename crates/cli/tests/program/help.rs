@@ -2,9 +2,10 @@
 
 use crate::room::Room;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "download",
     "seed",
+    "stream",
     "create",
     "info",
     "verify",

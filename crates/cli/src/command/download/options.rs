@@ -101,7 +101,7 @@ pub(crate) struct Download {
     ///
     /// Besides those that the torrent names. A URL that ends in / is the folder in which the torrent's own file or folder lies; any other is
     /// that of the one file, or again the folder. It may be on this machine, where a torrent may not send us by itself.
-    #[arg(long, value_name = "URL", help_heading = "Network", value_parser = web_seed)]
+    #[arg(long, value_name = "URL", help_heading = "Network", value_parser = web_seed, hide_short_help = true)]
     pub(crate) web_seed: Vec<String>,
 
     /// How to reach peers
