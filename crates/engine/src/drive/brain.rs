@@ -1,31 +1,30 @@
 //! Everything of one torrent that is behind its lock.
 
 mod disk_ends;
+mod effects;
+mod exchange;
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use riverrun_metainfo::{Bitfield, Layout, PieceIndex, Span};
-use riverrun_proto::mse::Way;
+use riverrun_metainfo::PieceIndex;
 use riverrun_proto::swarm::{
-    self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, Swarm,
-    SwarmStatus, WebSeedId,
+    self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, SwarmStatus,
+    WebSeedId,
 };
-use riverrun_proto::tracker::NamedPeer;
-use riverrun_storage::{DiskTorrent, Presence};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
+pub(crate) use self::effects::{Effects, Errand};
+use self::exchange::with_link;
+pub(crate) use self::exchange::{Exchange, Files};
 use super::choice::Choice;
 use super::core::Totals;
 use super::link::{Link, Outbox};
-use super::read_runs::{Answer, ReadRun, ReadRuns};
-use super::saver::Saver;
+use super::read_runs::ReadRun;
 use super::stage::{Completion, Life};
 use super::tracker::Announcer;
-use super::write_runs::{Payloads, WriteRuns};
+use super::write_runs::Payloads;
 use crate::sharing::Sharing;
 use crate::{EventKind, Phase, TorrentError};
 
@@ -49,105 +48,6 @@ pub(crate) struct Brain {
     looking: bool,
     /// When the timer queue will have us looked at.
     scheduled: Option<Instant>,
-}
-
-/// The swarm while there is one, with its way to connections and to the disk.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) swarm: Swarm,
-    links: BTreeMap<ConnectionId, Link>,
-    /// The URLs of web seeds, by their numbers.
-    pub(crate) web_seeds: Vec<String>,
-    /// Where payload goes and comes from; nowhere while the metadata is being fetched.
-    pub(crate) files: Option<Files>,
-}
-
-/// The swarm's way to the disk.
-#[derive(Debug)]
-pub(crate) struct Files {
-    pub(crate) disk: DiskTorrent,
-    pub(crate) saver: Saver,
-    layout: Arc<Layout>,
-    reads: ReadRuns,
-    writes: WriteRuns,
-    pressure: Pressure,
-}
-
-/// What is to be done once the lock is free.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    pub(crate) wakes: Vec<Arc<Notify>>,
-    pub(crate) dials: Vec<(SocketAddr, &'static [Way])>,
-    pub(crate) web_seeds: Vec<WebSeedId>,
-    pub(crate) events: Vec<EventKind>,
-    pub(crate) errands: Vec<Errand>,
-    pub(crate) schedule: Option<Instant>,
-}
-
-/// Work of some length that an input led to.
-#[derive(Debug)]
-pub(crate) enum Errand {
-    /// Ask a tracker.
-    Announce(super::tracker::Job),
-    /// Look up peers that a tracker named by host name.
-    Resolve(Vec<NamedPeer>),
-    /// Ask the DHT for peers.
-    NeedPeers,
-    /// Somebody has a node of the DHT there.
-    Node(SocketAddr),
-    /// A tracker says that this is our address.
-    External(IpAddr),
-    /// Write the resume record.
-    SaveResume {
-        /// The pieces that were verified when the sync was asked for.
-        have: Bitfield,
-        /// What the sync left.
-        presence: Presence,
-        /// Who waits for it.
-        told: Option<oneshot::Sender<()>>,
-    },
-    /// Everything is here and synced: see that the files are, too.
-    LastLook {
-        /// The pieces that were verified when the sync was asked for.
-        have: Bitfield,
-        /// What the sync left.
-        presence: Presence,
-    },
-    /// See whether metadata is right.
-    JudgeMetadata(Vec<Bytes>),
-    /// A piece could not be read back: see what became of the files.
-    LookAgain,
-}
-
-impl Exchange {
-    pub(crate) fn new(swarm: Swarm, files: Option<Files>) -> Self {
-        Self { swarm, links: BTreeMap::new(), web_seeds: Vec::new(), files }
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.links.len()
-    }
-
-    /// Whom to wake so that every connection looks.
-    pub(crate) fn wakes(&self) -> impl Iterator<Item = Arc<Notify>> + '_ {
-        self.links.values().map(Link::wake)
-    }
-}
-
-impl Files {
-    pub(crate) fn new(disk: DiskTorrent, layout: Arc<Layout>, saver: Saver) -> Self {
-        Self { disk, saver, layout, reads: ReadRuns::default(), writes: WriteRuns::default(), pressure: Pressure::None }
-    }
-
-    /// Reads a span of one piece for somebody who is no peer.
-    pub(crate) fn read_for_reader(&mut self, span: Span) -> oneshot::Receiver<Answer> {
-        self.reads.read_for_reader(&self.disk, span)
-    }
-
-    /// Everything wanted is here, as the swarm knows.
-    pub(crate) fn finish(&mut self, swarm: &Swarm) {
-        self.saver.finish(swarm, &self.disk);
-    }
 }
 
 impl Brain {
@@ -481,52 +381,6 @@ impl Brain {
     /// Whether everything wanted is here, as the swarm knows.
     pub(crate) fn is_finished(&self, now: Instant) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.swarm.status(now).left_bytes == 0)
-    }
-}
-
-impl Exchange {
-    /// Notes what happened in the swarm.
-    fn note(&mut self, life: &mut Life, now: Instant, event: swarm::Event, effects: &mut Effects) {
-        effects.events.push(match event {
-            swarm::Event::PieceDone(piece) => {
-                if let Some(files) = &mut self.files {
-                    files.saver.piece_done(now, files.layout.length_of(piece));
-                }
-                EventKind::PieceDone(piece)
-            }
-            swarm::Event::PieceCorrupt(piece) => EventKind::PieceCorrupt(piece),
-            swarm::Event::Finished => {
-                life.completion = Completion::Looking;
-                if let Some(files) = &mut self.files {
-                    files.finish(&self.swarm);
-                }
-                EventKind::Phase(life.phase(now, 0))
-            }
-            swarm::Event::MetadataCorrupt => EventKind::MetadataCorrupt,
-            swarm::Event::Banned(ip) => EventKind::Banned(canonical(ip)),
-            swarm::Event::WebSeedBanned(seed) => {
-                let Some(url) = self.web_seeds.get(seed.0 as usize).cloned() else { return };
-                EventKind::WebSeedBanned { url }
-            }
-            swarm::Event::Downloader(addr) => EventKind::Downloader(addr),
-            _ => return,
-        });
-    }
-}
-
-fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
-}
-
-fn with_link(
-    links: &mut BTreeMap<ConnectionId, Link>,
-    connection: ConnectionId,
-    effects: &mut Effects,
-    act: impl FnOnce(&mut Link),
-) {
-    if let Some(link) = links.get_mut(&connection) {
-        act(link);
-        effects.wakes.extend(link.due_wake());
     }
 }
 

@@ -3,10 +3,15 @@
 //! Every bound here keeps a liar among trackers and peers from using us: how many candidates are kept, how often one address
 //! is dialled, how many dials are under way.
 
+mod allowance;
+mod candidate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
+use self::allowance::Allowance;
+use self::candidate::{Candidate, State};
 use crate::address::AddressRules;
 use crate::limits;
 use crate::swarm::outside::Outside;
@@ -37,44 +42,6 @@ pub(super) struct Candidates {
     ranked: bool,
     listen_port: Option<u16>,
     rng: fastrand::Rng,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    Idle,
-    Dialling,
-    Connected(ConnectionId),
-}
-
-#[derive(Debug)]
-struct Candidate {
-    source: Source,
-    /// The party that named it by peer exchange, as long as nobody else did.
-    teller: Option<IpAddr>,
-    state: State,
-    failures: u32,
-    /// Not before this moment.
-    rests_until: Option<Instant>,
-    /// When the last try or connection ended.
-    ended: Option<Instant>,
-    /// It has everything.
-    seed: bool,
-    /// It took no MSE handshake the last time, and plaintext.
-    plaintext_alone: bool,
-    /// The last try ended because it took no MSE handshake.
-    unencrypted: bool,
-    /// Somebody says that it could be dialled.
-    reachable: bool,
-    /// Breaks ties: the canonical priority turned round (BEP 40), or while our own address is not known a number drawn, so that not
-    /// everyone dials the lowest address first.
-    order: u32,
-}
-
-/// A small store of dials that fills with time.
-#[derive(Debug)]
-struct Allowance {
-    dials: u32,
-    counted: Instant,
 }
 
 /// What candidates are dialled under.
@@ -476,19 +443,6 @@ impl Candidates {
     /// All may be dialled at once again: the owner wants to go on.
     pub(super) fn wake(&mut self) {
         self.known.values_mut().for_each(|known| known.rests_until = None);
-    }
-}
-
-impl Allowance {
-    const PERIOD: Duration = Duration::from_millis(1000 / limits::DIALS_PER_SECOND as u64);
-
-    fn refill(&mut self, now: Instant) {
-        let periods = now.saturating_duration_since(self.counted).as_millis() / Self::PERIOD.as_millis();
-        if periods > 0 {
-            self.dials = self.dials.saturating_add(u32::try_from(periods).unwrap_or(u32::MAX));
-            self.dials = self.dials.min(2 * limits::DIALS_PER_SECOND);
-            self.counted = now;
-        }
     }
 }
 
