@@ -127,9 +127,12 @@ impl Swarm {
         peer.up.rate.add(now, bytes);
         (peer.up.took, peer.spoke) = (now, now);
         peer.up.thief = false;
-        for block in blocks {
-            peer.up.queue.done(*block);
-            self.first_copy.left(connection, block.piece, block.length, self.progress.layout().length_of(block.piece));
+        peer.up.queue.done(bytes);
+        if self.first_copy.is_under() {
+            for run in blocks.chunk_by(|one, next| one.piece == next.piece) {
+                let (piece, bytes) = (run[0].piece, run.iter().map(|block| block.length).sum());
+                self.first_copy.left(connection, piece, bytes, self.progress.layout().length_of(piece));
+            }
         }
         peer.up.shown.iter_mut().for_each(|shown| shown.served(now, blocks));
         peer.up.queue.serve(connection, peer.up.rate.per_second(now), &mut self.out);
@@ -138,7 +141,7 @@ impl Swarm {
     /// A block could not be read: with the fast extension its request is answered all the same (BEP 6).
     pub(super) fn serve_failed(&mut self, now: Instant, connection: ConnectionId, block: Block) {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
-        peer.up.queue.done(block);
+        peer.up.queue.done(block.length.into());
         if peer.who.fast {
             self.out.send(connection, Message::Reject(block));
         }

@@ -100,6 +100,7 @@ impl Swarm {
         if peer.up.queue.is_idle() {
             peer.up.took = now;
         }
+        let mut asked = None;
         while let Some(Message::Request(block)) = messages.get(*nth) {
             *nth += 1;
             if block.length > limits::MAX_REQUEST_LENGTH {
@@ -110,7 +111,9 @@ impl Swarm {
             let allowed = !peer.up.choking || peer.may_ask_choked(block.piece);
             if had && allowed && !peer.up.queue.is_full() {
                 peer.up.queue.push(*block);
-                self.first_copy.asked(connection, block.piece);
+                if asked.replace(block.piece) != Some(block.piece) {
+                    self.first_copy.asked(connection, block.piece);
+                }
                 peer.conduct.served_request();
                 continue;
             }

@@ -92,6 +92,11 @@ impl FirstCopy {
         }
     }
 
+    /// Whether it counts who asks for what.
+    pub(super) fn is_under(&self) -> bool {
+        matches!(self, Self::Under(_))
+    }
+
     /// Whether each piece is had by others.
     pub(super) fn is_over(&self) -> bool {
         matches!(self, Self::Over)

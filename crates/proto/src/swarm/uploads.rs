@@ -53,9 +53,9 @@ impl Uploads {
         }
     }
 
-    /// A block has left, or never will.
-    pub(super) fn done(&mut self, block: Block) {
-        self.under_way = self.under_way.saturating_sub(u64::from(block.length));
+    /// So many bytes have left, or never will.
+    pub(super) fn done(&mut self, bytes: u64) {
+        self.under_way = self.under_way.saturating_sub(bytes);
     }
 
     /// Hands back the waiting requests that `which` names.
