@@ -16,7 +16,7 @@ impl Swarm {
             Command::SetPriorities(priorities) => self.set_priorities(now, priorities),
             Command::SetSequential(sequential) => self.requests.sequential = sequential,
             Command::SetDeadlines { reader, deadlines } => self.set_deadlines(now, reader, deadlines),
-            Command::SetDownLimit(limit) => self.requests.set_down_limit(limit),
+            Command::SetDownLimit(limit) => self.requests.down_limit = limit,
             Command::SetSuperseeding(wished) => self.set_superseeding(now, wished),
             Command::SetDhtPort(port) => self.identity.dht_port = port,
             Command::SetOutside(ip) => self.candidates.told_outside(ip),

@@ -149,8 +149,11 @@ impl Swarm {
     }
 
     /// The room for what comes changed.
-    pub(super) fn pressed(&mut self, pressure: Pressure) {
+    pub(super) fn pressed(&mut self, now: Instant, pressure: Pressure) {
         self.requests.freed |= pressure < self.requests.pressure;
+        if self.requests.pressure == Pressure::Full {
+            self.requests.paused_reading = Some(now);
+        }
         self.requests.pressure = pressure;
     }
 }

@@ -263,7 +263,7 @@ impl Swarm {
             Input::Metadata(Judgement::Right { metadata, private }) => self.metadata_right(now, metadata, private),
             Input::Metadata(Judgement::Wrong) => self.metadata_wrong(now),
             Input::Begin(content) => self.begin(now, content),
-            Input::Pressure(pressure) => self.pressed(pressure),
+            Input::Pressure(pressure) => self.pressed(now, pressure),
             Input::Command(command) => self.command(now, command),
             Input::Timeout => self.timeout(now),
         }

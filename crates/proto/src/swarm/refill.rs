@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::PieceIndex;
+use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex};
 
 use crate::limits;
 use crate::swarm::blame::Blame;
@@ -25,6 +25,12 @@ const RANDOM_PIECES: usize = 4;
 const LIMIT_HORIZON: u64 = 2;
 /// Blocks that each peer may be asked for however low the limit is: one that comes and one that waits.
 const LEAST_UNDER_LIMIT: usize = 2;
+
+/// What is allowed for all that is outstanding to come under a limit, in times what it takes at best: others may share the limit.
+const SLOWNESS_SLACK: u64 = 2;
+/// The most of it, in seconds: under a limit of a byte a second nobody needs to know.
+const MOST_SLOWNESS: u64 = 24 * 3600;
+const BLOCK_BYTES: u64 = BLOCK_LENGTH as u64;
 
 /// What filling came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,11 +85,20 @@ impl Requests {
         if room > 0 { Filled::Starved } else { Filled::Enough }
     }
 
-    /// So much is read from all peers together in a second: more than comes within [`LIMIT_HORIZON`] is not asked for, or it would wait at
-    /// the peers, and blocks that turn out urgent behind it.
-    pub(super) fn set_down_limit(&mut self, limit: Option<u64>) {
-        let blocks = |limit: u64| limit.saturating_mul(LIMIT_HORIZON) / u64::from(riverrun_metainfo::BLOCK_LENGTH);
-        self.budget = limit.map(|limit| usize::try_from(blocks(limit)).unwrap_or(usize::MAX));
+    /// Blocks that may be outstanding to all peers together: under a limit more than comes within [`LIMIT_HORIZON`] is not asked for, or
+    /// it would wait at the peers, and blocks that turn out urgent behind it.
+    fn budget(&self) -> Option<usize> {
+        let blocks = self.down_limit?.saturating_mul(LIMIT_HORIZON) / BLOCK_BYTES;
+        Some(usize::try_from(blocks).unwrap_or(usize::MAX))
+    }
+
+    /// What a peer may take longer than it else might, because we ourselves read no faster: under a limit, the time that all which was
+    /// asked for takes to come, as a block may come behind all others.
+    pub(super) fn own_slowness(&self) -> Duration {
+        self.down_limit.map_or(Duration::ZERO, |limit| {
+            let bytes = (self.outstanding as u64).saturating_mul(BLOCK_BYTES);
+            Duration::from_secs((bytes.saturating_mul(SLOWNESS_SLACK) / limit.max(1)).min(MOST_SLOWNESS))
+        })
     }
 
     /// How many more requests the peer should have now, and its whole window.
@@ -101,7 +116,7 @@ impl Requests {
             Pressure::Some => (window / 2).max(1),
             Pressure::Full => 0,
         };
-        let window = match self.budget {
+        let window = match self.budget() {
             None => window,
             Some(budget) => {
                 let left = budget.saturating_sub(self.outstanding);
@@ -243,7 +258,7 @@ fn may_go_on(partial: &Partial, peer: &Peer) -> bool {
 /// Whether a peer is fast enough for a piece of this length to have it for itself.
 fn takes_whole(peer: &Peer, length: u32) -> bool {
     match peer.down.window.rate() {
-        0 => u64::from(length) <= u64::from(peer.down.window.blocks()) * u64::from(riverrun_metainfo::BLOCK_LENGTH),
+        0 => u64::from(length) <= u64::from(peer.down.window.blocks()) * BLOCK_BYTES,
         rate => rate.saturating_mul(WHOLE_PIECE_SECONDS) >= u64::from(length),
     }
 }

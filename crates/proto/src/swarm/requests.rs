@@ -32,8 +32,10 @@ pub(super) struct Requests {
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
     pub(super) strategy: Strategy,
-    /// Blocks that may be outstanding to all peers together, under a limit on the rate.
-    pub(super) budget: Option<usize>,
+    /// So much is read from all peers together in a second, in bytes.
+    pub(super) down_limit: Option<u64>,
+    /// When it was last seen that nothing is read because the disk takes nothing.
+    pub(super) paused_reading: Option<Instant>,
     /// Pieces that somebody waits for.
     pub(super) deadlines: Deadlines,
     /// Needed pieces wait for their hashes: they are not pickable.
@@ -64,7 +66,8 @@ impl Requests {
             picker: None,
             pressure: Pressure::None,
             sequential: false,
-            budget: None,
+            down_limit: None,
+            paused_reading: None,
             strategy,
             deadlines: Deadlines::default(),
             held_up: false,
@@ -289,7 +292,7 @@ impl Requests {
         }
     }
 
-    /// Requests that waited too long are taken back. Gives true if the peer counts as snubbed from now on.
+    /// Requests that waited too long, beyond what is our own doing, are taken back. Gives true if the peer counts as snubbed from now on.
     pub(super) fn overdue(
         &mut self,
         peer: &mut Peer,
@@ -299,23 +302,27 @@ impl Requests {
         now: Instant,
         out: &mut Outbox,
     ) -> bool {
-        let waited = |since: Instant| now.saturating_duration_since(since);
+        let read_since = self.paused_reading;
+        let waited =
+            move |since: Instant| now.saturating_duration_since(read_since.map_or(since, |read| since.max(read)));
+        let slowness = self.own_slowness();
         self.forget_unanswered(peer, |asked| waited(asked.at) >= limits::TAKEN_BACK_TIMEOUT);
         let Some(oldest) = peer.down.pipeline.oldest() else { return false };
         let silent = waited(peer.down.progress);
-        if others && silent >= limits::PAROLE_SILENCE {
+        if others && silent >= limits::PAROLE_SILENCE + slowness {
             self.drop_paroles(peer, progress, blame, now, out);
         }
         let patience = if others { limits::PROGRESS_TIMEOUT } else { limits::REQUEST_TIMEOUT };
-        if silent >= patience {
+        if silent >= patience + slowness {
             self.give_up(peer, |_| true, Some(out));
             self.drop_claims(peer, progress, blame, now);
             peer.down.snubbed = true;
             peer.down.window.collapse(now);
             return true;
         }
-        if waited(oldest) >= limits::REQUEST_TIMEOUT {
-            self.give_up(peer, |asked| waited(asked.at) >= limits::REQUEST_TIMEOUT, Some(out));
+        let patience = limits::REQUEST_TIMEOUT + slowness;
+        if waited(oldest) >= patience {
+            self.give_up(peer, |asked| waited(asked.at) >= patience, Some(out));
         }
         false
     }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 use crate::swarm::candidates::Terms;
+use crate::swarm::peer::Peer;
 use crate::swarm::refill::Filled;
-use crate::swarm::{Action, CloseReason, ConnectionId, Swarm, hurry};
+use crate::swarm::{Action, CloseReason, ConnectionId, Pressure, Swarm, hurry};
 use crate::wire::Message;
 
 /// The first pause before peers with nothing to do look again for blocks that others hold up.
@@ -145,10 +146,15 @@ impl Swarm {
 
     fn tick(&mut self, now: Instant) {
         let silent = |since: Instant| now.saturating_duration_since(since);
-        let idle = self
-            .peers
-            .values()
-            .filter(|peer| silent(peer.heard) >= limits::IDLE_TIMEOUT && peer.who.web_seed.is_none());
+        if self.requests.pressure == Pressure::Full {
+            self.requests.paused_reading = Some(now);
+        }
+        let slowness = self.requests.own_slowness();
+        // Only who owes us something is late because of us.
+        let patience =
+            |peer: &Peer| limits::IDLE_TIMEOUT + if peer.down.pipeline.live() > 0 { slowness } else { Duration::ZERO };
+        let idle =
+            self.peers.values().filter(|peer| silent(peer.heard) >= patience(peer) && peer.who.web_seed.is_none());
         let idle: Vec<ConnectionId> = idle.map(|peer| peer.who.connection).collect();
         idle.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Idle));
         let able = |down: &super::peer::Download| !down.choked && !down.snubbed && down.useful > 0;
@@ -184,9 +190,7 @@ impl Swarm {
         if busy && !self.peers.is_empty() {
             return Some(now + Self::TICK);
         }
-        let due = |peer: &super::peer::Peer| {
-            (peer.spoke + limits::KEEP_ALIVE_INTERVAL).min(peer.heard + limits::IDLE_TIMEOUT)
-        };
+        let due = |peer: &Peer| (peer.spoke + limits::KEEP_ALIVE_INTERVAL).min(peer.heard + limits::IDLE_TIMEOUT);
         self.peers
             .values()
             .filter(|peer| peer.who.web_seed.is_none())

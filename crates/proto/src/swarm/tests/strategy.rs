@@ -7,7 +7,7 @@ use riverrun_metainfo::{Bitfield, PieceIndex};
 
 use super::lab::{Lab, Manner};
 use super::net::{config, layout};
-use crate::swarm::{Command, ConnectionId, Input, PieceOrder, Strategy, SwarmConfig};
+use crate::swarm::{Action, Command, ConnectionId, Input, PieceOrder, Pressure, Strategy, SwarmConfig};
 use crate::wire::Message;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -149,4 +149,61 @@ fn under_a_limit_no_more_is_asked_for_than_comes_within_two_seconds() {
     assert_eq!(limited.iter().sum::<usize>(), 64 + 8 * 2, "{limited:?}");
     // However low it is, nobody is left without a request.
     assert_eq!(asked(Some(1)), [2; 10]);
+}
+
+/// How often requests to a peer were taken back.
+fn taken_back(lab: &Lab, peer: ConnectionId) -> usize {
+    let is = |action: &&Action| matches!(action, Action::Send { connection, message: Message::Cancel(_) } if *connection == peer);
+    lab.done.iter().filter(is).count()
+}
+
+#[test]
+fn under_a_limit_nobody_is_snubbed_for_what_we_do_not_read() {
+    let first_and_others = |limit: Option<u64>, first: Manner| {
+        let mut lab = leech(400, 2, ON);
+        lab.feed(Input::Command(Command::SetDownLimit(limit)));
+        let first = lab.connect_seed(1, true, first);
+        let others: Vec<_> = (2..=10).map(|number| lab.connect_seed(number, true, Manner::Drip(40 * SECOND))).collect();
+        lab.wait(300 * SECOND);
+        (taken_back(&lab, first), others.into_iter().map(|peer| taken_back(&lab, peer)).sum::<usize>())
+    };
+    let drip = Manner::Drip(40 * SECOND);
+    // Each of ten peers is asked for two blocks, and those twenty take 80 s to come.
+    let limit = Some(10 * 16_384 / 40);
+    assert_eq!(first_and_others(limit, drip), (0, 0));
+    // Who brings nothing at all is found out all the same.
+    let (silent, others) = first_and_others(limit, Manner::Silent);
+    assert!(silent > 0 && others == 0, "{silent} {others}");
+    // Without a limit it is they who are slow.
+    let (first, others) = first_and_others(None, drip);
+    assert!(first > 0 && others > 0, "{first} {others}");
+}
+
+#[test]
+fn under_a_limit_nobody_is_closed_as_idle_for_what_we_do_not_read() {
+    let closed = |limit: Option<u64>| {
+        let mut lab = leech(400, 2, ON);
+        lab.feed(Input::Command(Command::SetDownLimit(limit)));
+        let drip = Manner::Drip(250 * SECOND);
+        let peers: Vec<_> = (1..=10).map(|number| lab.connect_seed(number, true, drip)).collect();
+        lab.wait(600 * SECOND);
+        peers.into_iter().filter(|peer| !lab.is_open(*peer)).count()
+    };
+    assert_eq!(closed(Some(10 * 16_384 / 250)), 0);
+    assert_eq!(closed(None), 10);
+}
+
+#[test]
+fn while_the_disk_takes_nothing_nobody_is_snubbed() {
+    let mut lab = leech(400, 2, ON);
+    let peers: Vec<_> = (1..=3).map(|number| lab.connect_seed(number, true, Manner::Silent)).collect();
+    let all = |lab: &Lab| peers.iter().map(|peer| taken_back(lab, *peer)).sum::<usize>();
+    lab.wait(5 * SECOND);
+    lab.feed(Input::Pressure(Pressure::Full));
+    lab.wait(90 * SECOND);
+    lab.feed(Input::Pressure(Pressure::None));
+    lab.wait(15 * SECOND);
+    assert_eq!(all(&lab), 0, "nothing could come");
+    lab.wait(10 * SECOND);
+    assert!(all(&lab) > 0, "now they are late");
 }
