@@ -37,6 +37,10 @@ sim-long SEEDS="5000" FIRST="1000":
 sim-dht *ARGS:
     cargo run --release --locked -p riverrun-sim --example dht -- {{ ARGS }}
 
+# crowds that come at once to one seed, as CSV or drawn; docs/swarm.md has what comes of it
+sim-swarm *ARGS:
+    @cargo run -q --release --locked -p riverrun-sim --example swarm -- {{ ARGS }}
+
 # every fuzz body over its corpus, as plain tests; with a target: search for SECONDS with a nightly toolchain
 fuzz TARGET="" SECONDS="60":
     {{ if TARGET == "" { "cargo test --manifest-path fuzz/Cargo.toml" } else { "mkdir -p fuzz/found/" + TARGET + " && cargo +nightly fuzz run " + TARGET + " fuzz/found/" + TARGET + " fuzz/corpus/" + TARGET + " -- -max_len=65536 -max_total_time=" + SECONDS } }}

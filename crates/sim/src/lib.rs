@@ -13,6 +13,7 @@
 mod carry;
 mod chance;
 pub mod checkers;
+pub mod crowd;
 pub mod dht;
 mod disk;
 mod drive;

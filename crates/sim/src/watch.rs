@@ -35,16 +35,18 @@ impl World {
         Some(complete.saturating_duration_since(self.born))
     }
 
-    /// How many hosts there are: they are numbered from 0 in the order in which they were added.
+    /// Whether all swarms but this one hold each piece at least once.
     #[must_use]
-    pub fn hosts(&self) -> usize {
-        self.hosts.len()
-    }
-
-    /// The pieces that a swarm has.
-    #[must_use]
-    pub fn pieces(&self, host: HostId) -> u32 {
-        self.hosts[host.0].resident().map_or(0, |resident| resident.swarm.have().count())
+    pub fn holds_a_copy(&self, but: HostId) -> bool {
+        let mut missing = self.torrent.all();
+        for (_, host) in self.hosts.iter().enumerate().filter(|(number, _)| *number != but.0) {
+            let Some(resident) = host.resident() else { continue };
+            resident.swarm.have().iter().for_each(|piece| _ = missing.remove(piece));
+            if missing.is_empty() {
+                return true;
+            }
+        }
+        missing.is_empty()
     }
 
     /// Looks whether a host has become complete, or is not any more.

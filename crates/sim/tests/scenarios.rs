@@ -20,6 +20,11 @@ fn a_flash_crowd_feeds_itself() {
 }
 
 #[test]
+fn a_throng_is_done_within_its_bound() {
+    try_seeds("throng", 0..1);
+}
+
+#[test]
 fn a_crowd_that_knows_only_the_seed_finds_itself_by_peer_exchange() {
     try_seeds("hearsay", 0..4);
 }

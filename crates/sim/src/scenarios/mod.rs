@@ -48,6 +48,7 @@ pub struct Report {
 const MAIN: &[Scenario] = &[
     crowd::FLASH_CROWD,
     crowd::HEARSAY,
+    crowd::THRONG,
     links::UNEQUAL_LINKS,
     hostile::HOSTILE,
     hostile::LIARS,

@@ -1,0 +1,117 @@
+//! A flash crowd of any size: peers with one link each come at once to one seed, and how soon each of them has everything.
+
+use std::time::Duration;
+
+use riverrun_metainfo::BLOCK_LENGTH;
+use riverrun_proto::swarm::Strategy;
+
+use crate::chance::Seed;
+use crate::checkers::Violation;
+use crate::host::HostId;
+use crate::link::Link;
+use crate::manner::Manner;
+use crate::torrent::Torrent;
+use crate::world::World;
+
+/// How often a crowd is looked at while it runs.
+const STEP: Duration = Duration::from_secs(1);
+
+/// A crowd to be tried.
+#[derive(Clone, Debug)]
+pub struct Crowd {
+    /// Downloaders that finish and then stay as seeds.
+    pub peers: u32,
+    /// Pieces of the torrent.
+    pub pieces: u32,
+    /// Blocks of 16 KiB in each.
+    pub blocks_per_piece: u32,
+    /// The link of each peer, and of the seed.
+    pub link: Link,
+    /// Bad peers among the crowd, by manner.
+    pub strangers: Vec<(Manner, u32)>,
+    /// The rules of all swarms.
+    pub strategy: Strategy,
+    /// All chance.
+    pub seed: u64,
+    /// When to give up.
+    pub deadline: Duration,
+}
+
+/// What came of a crowd.
+#[derive(Clone, Debug)]
+pub struct CrowdReport {
+    /// When each peer had everything, in order of time; those who never had are missing.
+    pub done: Vec<Duration>,
+    /// The age of the world when the swarm without the seed held one copy of each piece, and the bytes that the seed had
+    /// sent then.
+    pub first_copy: Option<(Duration, u64)>,
+    /// Payload of no use, and all payload that was received, in bytes.
+    pub waste: (u64, u64),
+    /// The digest over all that happened.
+    pub digest: u64,
+    /// How many events happened.
+    pub events: u64,
+}
+
+impl Crowd {
+    /// A crowd with links of 1 MB/s up and 8 MB/s down and the shipped strategy.
+    #[must_use]
+    pub fn new(peers: u32, pieces: u32, blocks_per_piece: u32, seed: u64) -> Self {
+        let link = Link { up: 1_000_000, down: 8_000_000, ..Link::FIBRE };
+        let strategy = Strategy::default();
+        let deadline = Duration::from_secs(3600);
+        Self { peers, pieces, blocks_per_piece, link, strangers: Vec::new(), strategy, seed, deadline }
+    }
+
+    /// The bytes of the torrent.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.pieces) * u64::from(self.blocks_per_piece) * u64::from(BLOCK_LENGTH)
+    }
+
+    /// The least time in which the last of N equal peers can have M equal pieces of one seed whose uplink is theirs, if a piece can be
+    /// passed on only when it is whole: M + ⌊log2 N⌋ times what one uplink takes for a piece (Mundinger, Weber and Weiss, "Optimal
+    /// scheduling of peer-to-peer file dissemination", theorem 1: 1 + ⌊log2 N⌋ / M in units of the file). The last piece cannot
+    /// leave the seed before M of these times have passed, and its copies can at best double in each.
+    #[must_use]
+    pub fn optimum(&self) -> Duration {
+        let rounds = f64::from(self.pieces) + f64::from(self.peers.max(1).ilog2());
+        let piece = f64::from(self.blocks_per_piece) * f64::from(BLOCK_LENGTH);
+        Duration::from_secs_f64(rounds * piece / self.link.up as f64)
+    }
+
+    /// The world of the crowd, before anything happens, and its seed. Chance comes from `seed`.
+    pub(crate) fn gather(&self, seed: Seed<'_>) -> (World, HostId) {
+        let mut world = World::new(seed, Torrent::new(self.pieces, self.blocks_per_piece, self.seed));
+        let source = world.add_seed(self.link);
+        world.follows(source, self.strategy);
+        for _ in 0..self.peers {
+            let peer = world.add_leech(self.link, Duration::ZERO);
+            world.follows(peer, self.strategy);
+        }
+        for (manner, count) in &self.strangers {
+            (0..*count).for_each(|_| _ = world.add_stranger(self.link, *manner, Duration::ZERO));
+        }
+        (world, source)
+    }
+
+    /// Runs until all have everything.
+    ///
+    /// # Errors
+    /// A rule was broken.
+    pub fn run(&self) -> Result<CrowdReport, Violation> {
+        let (mut world, source) = self.gather(self.seed.into());
+        let mut first_copy = None;
+        while !world.all_complete() && world.age() < self.deadline {
+            world.run_for(STEP)?;
+            if first_copy.is_none() && world.holds_a_copy(source) {
+                first_copy = Some((world.age(), world.up_bytes(source)));
+            }
+        }
+        let hosts = (1..=self.peers as usize).map(HostId);
+        let mut done: Vec<Duration> = hosts.filter_map(|host| world.completed_at(host)).collect();
+        done.sort_unstable();
+        let (digest, events) = world.trace();
+        Ok(CrowdReport { done, first_copy, waste: world.waste(), digest, events })
+    }
+}
