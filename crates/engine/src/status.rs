@@ -389,7 +389,8 @@ pub(crate) fn of(core: &Core) -> TorrentStatus {
     let left = all.saturating_sub(have_bytes + swarm.partial_bytes);
     let eta = left.checked_div(swarm.down_rate).map(Duration::from_secs);
     let info = core.metainfo().map(|metainfo| metainfo.info());
-    let name = info.map(|info| info.name().as_str().to_owned()).or_else(|| core.link().name.clone());
+    let name =
+        info.map(|info| info.name().as_str().to_owned()).or_else(|| core.link().and_then(|link| link.name.clone()));
     TorrentStatus {
         id: core.id,
         info_hashes: core.info_hashes(),

@@ -15,7 +15,7 @@ use riverrun_storage::{Access, FileOptions, FileStorage, Preallocation};
 use super::brain::{Brain, Exchange};
 use super::choice::Choice;
 use super::content::{Content, Options};
-use super::core::Core;
+use super::core::{Core, Origin};
 use super::stage::Life;
 use super::store::{self, Store};
 use super::tracker::{self, Announcer};
@@ -52,10 +52,9 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     let life = Life::new(paused, engine.settings.storage_retry, fail_on_storage_error);
     let announcer = Announcer::new(engine, hashes, metainfo.info().is_private(), trackers);
     let early = peers.into_iter().map(|addr| (swarm::Source::User, addr)).collect();
-    let core = Core::new(id, engine.clone(), Magnet::new(hashes), None, Brain::new(life, announcer, early));
+    let core = Core::new(id, engine.clone(), Origin::File(metainfo), None, Brain::new(life, announcer, early));
     core.rates.begin(&rates);
     core.set_seed_limits(seed_limits);
-    core.set_metainfo(metainfo);
     core.decide(content, store);
     engine.enter(&core);
     core.emit(EventKind::Added);
@@ -82,7 +81,9 @@ async fn add_link(engine: &Arc<Engine>, link: Magnet, wish: AddTorrent) -> Resul
     let announcer = Announcer::new(engine, hashes, false, trackers);
     let plan = (!wish.metadata_only).then(|| Box::new(AddTorrent { selected: link.selected.clone(), ..wish.clone() }));
     let early = if kept.is_some() { peers.clone() } else { Vec::new() };
-    let core = Core::new(id, engine.clone(), link, plan, Brain::new(life, announcer, early));
+    let names = link.peers.iter().filter(|peer| peer.socket_addr().is_none());
+    let names: Vec<_> = names.map(|peer| NamedPeer { host: peer.host().to_owned(), port: peer.port() }).collect();
+    let core = Core::new(id, engine.clone(), Origin::Link(Box::new(link)), plan, Brain::new(life, announcer, early));
     core.rates.begin(&wish.rates);
     core.set_seed_limits(wish.seed_limits);
     engine.enter(&core);
@@ -91,8 +92,6 @@ async fn add_link(engine: &Arc<Engine>, link: Magnet, wish: AddTorrent) -> Resul
         Some(metainfo) => metadata::arrived(core.clone(), Arc::new(metainfo)).await,
         None => gather(&core, &wish, peers),
     }
-    let names = core.link().peers.iter().filter(|peer| peer.socket_addr().is_none());
-    let names: Vec<_> = names.map(|peer| NamedPeer { host: peer.host().to_owned(), port: peer.port() }).collect();
     if !names.is_empty() {
         engine.spawn(tracker::resolve(core.clone(), names));
     }

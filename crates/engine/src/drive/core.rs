@@ -33,8 +33,8 @@ use crate::{AddTorrent, Event, EventKind, TorrentError, TorrentId};
 pub(crate) struct Core {
     pub(crate) id: TorrentId,
     pub(crate) engine: Arc<Engine>,
-    /// What was known when it was added: the link, or what a link would say.
-    link: Magnet,
+    /// The link it was added by; none if it was added with its metadata.
+    link: Option<Box<Magnet>>,
     /// What the owner wants done once the metadata is here; nothing until he says it.
     plan: Mutex<Option<Box<AddTorrent>>>,
     metainfo: OnceLock<Arc<Metainfo>>,
@@ -56,6 +56,13 @@ pub(crate) struct Core {
     pub(crate) quiet: Notify,
     /// Woken when a piece is here, and when the torrent turns to something else.
     pub(crate) pieces: Notify,
+}
+
+/// What a torrent is added by.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    File(Arc<Metainfo>),
+    Link(Box<Magnet>),
 }
 
 /// Payload exchanged in earlier runs, in bytes.
@@ -87,17 +94,21 @@ impl Core {
     pub(crate) fn new(
         id: TorrentId,
         engine: Arc<Engine>,
-        link: Magnet,
+        origin: Origin,
         plan: Option<Box<AddTorrent>>,
         brain: Brain,
     ) -> Arc<Self> {
         let (cell, rates) = (Mutex::new(brain), TorrentRates::new(&engine.rates));
+        let (metainfo, link) = match origin {
+            Origin::File(metainfo) => (OnceLock::from(metainfo), None),
+            Origin::Link(link) => (OnceLock::new(), Some(link)),
+        };
         Arc::new(Self {
             id,
             engine,
             link,
             plan: Mutex::new(plan),
-            metainfo: OnceLock::new(),
+            metainfo,
             content: OnceLock::new(),
             store: Mutex::new(None),
             totals: Totals::default(),
@@ -114,7 +125,8 @@ impl Core {
 
     /// As far as they are known.
     pub(crate) fn info_hashes(&self) -> InfoHashes {
-        self.metainfo.get().map_or(self.link.info_hashes, |metainfo| metainfo.hashes())
+        let told = || self.link.as_ref().expect("who has no link came with the metadata").info_hashes;
+        self.metainfo.get().map_or_else(told, |metainfo| metainfo.hashes())
     }
 
     /// Whether its peers may come from trackers and the owner alone (BEP 27); not before the metadata says so.
@@ -122,9 +134,9 @@ impl Core {
         self.metainfo.get().is_some_and(|metainfo| metainfo.info().is_private())
     }
 
-    /// What was known when it was added.
-    pub(crate) fn link(&self) -> &Magnet {
-        &self.link
+    /// The link it was added by.
+    pub(crate) fn link(&self) -> Option<&Magnet> {
+        self.link.as_deref()
     }
 
     /// The torrent file, or what stands for it once the metadata is here.

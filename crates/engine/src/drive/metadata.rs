@@ -30,7 +30,7 @@ enum Found {
 
 /// Judges a copy that came from peers, away from the lock: it may be 30 MiB.
 pub(crate) async fn judge(core: Arc<Core>, parts: Vec<Bytes>) {
-    let link = core.link().clone();
+    let Some(link) = core.link().cloned() else { return };
     let judged = core.engine.blocking(move || found(&link, parts.concat().into())).await;
     match judged {
         Ok(Found::Right(metainfo)) => {

@@ -8,7 +8,7 @@ mod meter;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Instant;
 
 use riverrun_proto::address;
@@ -213,28 +213,44 @@ pub(crate) async fn run(engine: Weak<Engine>) {
 #[derive(Debug)]
 pub(crate) struct TorrentRates {
     rates: Arc<Rates>,
-    nodes: [NodeId; 2],
+    /// Its nodes of the trees, once it has a connection or a limit of its own: idle torrents have none.
+    nodes: OnceLock<[NodeId; 2]>,
     group: Mutex<Option<String>>,
 }
 
 impl TorrentRates {
     pub(crate) fn new(rates: &Arc<Rates>) -> Self {
-        Self { rates: rates.clone(), nodes: rates.add([Tree::ROOT; 2]), group: Mutex::default() }
+        Self { rates: rates.clone(), nodes: OnceLock::new(), group: Mutex::default() }
+    }
+
+    fn nodes(&self) -> [NodeId; 2] {
+        *self.nodes.get_or_init(|| self.rates.add([Tree::ROOT; 2]))
+    }
+
+    /// Its nodes if it has any; else those that hold for it in their place.
+    fn holding(&self) -> [NodeId; 2] {
+        self.nodes.get().copied().unwrap_or([Tree::ROOT; 2])
     }
 
     /// Sets what the owner wished for when he added it.
     pub(crate) fn begin(&self, wish: &RateWish) {
-        self.set(wish.limits);
-        self.set_each(wish.each);
-        self.set_group(wish.group.as_deref());
+        if wish.limits != Limits::default() {
+            self.set(wish.limits);
+        }
+        if wish.each != Limits::default() {
+            self.set_each(wish.each);
+        }
+        if wish.group.is_some() {
+            self.set_group(wish.group.as_deref());
+        }
     }
 
     pub(crate) fn set(&self, limits: Limits) {
-        self.rates.set_node(self.nodes, limits);
+        self.rates.set_node(self.nodes(), limits);
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        self.rates.node(self.nodes)
+        self.nodes.get().map_or_else(Limits::default, |nodes| self.rates.node(*nodes))
     }
 
     /// The lowest limit on what comes for it, its own or one above, if that holds for everybody.
@@ -242,17 +258,18 @@ impl TorrentRates {
         if self.rates.lan_unlimited {
             return None;
         }
-        self.rates.down.lock().tree.lowest(self.nodes[0])
+        self.rates.down.lock().tree.lowest(self.holding()[0])
     }
 
     /// The limits of each connection.
     pub(crate) fn set_each(&self, limits: Limits) {
-        self.rates.down.act(|queue, now| queue.tree.set_each(now, self.nodes[0], limits.down));
-        self.rates.up.act(|queue, now| queue.tree.set_each(now, self.nodes[1], limits.up));
+        let [down, up] = self.nodes();
+        self.rates.down.act(|queue, now| queue.tree.set_each(now, down, limits.down));
+        self.rates.up.act(|queue, now| queue.tree.set_each(now, up, limits.up));
     }
 
     pub(crate) fn each(&self) -> Limits {
-        let [down, up] = self.nodes;
+        let Some([down, up]) = self.nodes.get().copied() else { return Limits::default() };
         Limits { down: self.rates.down.lock().tree.each(down), up: self.rates.up.lock().tree.each(up) }
     }
 
@@ -260,8 +277,9 @@ impl TorrentRates {
     pub(crate) fn set_group(&self, name: Option<&str>) {
         let mut group = self.group.lock().expect("no panic while the group is locked");
         let parents = name.map_or([Tree::ROOT; 2], |name| self.rates.group(name));
-        self.rates.down.act(|queue, now| queue.tree.set_parent(now, self.nodes[0], parents[0]));
-        self.rates.up.act(|queue, now| queue.tree.set_parent(now, self.nodes[1], parents[1]));
+        let [down, up] = self.nodes();
+        self.rates.down.act(|queue, now| queue.tree.set_parent(now, down, parents[0]));
+        self.rates.up.act(|queue, now| queue.tree.set_parent(now, up, parents[1]));
         *group = name.map(ToOwned::to_owned);
     }
 
@@ -273,14 +291,15 @@ impl TorrentRates {
     pub(crate) fn meter(&self, peer: IpAddr, wake: Arc<Notify>) -> Meter {
         let unlimited = self.rates.lan_unlimited && address::is_local(peer.to_canonical());
         let packet = self.rates.count_overhead.then(|| meter::Packet::to(peer));
-        Meter::new([&self.rates.down, &self.rates.up], self.nodes, wake, unlimited, packet)
+        Meter::new([&self.rates.down, &self.rates.up], self.nodes(), wake, unlimited, packet)
     }
 }
 
 impl Drop for TorrentRates {
     fn drop(&mut self) {
-        self.rates.down.act(|queue, _| queue.tree.remove(self.nodes[0]));
-        self.rates.up.act(|queue, _| queue.tree.remove(self.nodes[1]));
+        let Some([down, up]) = self.nodes.get().copied() else { return };
+        self.rates.down.act(|queue, _| queue.tree.remove(down));
+        self.rates.up.act(|queue, _| queue.tree.remove(up));
     }
 }
 

@@ -247,7 +247,12 @@ impl Tiers {
 
     /// The next thing to do; drain until `None` before the next [`handle`](Self::handle).
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_none() {
+            // Something is to be done once in many minutes, in each of ten thousand torrents.
+            self.actions = VecDeque::new();
+        }
+        action
     }
 
     /// When [`Input::Timeout`] is due; `None`: nothing pending.
