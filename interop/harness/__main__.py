@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import announce, crash, dht, discovery, encryption, files, limits, magnet, makers, namespace, net, swarm, v2, webseed
+from . import announce, crash, dht, discovery, encryption, files, limits, magnet, makers, namespace, net, stream, superseed, swarm, v2, webseed
 from .case import Outcome, run_case, say
 from .clients import OTHERS, RIVERRUN
 from .content import KIB, MIB, Content, contents
@@ -120,6 +120,14 @@ def plans(us, made, everything):
     add("webseed/with libtorrent/single", lambda case: webseed.with_peer(case, *made("single"), libtorrent, us))
     for client, content in itertools.product((libtorrent, aria2c), ("single", "names")):
         add(f"webseed/ours to {client.name}/{content}", lambda case, c=content, down=client: webseed.ours(case, made(c)[0], down))
+    slow = [libtorrent, libtorrent, aria2c, aria2c]
+    add("stream/ranges of one file", lambda case: stream.ranges(case, *made("swarm"), slow, us), 90, heavy=True)
+    for content in ("edges", "names"):
+        add(f"stream/every file of {content}", lambda case, c=content: stream.every_file(case, *made(c), slow, us), 90)
+    for client in (libtorrent, aria2c):
+        add(f"superseed/{client.name} alone", lambda case, client=client: superseed.alone(case, *made("short-last"), us, client), 90)
+    add("superseed/libtorrent and aria2c", lambda case: superseed.spread(case, *made("swarm"), us, slow), 90, heavy=True)
+    add("superseed/four libtorrents", lambda case: superseed.spread(case, *made("swarm"), us, [libtorrent] * 4, copies=1.5), 90, heavy=True)
     add("peer/by address", lambda case: announce.by_address(case, *made("edges"), libtorrent, us))
     transmission, qbittorrent = (next(c for c in OTHERS if c.name == name) for name in ("transmission", "qbittorrent"))
     for down, middle, up in [

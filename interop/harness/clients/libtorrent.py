@@ -36,6 +36,7 @@ class Libtorrent(Client):
             f"libtorrent{role}")
         running = Running(process, lambda: bool(self.state(state)), lambda: self.state(state).get("complete"))
         running.uploaded = lambda: self.state(state).get("uploaded", 0)
+        running.downloaded = lambda: self.state(state).get("downloaded", 0)
         return running
 
     @staticmethod

@@ -32,11 +32,16 @@ class Riverrun(Client):
             f"riverrun{role}")
         return Running(process, complete=lambda: process.poll() == 0)
 
-    def seed(self, case, torrent, folder, address, role="", up_limit=None):
-        process = case.start(
-            [*namespace.inside(address), BINARY, "seed", *self.words(case, address, role, up_limit, ()), "--data", folder, torrent.path],
-            f"riverrun{role}")
+    def seed(self, case, torrent, folder, address, role="", up_limit=None, more=()):
+        words = self.words(case, address, role, up_limit, ())
+        process = case.start([*namespace.inside(address), BINARY, "seed", *words, *more, "--data", folder, torrent.path], f"riverrun{role}")
         return Running(process, ready=lambda: process.said("sharing"), complete=lambda: process.said("sharing"))
+
+    def stream(self, case, torrent, folder, address, role="", more=()):
+        """The download that serves its files over HTTP meanwhile, and shares them until it is stopped."""
+        process = case.start(
+            [BINARY, "stream", *self.words(case, address, role, None, ()), *more, "-d", folder, torrent.path], f"riverrun{role}")
+        return Running(process, ready=lambda: process.said("http://127.0.0.1:"), complete=lambda: process.said("Downloaded "))
 
     def start(self, case, torrent, folder, address, role="", up_limit=None, peers=()):
         process = case.start(
