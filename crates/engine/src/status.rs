@@ -174,6 +174,8 @@ pub struct WebSeedStatus {
     /// What was wrong with it last, also if it is in use again or with other files; behind "it". May hold text of a stranger: escape
     /// before display.
     pub error: Option<String>,
+    /// It is of no use for long: it lied, will not get better soon, or lacks all that is still wanted.
+    pub given_up: bool,
     /// Payload from it since the torrent was added, in bytes.
     pub down_bytes: u64,
     /// Payload per second from it now.
@@ -438,6 +440,7 @@ fn web_seeds(brain: &Brain, now: Instant) -> Vec<WebSeedStatus> {
         url: url.clone(),
         state: seed.state,
         error: seed.error.map(|error| error.to_string()),
+        given_up: seed.given_up,
         down_bytes: seed.down_bytes,
         down_rate: seed.down_rate,
     });

@@ -314,6 +314,32 @@ fn a_web_server_is_enough_and_says_why_if_not() {
 }
 
 #[test]
+fn with_nobody_left_to_ask_the_end_comes_at_once() {
+    let room = room();
+    let run = |url: &str, max_time: &str, torrent: &str| {
+        let patience = ["--stall-timeout", "0", "--max-time", max_time];
+        room.run(
+            &[&["download", "--web-seed", url][..], &patience, &["-o", &format!("{torrent}.out"), torrent]].concat(),
+        )
+    };
+    let ran = run(&http("404 Nothing", Vec::new()), "60s", "single.torrent");
+    assert!(ran.code == 6 && ran.err.contains("error: no web seed works, and no peers: "), "{ran:#?}");
+    assert!(
+        ran.err.contains(" answers 404 for a file ") && ran.err.contains("; the torrent names no tracker\n"),
+        "{ran:#?}"
+    );
+    // What a server has is taken first: this one has the first file in place of all.
+    let ran = run(&http("200 OK", room.read("data/album/01.flac")), "60s", "album.torrent");
+    assert!(ran.code == 6 && ran.err.contains("error: no web seed works, and no peers: "), "{ran:#?}");
+    assert!(room.read("album.torrent.out/01.flac")[..180_000] == room.read("data/album/01.flac")[..180_000]);
+    // A server that may do better soon is waited for, and so is a tracker.
+    assert_eq!(run(&http("503 Busy", Vec::new()), "1s", "single.torrent").code, 7);
+    let tracker = format!("http://127.0.0.1:{}/announce", dead_port());
+    room.run(&["edit", "single.torrent", "-o", "tracked.torrent", "--add-tracker", &tracker]).ok();
+    assert_eq!(run(&http("404 Nothing", Vec::new()), "1s", "tracked.torrent").code, 7);
+}
+
+#[test]
 fn the_reason_why_nothing_comes_is_told() {
     let room = room();
     let tracker = format!("http://127.0.0.1:{}/announce", dead_port());

@@ -164,6 +164,8 @@ pub struct WebSeedStatus {
     pub state: WebSeedState,
     /// What was wrong with it last, also if it is in use again or with other files.
     pub error: Option<WebSeedError>,
+    /// It is of no use for long: it lied, will not get better soon, or lacks all that is still wanted.
+    pub given_up: bool,
     /// Payload from it, in bytes.
     pub down_bytes: u64,
     /// Payload per second from it.

@@ -104,6 +104,14 @@ impl Known {
         self.error = Some(error);
     }
 
+    /// Whether nothing of what is needed will come from it for long.
+    fn is_given_up(&self, now: Instant, needed: &Bitfield) -> bool {
+        let lasting = |error: &WebSeedError| !matches!(error.fault(), Fault::Passing(_));
+        let rests = self.rests_until.is_some_and(|until| until > now);
+        let failed = rests && self.error.as_ref().is_some_and(lasting);
+        self.state == State::Idle && (failed || (self.lacks.is_some() && !self.has_any(needed)))
+    }
+
     fn has_any(&self, needed: &Bitfield) -> bool {
         self.lacks.as_ref().map_or(!needed.is_empty(), |lacks| needed.any_missing_from(lacks))
     }
@@ -278,6 +286,7 @@ impl Swarm {
                     (State::Idle, Some(until)) => WebSeedState::Rests(until - now),
                 },
                 error: known.error.clone(),
+                given_up: !self.progress.is_finished() && known.is_given_up(now, self.progress.needed()),
                 down_bytes: known.down_bytes + peer.map_or(0, |peer| peer.down.rate.total()),
                 down_rate: peer.map_or(0, |peer| peer.down.rate.per_second(now)),
             }

@@ -78,7 +78,8 @@ pub(crate) struct Download {
 
     /// Give up when nothing comes this long (code 6)
     ///
-    /// Without it, a run on a terminal never gives up, and any other does after 10m. 0 is never.
+    /// Without it, a run on a terminal never gives up, and any other does after 10m. 0 is never. Where there are web seeds
+    /// alone, and none of them is of any use any more, the end comes at once.
     #[arg(long, value_name = "DUR", help_heading = "End")]
     pub(crate) stall_timeout: Option<Span>,
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use riverrun::{Phase, TorrentStatus, TrackerState, WebSeedState};
+use riverrun::{DhtUse, Phase, TorrentStatus, TrackerState, WebSeedState};
 
 use super::ending;
 use crate::failure::Failure;
@@ -35,8 +35,9 @@ impl Patience {
         let silent = now.duration_since(self.last.0);
         let refused =
             status.connections == 0 && status.candidates == 0 && all_refused(status) && all_web_seeds_failed(status);
+        let hopeless = matches!(status.phase, Phase::Downloading) && is_hopeless(status);
         let lonely = !self.ever_connected && limits.wait_peers.is_some_and(|wait| silent >= wait);
-        let over = refused || lonely || limits.stall.is_some_and(|stall| silent >= stall);
+        let over = refused || hopeless || lonely || limits.stall.is_some_and(|stall| silent >= stall);
         over.then(|| ending::stalled(status, silent, now.duration_since(self.began)))
     }
 }
@@ -52,6 +53,13 @@ pub(crate) struct Limits {
 /// Whether every web seed rests for what it did; also where there is none.
 fn all_web_seeds_failed(status: &TorrentStatus) -> bool {
     status.web_seeds.iter().all(|seed| matches!(seed.state, WebSeedState::Rests(_)))
+}
+
+/// Whether there were web seeds alone, and none of them is of any use for long.
+fn is_hopeless(status: &TorrentStatus) -> bool {
+    let nobody = status.connections == 0 && status.candidates == 0;
+    let nobody_to_ask = status.trackers.is_empty() && !status.lsd && !matches!(status.dht, DhtUse::On { .. });
+    nobody && nobody_to_ask && !status.web_seeds.is_empty() && status.web_seeds.iter().all(|seed| seed.given_up)
 }
 
 /// Whether every tracker was asked and said no itself.

@@ -149,6 +149,7 @@ fn a_busy_web_server_is_given_the_time_that_it_asks_for() {
     assert_eq!(Some(rests(&lab, 0)), retry_after);
     lab.wait(Duration::from_secs(6));
     assert_eq!(lab.swarm.status(lab.now).waiting, Some(Waiting::WebSeeds { seeds: 1 }));
+    assert!(!lab.swarm.web_seeds(lab.now)[0].given_up, "it may work soon");
     lab.wait(Duration::from_secs(295));
     assert_eq!(opened(&lab), 2);
 }
