@@ -40,8 +40,12 @@ pub(super) enum FirstCopy {
 pub(super) struct Showing {
     /// Pieces that somebody has.
     spread: Bitfield,
-    /// Pieces that nobody has, was shown or asked for, in random order; and some that have spread since.
+    /// Pieces that somebody was shown or asks for.
+    taken: Bitfield,
+    /// Pieces that nobody has, was shown or asked for, in random order; and some that were since.
     scarce: Vec<PieceIndex>,
+    /// What stands there: each once, however often peers ask and go.
+    listed: Bitfield,
     /// What each peer is about to have.
     heirs: BTreeMap<ConnectionId, Heir>,
 }
@@ -75,7 +79,7 @@ impl FirstCopy {
         let heir = showing.heirs.entry(connection).or_default();
         if heir.asked.iter().all(|(asked, _)| *asked != piece) {
             heir.shown.retain(|shown| *shown != piece);
-            showing.scarce.retain(|scarce| *scarce != piece);
+            showing.taken.insert(piece);
             heir.asked.push((piece, 0));
         }
     }
@@ -107,7 +111,12 @@ impl FirstCopy {
         if let Self::Under(showing) = self {
             let Heir { shown, asked } = showing.heirs.remove(&connection).unwrap_or_default();
             let unused = shown.into_iter().chain(asked.into_iter().map(|(piece, _)| piece));
-            showing.scarce.extend(unused.filter(|piece| !showing.spread.has(*piece)));
+            for piece in unused.filter(|piece| !showing.spread.has(*piece)) {
+                showing.taken.remove(piece);
+                if showing.listed.insert(piece) {
+                    showing.scarce.push(piece);
+                }
+            }
         }
     }
 }
@@ -122,7 +131,9 @@ impl Showing {
         }
         let mut scarce: Vec<PieceIndex> = spread.iter_missing().collect();
         rng.shuffle(&mut scarce);
-        Self { spread, scarce, heirs: BTreeMap::new() }
+        let mut listed = Bitfield::empty(total);
+        scarce.iter().for_each(|piece| _ = listed.insert(*piece));
+        Self { spread, taken: Bitfield::empty(total), scarce, listed, heirs: BTreeMap::new() }
     }
 
     /// Shows a peer pieces until there are so many that it does not ask for yet.
@@ -131,7 +142,8 @@ impl Showing {
         heir.shown.retain(|piece| !self.spread.has(*piece));
         while heir.shown.len() < most {
             let Some(piece) = self.scarce.pop() else { return };
-            if !self.spread.has(piece) {
+            self.listed.remove(piece);
+            if !self.spread.has(piece) && self.taken.insert(piece) {
                 heir.shown.push(piece);
                 out.send(peer.who.connection, Message::Suggest(piece));
             }
