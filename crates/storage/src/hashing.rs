@@ -8,9 +8,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher as _};
 use std::io::IoSliceMut;
 use std::ops::ControlFlow;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use riverrun_metainfo::hash::{Sha1, Sha256};
+use riverrun_metainfo::hash::{Sha1, Sha256, calibrate};
 use riverrun_metainfo::piece_hash::{Digester, PieceDigest};
 use riverrun_metainfo::{BLOCK_LENGTH, Layout, PieceIndex, Span};
 
@@ -25,6 +26,9 @@ const SCRATCH_BYTES: usize = 2 << 20;
 const MAX_SLICE_BYTES: usize = 256 << 10;
 /// How far ahead of the hashing a disk is asked to read, for each piece.
 const AHEAD_BYTES: u64 = 2 << 20;
+
+/// So much is hashed in a process before its ways to hash are measured: a small torrent is done without.
+const CALIBRATE_AFTER_BYTES: u64 = 64 << 20;
 
 /// One piece to be hashed.
 pub(crate) struct Piece<'a> {
@@ -52,9 +56,7 @@ pub(crate) struct Hasher {
 
 /// How many independent inputs this machine hashes side by side: how many pieces are worth waiting for.
 pub(crate) fn lanes_of_machine() -> usize {
-    static WIDEST: LazyLock<usize> =
-        LazyLock::new(|| Sha1::ways().chain(Sha256::ways()).map(|way| way.lanes).max().unwrap_or(1));
-    (*WIDEST).min(LANES)
+    Sha1::ways().chain(Sha256::ways()).map(|way| way.lanes).max().unwrap_or(1).min(LANES)
 }
 
 impl<'a> Piece<'a> {
@@ -121,6 +123,7 @@ impl Hasher {
             let going = pieces.iter_mut().filter(|piece| piece.is_going());
             let mut read: Vec<_> = going.zip(slices).filter_map(|(piece, slice)| piece.read(slice)).collect();
             let length = read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+            calibrate_once_worth_it(length);
             Digester::update_many(&mut read);
             if between(length).is_break() {
                 return false;
@@ -163,6 +166,23 @@ impl Hasher {
     }
 }
 
+/// Measures the ways to hash, on the one thread whose bytes make it worth the time; others go on with what was in use before.
+fn calibrate_once_worth_it(bytes: u64) {
+    static HASHED: AtomicU64 = AtomicU64::new(0);
+    if crosses(HASHED.fetch_add(bytes, Ordering::Relaxed), bytes) {
+        calibrate(|work| {
+            let began = Instant::now();
+            work();
+            began.elapsed()
+        });
+    }
+}
+
+/// Whether these bytes after those before are the ones that make measuring worth it.
+fn crosses(before: u64, bytes: u64) -> bool {
+    before < CALIBRATE_AFTER_BYTES && before.saturating_add(bytes) >= CALIBRATE_AFTER_BYTES
+}
+
 fn finish(pieces: &mut [Piece<'_>]) {
     let mut open = Vec::with_capacity(pieces.len());
     let mut digesters = Vec::with_capacity(pieces.len());
@@ -183,4 +203,22 @@ fn finish(pieces: &mut [Piece<'_>]) {
 /// A piece past the end has no bytes.
 fn span_of(layout: &Layout, piece: PieceIndex) -> Span {
     layout.piece_span(piece).unwrap_or(Span { offset: 0, length: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_to_hash_are_measured_once_and_not_for_a_small_torrent() {
+        let calibrations = |slices: &[u64]| {
+            let before = |at: usize| slices[..at].iter().sum();
+            (0..slices.len()).filter(|at| crosses(before(*at), slices[*at])).count()
+        };
+        assert_eq!(calibrations(&[CALIBRATE_AFTER_BYTES - 1]), 0);
+        assert_eq!(calibrations(&[2 << 20; 31]), 0);
+        assert_eq!(calibrations(&[2 << 20; 32]), 1);
+        assert_eq!(calibrations(&[3 << 20; 1000]), 1);
+        assert_eq!(calibrations(&[0, CALIBRATE_AFTER_BYTES, 0, CALIBRATE_AFTER_BYTES]), 1);
+    }
 }

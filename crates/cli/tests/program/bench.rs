@@ -37,8 +37,13 @@ fn one_part_alone_needs_only_what_it_measures() {
     let measures = document["measures"].as_array().unwrap();
     assert_eq!(measures.len(), 6);
     assert!(measures.iter().all(|measure| measure["part"] == "disk"), "{document}");
+    assert_eq!(document["kernels"], serde_json::json!([]));
     // No folder is needed to hash.
-    room.run(&["bench", "hash", "--dir", "nowhere"]).ok();
+    let ran = room.run(&["bench", "hash", "--dir", "nowhere"]).ok();
+    for hash in ["SHA-1", "SHA-256"] {
+        let chosen = ran.out.lines().filter(|line| line.starts_with(&format!("chosen    {hash}, ")));
+        assert!(chosen.filter(|line| line.contains(" µs for 4 KiB   used f")).count() > 0, "{hash}: {}", ran.out);
+    }
 }
 
 #[test]

@@ -20,36 +20,36 @@ pub struct Way {
 impl Sha1 {
     /// The ways that are used, narrow ones first.
     pub fn ways() -> impl Iterator<Item = Way> {
-        kernel::SHA1.iter().map(Way::of)
+        kernel::SHA1.in_use().iter().map(Way::of)
     }
 
     /// Gives each state its next bytes, side by side: the same as [`Sha1::update`] on one after the other, but faster.
     pub fn update_many(inputs: &mut [(&mut Self, &[u8])]) {
-        update_many(&kernel::SHA1, inputs.iter_mut().map(|(state, bytes)| (&mut state.0, *bytes)));
+        update_many(kernel::SHA1.in_use(), inputs.iter_mut().map(|(state, bytes)| (&mut state.0, *bytes)));
     }
 
     /// The digests of all bytes that came to each state, in order: the same as [`Sha1::finish`] on one after the other, but faster.
     #[must_use]
     pub fn finish_many(states: Vec<Self>) -> Vec<[u8; SHA1_LENGTH]> {
-        finish_many(&kernel::SHA1, states.into_iter().map(|state| state.0).collect())
+        finish_many(kernel::SHA1.in_use(), states.into_iter().map(|state| state.0).collect())
     }
 }
 
 impl Sha256 {
     /// The ways that are used, narrow ones first.
     pub fn ways() -> impl Iterator<Item = Way> {
-        kernel::SHA256.iter().map(Way::of)
+        kernel::SHA256.in_use().iter().map(Way::of)
     }
 
     /// Gives each state its next bytes, side by side: the same as [`Sha256::update`] on one after the other, but faster.
     pub fn update_many(inputs: &mut [(&mut Self, &[u8])]) {
-        update_many(&kernel::SHA256, inputs.iter_mut().map(|(state, bytes)| (&mut state.0, *bytes)));
+        update_many(kernel::SHA256.in_use(), inputs.iter_mut().map(|(state, bytes)| (&mut state.0, *bytes)));
     }
 
     /// The digests of all bytes that came to each state, in order: the same as [`Sha256::finish`] on one after the other, but faster.
     #[must_use]
     pub fn finish_many(states: Vec<Self>) -> Vec<[u8; SHA256_LENGTH]> {
-        finish_many(&kernel::SHA256, states.into_iter().map(|state| state.0).collect())
+        finish_many(kernel::SHA256.in_use(), states.into_iter().map(|state| state.0).collect())
     }
 }
 
@@ -62,7 +62,7 @@ impl Way {
 /// An input of whole blocks.
 type Job<'a, const WORDS: usize> = (&'a mut [u32; WORDS], &'a [[u8; BLOCK]]);
 
-fn update_many<'a, const WORDS: usize>(
+pub(super) fn update_many<'a, const WORDS: usize>(
     kernels: &[Kernel<WORDS>],
     inputs: impl Iterator<Item = (&'a mut Stream<WORDS>, &'a [u8])>,
 ) {
@@ -72,7 +72,7 @@ fn update_many<'a, const WORDS: usize>(
     );
 }
 
-fn finish_many<const WORDS: usize, const BYTES: usize>(
+pub(super) fn finish_many<const WORDS: usize, const BYTES: usize>(
     kernels: &[Kernel<WORDS>],
     streams: Vec<Stream<WORDS>>,
 ) -> Vec<[u8; BYTES]> {

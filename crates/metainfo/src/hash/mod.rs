@@ -1,14 +1,17 @@
 //! SHA-1 and SHA-256 over bytes that come in parts.
 //!
 //! A state can be cloned, kept and gone on with at any byte; it is plain data, so many of them can wait for their bytes. Several
-//! states that have bytes at once go side by side where the machine can ([`Sha1::update_many`], [`Sha256::update_many`]).
+//! states that have bytes at once go side by side where the machine can ([`Sha1::update_many`], [`Sha256::update_many`]). How, the
+//! instructions that it has decide, and what they cost once that was measured ([`calibrate`]).
 
+mod calibration;
 mod kernel;
 mod lanes;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use calibration::{Calibration, Candidate, calibrate};
 pub use lanes::Way;
 use stream::Stream;
 

@@ -1,7 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
+use super::calibration::Choice;
 use super::kernel::Kernel;
 use super::stream::BLOCK;
 use super::*;
@@ -106,7 +109,68 @@ fn many_inputs_of_every_small_length_agree_with_the_reference() {
     Sha256::update_many(&mut []);
 }
 
+/// What is in use if these are the costs of all kernels, in microseconds: lanes, and from how many inputs on.
+fn chosen(all: &[(usize, u64)]) -> Vec<(usize, usize)> {
+    let one = kernel::all_sha1()[0];
+    let mut kernels = vec![one; all.len()];
+    kernels.iter_mut().zip(all).for_each(|(kernel, (lanes, _))| kernel.lanes = *lanes);
+    let costs: Vec<_> = all.iter().map(|(_, cost)| Duration::from_micros(*cost)).collect();
+    Choice::new(&kernels, &costs).in_use.iter().map(|kernel| (kernel.lanes, kernel.worth_from)).collect()
+}
+
+#[test]
+fn a_kernel_is_used_from_where_it_costs_less_than_narrower_ones() {
+    assert_eq!(chosen(&[(1, 4), (8, 12), (16, 17)]), [(1, 1), (8, 4), (16, 10)]);
+    // As fast is not faster.
+    assert_eq!(chosen(&[(1, 4), (8, 8), (16, 16)]), [(1, 1), (8, 3)]);
+    // The cheaper of two with as many lanes, whichever it is.
+    assert_eq!(chosen(&[(1, 4), (8, 20), (8, 12)]), [(1, 1), (8, 4)]);
+    assert_eq!(chosen(&[(1, 4), (8, 12), (8, 20)]), [(1, 1), (8, 4)]);
+    assert_eq!(chosen(&[(1, 4), (8, 3)]), [(1, 1), (8, 1)], "even alone");
+    // One that is worth it only where a wider one is too.
+    assert_eq!(chosen(&[(1, 4), (8, 30), (16, 29)]), [(1, 1), (16, 8)]);
+}
+
+#[test]
+fn a_kernel_that_the_clock_says_is_slow_is_not_used() {
+    assert_eq!(chosen(&[(1, 4), (8, 33), (16, 65)]), [(1, 1)]);
+    assert_eq!(chosen(&[(1, 4), (8, 12), (16, 1000)]), [(1, 1), (8, 4)]);
+    assert_eq!(chosen(&[(1, 4), (8, 1000), (8, 1000), (16, 17)]), [(1, 1), (16, 5)]);
+    assert_eq!(chosen(&[(1, 0), (8, 0), (16, 0)]), [(1, 1)], "a clock that stands still");
+}
+
+/// Hashes with the kernels that these costs choose.
+fn hash_as_chosen(costs: &[u64], inputs: &[Vec<u8>]) -> Vec<([u8; SHA1_LENGTH], [u8; SHA256_LENGTH])> {
+    let costs: Vec<_> = costs.iter().map(|cost| Duration::from_nanos(*cost)).collect();
+    let (sha1, sha256) = (Choice::new(&kernel::all_sha1(), &costs), Choice::new(&kernel::all_sha256(), &costs));
+    let (mut one, mut two) = (vec![Sha1::new().0; inputs.len()], vec![Sha256::new().0; inputs.len()]);
+    lanes::update_many(&sha1.in_use, one.iter_mut().zip(inputs).map(|(state, bytes)| (state, &bytes[..])));
+    lanes::update_many(&sha256.in_use, two.iter_mut().zip(inputs).map(|(state, bytes)| (state, &bytes[..])));
+    lanes::finish_many(&sha1.in_use, one).into_iter().zip(lanes::finish_many(&sha256.in_use, two)).collect()
+}
+
 proptest! {
+    #[test]
+    fn whatever_a_calibration_finds_the_digests_are_right(
+        costs in proptest::collection::vec(prop_oneof![0u64..40, any::<u64>()], 4),
+        lengths in proptest::collection::vec(0usize..3000, 1..40),
+        seed: u64,
+    ) {
+        let inputs: Vec<Vec<u8>> =
+            lengths.iter().zip(0..).map(|(length, lane)| noise(*length, seed ^ (lane << 40))).collect();
+        prop_assert_eq!(hash_as_chosen(&costs, &inputs), inputs.iter().map(|bytes| reference(bytes)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn whatever_a_calibration_finds_kernels_grow_and_start_with_one_input(costs in proptest::collection::vec(any::<u64>(), 4)) {
+        let costs: Vec<_> = costs.into_iter().map(Duration::from_nanos).collect();
+        let in_use = Choice::new(&kernel::all_sha1(), &costs).in_use;
+        prop_assert_eq!((in_use[0].lanes, in_use[0].worth_from), (1, 1));
+        prop_assert!(in_use.windows(2).all(|pair| pair[0].lanes < pair[1].lanes));
+        prop_assert!(in_use[1..].windows(2).all(|pair| pair[0].worth_from < pair[1].worth_from));
+        prop_assert!(in_use.iter().all(|kernel| kernel.worth_from <= kernel.lanes));
+    }
+
     #[test]
     fn many_inputs_in_any_parts_agree_with_the_reference(
         lengths in proptest::collection::vec(prop_oneof![0usize..300, 0usize..6000], 1..40),

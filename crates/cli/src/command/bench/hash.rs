@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use riverrun::metainfo::hash::{Sha1, Sha256, Way};
+use riverrun::metainfo::hash::{self, Candidate, Sha1, Sha256, Way};
+use serde::Serialize;
 
 use super::rounds::{ROUNDS, Rounds, Stop, Watch};
 use super::{Measure, Part};
@@ -15,6 +16,52 @@ const INPUT: usize = 1 << 20;
 const MOST: usize = 16;
 /// A round lasts at least this.
 const ROUND: Duration = Duration::from_millis(40);
+
+/// What the calibration of a process says of one way to hash.
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Kernel {
+    hash: &'static str,
+    name: &'static str,
+    /// Inputs side by side.
+    lanes: usize,
+    /// Of one run over 4 KiB of each input.
+    nanoseconds: u64,
+    /// From how many inputs on it is used; null if it never is.
+    worth_from: Option<usize>,
+}
+
+/// Measures what to use, as storage does when it has much to hash, and chooses.
+pub(super) fn choose() -> Vec<Kernel> {
+    let found = hash::calibrate(|work| {
+        let began = Instant::now();
+        work();
+        began.elapsed()
+    });
+    let kernels = |hash: &'static str, candidates: Vec<Candidate>| {
+        candidates.into_iter().map(move |candidate| Kernel::new(hash, candidate))
+    };
+    kernels("SHA-1", found.sha1).chain(kernels("SHA-256", found.sha256)).collect()
+}
+
+impl Kernel {
+    fn new(hash: &'static str, candidate: Candidate) -> Self {
+        let Candidate { name, lanes, cost, worth_from } = candidate;
+        Self { hash, name, lanes, nanoseconds: u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX), worth_from }
+    }
+
+    /// What it costs, and what follows from that.
+    #[expect(clippy::cast_precision_loss, reason = "times are far below 2^52 nanoseconds")]
+    pub(super) fn line(&self) -> String {
+        let name = format!("{}, {}, {}", self.hash, self.name, crate::units::counted(self.lanes as u64, "input"));
+        let each = self.nanoseconds as f64 / 1000.0 / self.lanes as f64;
+        let used = match self.worth_from {
+            Some(1) => "used for what is left".to_owned(),
+            Some(inputs) => format!("used from {inputs} inputs on"),
+            None => "not used, another is as fast".to_owned(),
+        };
+        format!("chosen    {name:<36} {each:>6.2} µs for 4 KiB   {used}")
+    }
+}
 
 /// Measures all of them, in rounds that take turns.
 pub(super) fn measure(stop: &Stop) -> Result<Vec<Measure>, Failure> {
@@ -88,6 +135,19 @@ fn timed(length: usize, mut work: impl FnMut()) -> (super::rounds::Sample, u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_choice_is_shown_with_its_reason() {
+        let line = |lanes, nanoseconds, worth_from| {
+            Kernel { hash: "SHA-1", name: "AVX2", lanes, nanoseconds, worth_from }.line()
+        };
+        assert_eq!(
+            line(8, 20_000, Some(6)),
+            "chosen    SHA-1, AVX2, 8 inputs                    2.50 µs for 4 KiB   used from 6 inputs on"
+        );
+        assert!(line(1, 3710, Some(1)).ends_with("  3.71 µs for 4 KiB   used for what is left"));
+        assert!(line(8, 33_000, None).ends_with("  4.12 µs for 4 KiB   not used, another is as fast"));
+    }
 
     #[test]
     fn a_kernel_is_measured_with_as_many_inputs_as_it_is_used_for() {

@@ -29,7 +29,8 @@ Examples:
   riverrun bench hash --json
   riverrun bench disk --dir /srv/downloads --size 1Gi
 
-hash: each way to hash that this machine uses, on one core, over 1 MiB of each input, beside a copy of memory.
+hash: what a short calibration says of each way to hash that this machine has, and which it chooses; then each that is used, on one \
+core, over 1 MiB of each input, beside a copy of memory. Any process that hashes more than 64 MiB calibrates itself like this, once.
 disk: a file written by 1 MiB and read back, beside the same file written in blocks and verified as a download does it. Without \
 `and sync` it may be in the system's cache alone.
 loopback: TCP from one thread to another, beside a download from one session of this process to another, until its last piece is \
@@ -89,6 +90,8 @@ struct Document {
     v: u8,
     /// What a round of disk and loopback moves.
     size: u64,
+    /// What was chosen to hash with, if that was asked for.
+    kernels: Vec<hash::Kernel>,
     measures: Vec<Measure>,
 }
 
@@ -160,10 +163,16 @@ async fn measure(env: &mut Env, general: &General, options: &Bench, mut stop: St
     };
     let scale = general.scale();
     check_space(&dir, length * files, scale)?;
+    let kernels = if asked(Choice::Hash) { off_the_runtime(|| Ok(hash::choose())).await? } else { Vec::new() };
     let mut all = Vec::new();
     for part in [Choice::Hash, Choice::Disk, Choice::Loopback].into_iter().filter(|part| asked(*part)) {
         if !general.json && !general.quiet {
             env.say(introduction(part, length, scale));
+        }
+        if !general.json && part == Choice::Hash {
+            for kernel in &kernels {
+                env.result(kernel.line())?;
+            }
         }
         let measures = one(part, &dir, length, &mut stop).await?;
         if !general.json {
@@ -175,7 +184,7 @@ async fn measure(env: &mut Env, general: &General, options: &Bench, mut stop: St
         all.extend(measures);
     }
     if general.json {
-        env.result(events::pretty(&Document { v: 1, size: length, measures: all }))?;
+        env.result(events::pretty(&Document { v: 1, size: length, kernels, measures: all }))?;
     }
     Ok(Exit::Ok)
 }

@@ -9,8 +9,9 @@ mod avx512vl;
 #[cfg(target_arch = "x86_64")]
 mod rounds;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
+use super::calibration::Choice;
 use super::stream::BLOCK;
 
 /// One way to compress blocks, that this machine has.
@@ -37,11 +38,32 @@ enum Compress<const WORDS: usize> {
 #[cfg(target_arch = "x86_64")]
 type Wide<const WORDS: usize, const LANES: usize> = unsafe fn(&mut [[u32; WORDS]; LANES], &[&[[u8; BLOCK]]; LANES]);
 
-/// The SHA-1 kernels in use, the one for a single input first, then wider ones.
-pub(super) static SHA1: LazyLock<Vec<Kernel<5>>> = LazyLock::new(|| in_use(all_sha1()));
+/// All kernels of one hash that this machine has, and those in use.
+#[derive(Debug)]
+pub(super) struct Kernels<const WORDS: usize> {
+    pub(super) all: Vec<Kernel<WORDS>>,
+    /// In use until there is a choice.
+    detected: Vec<Kernel<WORDS>>,
+    /// By measuring, which happens at most once.
+    pub(super) choice: OnceLock<Choice<WORDS>>,
+}
 
-/// The SHA-256 kernels in use, the one for a single input first, then wider ones.
-pub(super) static SHA256: LazyLock<Vec<Kernel<8>>> = LazyLock::new(|| in_use(all_sha256()));
+/// The SHA-1 kernels of this machine.
+pub(super) static SHA1: LazyLock<Kernels<5>> = LazyLock::new(|| Kernels::new(all_sha1()));
+
+/// The SHA-256 kernels of this machine.
+pub(super) static SHA256: LazyLock<Kernels<8>> = LazyLock::new(|| Kernels::new(all_sha256()));
+
+impl<const WORDS: usize> Kernels<WORDS> {
+    fn new(all: Vec<Kernel<WORDS>>) -> Self {
+        Self { detected: in_use(all.clone()), all, choice: OnceLock::new() }
+    }
+
+    /// The kernel for a single input first, then wider ones.
+    pub(super) fn in_use(&self) -> &[Kernel<WORDS>] {
+        self.choice.get().map_or(&self.detected, |choice| &choice.in_use)
+    }
+}
 
 /// Of kernels with the same number of lanes only the last, which is the fastest.
 fn in_use<const WORDS: usize>(all: Vec<Kernel<WORDS>>) -> Vec<Kernel<WORDS>> {
@@ -53,10 +75,10 @@ fn in_use<const WORDS: usize>(all: Vec<Kernel<WORDS>>) -> Vec<Kernel<WORDS>> {
     kernels
 }
 
-/// Every SHA-1 kernel that this machine can run.
+/// Every SHA-1 kernel that this machine can run, narrow ones first.
 ///
-/// From how many inputs on one is worth it follows from its measured speed beside that of a single input, with SHA instructions and
-/// without.
+/// From how many inputs on one is worth it follows from the speed that was measured on one processor beside that of a single input,
+/// with SHA instructions and without; it holds until this machine is measured.
 pub(super) fn all_sha1() -> Vec<Kernel<5>> {
     #[allow(unused_mut, reason = "other architectures have no more")]
     let mut kernels = vec![Kernel::one(sha1::block_api::compress)];
@@ -108,6 +130,11 @@ impl<const WORDS: usize> Kernel<WORDS> {
     #[cfg(target_arch = "x86_64")]
     fn sixteen(name: &'static str, worth_from: usize, compress: Wide<WORDS, 16>) -> Self {
         Self { name, lanes: 16, worth_from, compress: Compress::Sixteen(compress) }
+    }
+
+    /// The same, used from another number of inputs on.
+    pub(super) fn used_from(self, worth_from: usize) -> Self {
+        Self { worth_from, ..self }
     }
 
     /// Compresses blocks of one input; for the first kernel of a list.
