@@ -14,19 +14,28 @@ use crate::manner::Manner;
 use crate::queue::{Due, Event, Letter};
 use crate::world::World;
 
+/// How long a call waits for an answer.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl World {
     /// A call has reached its address, where somebody listens or not.
     pub(crate) fn dialled(&mut self, from: HostId, addr: SocketAddr) {
         let to =
             Host::number_at(addr).filter(|to| self.hosts.get(*to).is_some_and(|host| host.up && host.addr == addr));
         let Some(to) = to.map(HostId) else {
-            self.feed(from, Input::DialFailed { addr, error: DialError::Refused }, &[]);
+            self.unanswered(from, addr, DialError::Refused);
             return;
         };
-        if let Some(error) = self.fails(from, to) {
-            self.feed(from, Input::DialFailed { addr, error }, &[]);
+        if self.hosts[to.0].hidden || self.severed(from, to).is_some() {
+            let error = DialError::Timeout;
+            self.set(DIAL_TIMEOUT, from, Event::NoAnswer { addr, error });
             return;
         }
+        if let Some(error) = self.fails(from, to) {
+            self.unanswered(from, addr, error);
+            return;
+        }
+        self.hosts[from.0].resident_mut().into_iter().for_each(|own| own.ledger.dialled(addr));
         let (near, far) = (ConnectionId(self.next_connection), ConnectionId(self.next_connection + 1));
         self.next_connection += 2;
         let reads = |host: &Host| !matches!(&host.tenant, Tenant::Stranger(stranger) if !stranger.manner().reads());
@@ -50,6 +59,12 @@ impl World {
                 Connected { connection: far, addr: caller, incoming: true, handshake: ours, cover: Cover::None },
             );
         }
+    }
+
+    /// A call has ended without a connection.
+    pub(crate) fn unanswered(&mut self, host: HostId, addr: SocketAddr, error: DialError) {
+        self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.dialled(addr));
+        self.feed(host, Input::DialFailed { addr, error }, &[]);
     }
 
     /// Why no connection comes about between the two, if so: one of them spoils the handshake.
@@ -114,7 +129,7 @@ impl World {
                             let answered = resident.ledger.answered(connection, *block);
                             result = if strict { result.and(answered) } else { result };
                         }
-                        Message::Choke if !strict => resident.ledger.ended(connection),
+                        Message::Choke if !strict => resident.ledger.choked(connection),
                         _ => {}
                     }
                 }
@@ -151,8 +166,16 @@ impl World {
 
     /// Messages have left their host: they travel, and who served a block may hand out more.
     pub(crate) fn left(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>, served: Option<Block>) {
+        let far = self.hosts[host.0].ends.get(&connection).map(|end| end.host);
+        if let Some(healed) = far.and_then(|far| self.severed(host, far)) {
+            // It is sent again and again until somebody hears it.
+            let life = self.hosts[host.0].life;
+            self.queue.push(healed, Due { host, life, event: Event::Left { connection, letters, served } });
+            return;
+        }
         self.travel(host, connection, letters);
         if let Some(block) = served {
+            self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.served(connection, block));
             self.feed(host, Input::Served { connection, blocks: &[block] }, &[]);
         }
     }
@@ -169,7 +192,8 @@ impl World {
             let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 2;
             self.hosts[end.host.0].ends.remove(&end.connection);
             let gone = Event::End { connection: end.connection, reason: theirs };
-            self.set(delay, end.host, gone);
+            let heard = self.severed(host, end.host).unwrap_or(self.now) + delay;
+            self.queue.push(heard, Due { host: end.host, life: self.hosts[end.host.0].life, event: gone });
         }
     }
 

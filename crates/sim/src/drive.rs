@@ -25,7 +25,7 @@ impl World {
             Tenant::Swarm(resident) => {
                 resident.wakes_at = None;
                 if resident.swarm.next_timeout().is_some_and(|at| at <= now) {
-                    let result = resident.ledger.woke(now);
+                    let result = resident.ledger.woke(now).and_then(|()| checkers::within_limits(now, resident));
                     result.unwrap_or_else(|what| self.broken(host, what));
                     self.feed(host, Input::Timeout, &[]);
                 } else {
@@ -63,18 +63,24 @@ impl World {
     }
 
     fn act(&mut self, host: HostId, action: Action, contents: &[u64], sent: &mut BTreeMap<ConnectionId, Vec<Letter>>) {
+        let now = self.now;
         match action {
             Action::Dial { addr, .. } => {
+                let own = self.hosts[host.0].resident_mut();
+                let result = own.map_or(Ok(()), |own| own.ledger.dials(now, addr));
+                result.unwrap_or_else(|what| self.broken(host, what));
                 let delay = self.hosts[host.0].pipes.delay(&mut self.chance) * 4;
                 self.set(delay, host, Event::Dial { addr });
             }
             Action::Store { nth, block, .. } => {
                 let resident = self.hosts[host.0].resident_mut();
-                resident.into_iter().for_each(|own| own.disk.store(block, contents[nth]));
+                resident.into_iter().for_each(|own| own.disk.store(now, block, contents[nth]));
+                self.look_for_room(host);
             }
             Action::Verify { piece, digests } => {
                 let took = Duration::from_micros(u64::from(1000 + self.chance.below(4000)));
-                self.set(took, host, Event::Judged { piece, digests });
+                let waits = self.hosts[host.0].resident().map_or(Duration::ZERO, |own| own.disk.waits(now));
+                self.set(waits + took, host, Event::Judged { piece, digests });
             }
             Action::Serve { connection, block } => self.serve(host, connection, block),
             Action::Close { connection, reason } => {
@@ -102,14 +108,20 @@ impl World {
 
     fn note(&mut self, host: HostId, connection: ConnectionId, message: &Message) {
         let Some(resident) = self.hosts[host.0].resident_mut() else { return };
-        if let Message::Request(block) = message {
-            resident.requests += 1;
-            let result = resident.ledger.asks(connection, *block);
-            result.unwrap_or_else(|what| self.broken(host, what));
-        }
+        let result = match message {
+            Message::Request(block) => {
+                resident.requests += 1;
+                resident.ledger.asks(connection, *block)
+            }
+            Message::Extended { id, .. } => resident.ledger.extends(*id),
+            _ => Ok(()),
+        };
+        result.unwrap_or_else(|what| self.broken(host, what));
     }
 
     fn serve(&mut self, host: HostId, connection: ConnectionId, block: Block) {
+        let result = self.hosts[host.0].resident_mut().map_or(Ok(()), |own| own.ledger.serves(connection, block));
+        result.unwrap_or_else(|what| self.broken(host, what));
         let Some(end) = self.hosts[host.0].ends.get_mut(&connection) else { return };
         if end.read {
             let letter = Letter { message: Message::Piece(block), content: self.torrent.content(block) };

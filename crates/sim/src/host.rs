@@ -71,6 +71,8 @@ pub(crate) struct Host {
     pub(crate) tenant: Tenant,
     /// It speaks the fast extension.
     pub(crate) fast: bool,
+    /// It is behind a NAT: nobody can dial it.
+    pub(crate) hidden: bool,
 }
 
 impl Host {
@@ -89,6 +91,7 @@ impl Host {
             ends: BTreeMap::new(),
             tenant,
             fast: true,
+            hidden: false,
         }
     }
 
@@ -130,9 +133,9 @@ impl Resident {
     pub(crate) fn new(now: Instant, config: SwarmConfig) -> Self {
         Self {
             complete: config.have.is_full().then_some(now),
-            disk: Disk::new(config.have.clone()),
+            disk: Disk::new(now, config.have.clone()),
+            ledger: Ledger::new(&config),
             swarm: Swarm::new(now, config),
-            ledger: Ledger::default(),
             wakes_at: None,
             events: Vec::new(),
             requests: 0,
@@ -148,7 +151,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         hashes: None,
         metadata: Default::default(),
         have,
-        private: false,
+        private: torrent.is_private(),
         encryption: Encryption::Off,
         pex: true,
         addresses: riverrun_proto::address::AddressRules::default(),

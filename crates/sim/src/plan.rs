@@ -1,9 +1,10 @@
 //! What a scenario puts into its world before and while it runs.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use riverrun_metainfo::Bitfield;
-use riverrun_proto::swarm::{Strategy, SwarmConfig};
+use riverrun_proto::swarm::{Input, Source, Strategy, SwarmConfig};
 
 use crate::host::{Host, HostId, Resident, Tenant, config};
 use crate::link::Link;
@@ -80,6 +81,11 @@ impl World {
     /// The tracker names this host and no other from now on: all others are found through it, or not at all.
     pub fn tracker_names_only(&mut self, host: HostId) {
         self.named = Some(host);
+    }
+
+    /// Somebody but the tracker names peers to the host.
+    pub fn hears_of(&mut self, host: HostId, source: Source, addrs: &[SocketAddr]) {
+        self.feed(host, Input::Candidates { source, addrs }, &[]);
     }
 
     /// The host does not speak the fast extension.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use riverrun_metainfo::{Block, PieceIndex};
-use riverrun_proto::swarm::{CloseReason, ConnectionId};
+use riverrun_proto::swarm::{CloseReason, ConnectionId, DialError};
 use riverrun_proto::wire::Message;
 
 use crate::host::HostId;
@@ -37,6 +37,14 @@ pub(crate) enum Event {
     End { connection: ConnectionId, reason: CloseReason },
     /// Messages have left for the network; `served` is the block that was served by them.
     Left { connection: ConnectionId, letters: Vec<Letter>, served: Option<Block> },
+    /// A call has ended without a connection.
+    NoAnswer { addr: SocketAddr, error: DialError },
+    /// All its connections break.
+    Reset,
+    /// It goes and does not come back.
+    Leave,
+    /// The disk may have room again.
+    Room,
     /// The disk has judged a piece.
     Judged { piece: PieceIndex, digests: bool },
     /// The tracker answers.

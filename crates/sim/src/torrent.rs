@@ -9,6 +9,7 @@ use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, InfoHashV1, InfoHashes, L
 pub struct Torrent {
     layout: Arc<Layout>,
     salt: u64,
+    private: bool,
 }
 
 impl Torrent {
@@ -21,7 +22,17 @@ impl Torrent {
         let piece = u64::from(blocks_per_piece) * u64::from(BLOCK_LENGTH);
         let length = u64::from(pieces) * piece - 1000;
         let layout = Layout::v1(piece, [(length, false)]).expect("a scenario's torrent is small");
-        Self { layout: Arc::new(layout), salt: salt.into() }
+        Self { layout: Arc::new(layout), salt: salt.into(), private: false }
+    }
+
+    /// Peers come from the tracker and the user alone (BEP 27).
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { private: true, ..self }
+    }
+
+    pub(crate) fn is_private(&self) -> bool {
+        self.private
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {

@@ -59,5 +59,9 @@ pub(crate) fn words(event: &Event) -> [u64; 3] {
         Event::Wake => [7, 0, 0],
         Event::Crash { silently } => [8, u64::from(*silently), 0],
         Event::Restart => [9, 0, 0],
+        Event::NoAnswer { addr, error } => [10, addr.port().into(), *error as u64],
+        Event::Reset => [11, 0, 0],
+        Event::Leave => [12, 0, 0],
+        Event::Room => [13, 0, 0],
     }
 }

@@ -20,6 +20,7 @@ impl World {
     pub(crate) fn tracker(&mut self, host: HostId) {
         if self.is_honest(host) {
             let addrs = self.some_addrs();
+            self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.names(&addrs));
             self.feed(host, Input::Candidates { source: Source::Tracker, addrs: &addrs }, &[]);
             return;
         }

@@ -131,7 +131,7 @@ impl World {
     }
 
     pub(crate) fn stuck(&self, deadline: Duration) -> Violation {
-        let waiting = (0..self.hosts.len()).map(HostId).find(|host| !self.is_complete(*host));
+        let waiting = (0..self.hosts.len()).map(HostId).find(|host| self.hosts[host.0].up && !self.is_complete(*host));
         let host = waiting.unwrap_or(HostId(0));
         let peers = self.hosts[host.0].resident().map(|own| own.swarm.peers(self.now)).unwrap_or_default();
         let what = format!("not done by the deadline: {:?} {peers:?}", self.status(host));

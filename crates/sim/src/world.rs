@@ -7,6 +7,7 @@ use riverrun_proto::swarm::{DiskDone, Input};
 
 use crate::chance::{Chance, Seed};
 use crate::checkers::{self, Violation};
+use crate::faults::Cut;
 use crate::host::{Host, HostId};
 use crate::queue::{Due, Event, Queue};
 use crate::torrent::Torrent;
@@ -32,6 +33,8 @@ pub struct World {
     pub(crate) named: Option<HostId>,
     /// Swarms that have not everything.
     pub(crate) incomplete: usize,
+    /// Hosts that are cut off from all others.
+    pub(crate) cuts: Vec<Cut>,
     /// Each event is printed.
     traced: bool,
     /// The first rule that was broken.
@@ -58,6 +61,7 @@ impl World {
             liars: Vec::new(),
             named: None,
             incomplete: 0,
+            cuts: Vec::new(),
             violation: None,
         }
     }
@@ -168,12 +172,17 @@ impl World {
                 let resident = self.hosts[host.0].resident_mut();
                 let done: Option<DiskDone> =
                     resident.map(|own| own.disk.judge(now, torrent, piece, digests, &mut self.chance));
+                self.look_for_room(host);
                 done.into_iter().for_each(|done| self.feed(host, Input::Disk(done), &[]));
             }
             Event::Tracker => self.tracker(host),
             Event::Wake => self.wake(host),
             Event::Crash { silently } => self.crashed(host, silently),
             Event::Restart => self.restarted(host),
+            Event::NoAnswer { addr, error } => self.unanswered(host, addr, error),
+            Event::Reset => self.broke(host),
+            Event::Leave => self.went(host),
+            Event::Room => self.tell_room(host),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every scenario with some seeds, the first of them twice. A failure says how to see it again; `just sim-all` tries more seeds.
 
 use riverrun_proto::swarm::Strategy;
-use riverrun_sim::scenarios::switches::poisoned;
+use riverrun_sim::scenarios::switches::{flapped, poisoned};
 use riverrun_sim::scenarios::{self, Scenario};
 use riverrun_sim::{Manner, Seed};
 
@@ -122,13 +122,61 @@ fn one_fast_seed_and_twenty_slow_ones_take_as_long_as_their_rates_allow() {
 }
 
 #[test]
+fn a_network_that_parts_comes_together_again() {
+    try_seeds("partition", 0..4);
+}
+
+#[test]
+fn connections_that_break_are_made_anew() {
+    try_seeds("resets", 0..4);
+}
+
+#[test]
+fn a_swarm_whose_majority_cannot_be_dialled_feeds_itself() {
+    try_seeds("nat", 0..4);
+}
+
+#[test]
+fn who_stays_is_done_while_others_come_and_go() {
+    try_seeds("churn", 0..4);
+}
+
+#[test]
+fn a_slow_disk_gets_as_much_as_it_can_write() {
+    try_seeds("slow-disk", 0..4);
+}
+
+#[test]
+fn l2_a_full_disk_costs_the_time_that_it_is_full() {
+    try_seeds("full-disk", 0..4);
+}
+
+#[test]
+fn p22_a_private_torrent_uses_its_tracker_alone() {
+    try_seeds("private", 0..4);
+}
+
+#[test]
 fn p6_who_poisons_one_block_of_each_piece_is_banned_by_parole_and_smart_ban_and_not_without_them() {
     let on = Strategy::default();
     for seed in 0..4 {
         let found = poisoned(seed, on).expect("no rule is broken");
-        // With parole alone he would be caught as the only sender of a piece.
+        // With parole alone he is caught as the only sender of a piece.
+        let alone = poisoned(seed, Strategy { smart_ban: false, ..on }).expect("no rule is broken");
         let unfound = poisoned(seed, Strategy { smart_ban: false, parole: false, ..on }).expect("no rule is broken");
         assert!(found.banned == 1 && found.corrupt <= 4, "seed {seed}: {found:?}");
+        assert!(alone.banned == 1, "seed {seed}: {alone:?}");
         assert!(unfound.banned == 0 && unfound.corrupt > 0, "seed {seed}: {unfound:?}");
+    }
+}
+
+#[test]
+fn p11_flappers_are_asked_for_little_by_the_rule_and_for_much_without_it() {
+    let on = Strategy::default();
+    for seed in 0..3 {
+        let with = flapped(seed, on).expect("no rule is broken");
+        let without = flapped(seed, Strategy { choke_flaps: false, ..on }).expect("no rule is broken");
+        assert!(with.repeated < 10_000, "seed {seed}: {with:?}");
+        assert!(without.repeated > 20_000, "seed {seed}: {without:?}");
     }
 }

