@@ -23,15 +23,15 @@ sim *ARGS:
 
 # one scenario of the world with one seed, or with several from it on: just sim-replay hostile 7; --trace prints every event
 sim-replay SCENARIO SEED COUNT="1" *OPTIONS:
-    cargo run --release --locked -p riverrun-sim --example replay -- {{ SCENARIO }} {{ SEED }} {{ COUNT }} {{ OPTIONS }}
+    cargo run --profile sim --locked -p riverrun-sim --example replay -- {{ SCENARIO }} {{ SEED }} {{ COUNT }} {{ OPTIONS }}
 
 # every scenario of the world with this many seeds, as the continuous integration does
 sim-all SEEDS="200":
-    cargo run --release --locked -p riverrun-sim --example replay -- all 0 {{ SEEDS }}
+    cargo run --profile sim --locked -p riverrun-sim --example replay -- all 0 {{ SEEDS }}
 
 # the same with thousands of other seeds
 sim-long SEEDS="5000" FIRST="1000":
-    cargo run --release --locked -p riverrun-sim --example replay -- all {{ FIRST }} {{ SEEDS }}
+    cargo run --profile sim --locked -p riverrun-sim --example replay -- all {{ FIRST }} {{ SEEDS }}
 
 # thousands of nodes of the DHT, some dead, some hostile; docs/dht.md has what comes of it
 sim-dht *ARGS:
