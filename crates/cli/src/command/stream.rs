@@ -32,7 +32,7 @@ pub(crate) struct Stream {
     #[arg(long, help_heading = "Play")]
     pub(crate) open: bool,
 
-    /// Put it there, like the target of cp -r; - is standard output, for a torrent of one file
+    /// Put it there, like the target of cp -r; - is standard output, for one file
     #[arg(short, long, value_name = "OUTPUT", help_heading = "Place")]
     pub(crate) output: Option<PathBuf>,
 

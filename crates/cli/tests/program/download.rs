@@ -189,12 +189,21 @@ fn machines_get_one_document_per_line() {
 fn standard_output_gets_the_content_in_order() {
     let room = room();
     let seeder = seeder(&room, "single.torrent");
+    let seeder_of_album = Seeder::start(&room, &["album.torrent", "--data", "data"]);
     let ran = download(&room, &seeder, &["-o", "-", "single.torrent"]).ok();
     assert_eq!(ran.out_bytes, room.read("data/single.bin"));
     assert!(ran.err.contains("Downloaded single.bin to standard output.\n"));
     assert!(!room.path("single.bin").exists());
     let ran = download(&room, &seeder, &["-o", "-", "album.torrent"]);
     assert_eq!(ran.code, 2, "{ran:#?}");
+    assert!(ran.err.contains("\"-o -\" takes one file, and 3 of \"album\" are wanted"), "{}", ran.err);
+    // Of a folder any one file, an empty one too.
+    for (number, path) in [("1", "01.flac"), ("2", "art/front.png"), ("3", "empty")] {
+        let ran = download(&room, &seeder_of_album, &["--files", number, "-o", "-", "album.torrent"]).ok();
+        assert_eq!(ran.out_bytes, room.read(&format!("data/album/{path}")), "{path}");
+        assert!(ran.err.contains(&format!("Downloaded {path} to standard output.\n")), "{}", ran.err);
+    }
+    assert!(!room.path("album").exists());
 }
 
 #[test]

@@ -148,14 +148,14 @@ impl Preparation<'_> {
             listing::files(env, &loaded, self.general, wanted.as_deref())?;
             return Ok(None);
         }
-        let path = self.path(&loaded).map_err(named)?;
+        let path = self.path(&loaded, wanted.as_deref()).map_err(named)?;
         let files = run::files_on_disk(&loaded, &path, wanted.as_deref());
         let suffix = self.options.part_suffix.as_ref().map(PartSuffix::as_str);
         self.preflight.check(&path, &files, suffix, self.general.scale()).map_err(named)?;
         Ok(Some(Job { input, loaded, path, wanted }))
     }
 
-    fn path(&mut self, loaded: &Loaded) -> Result<PathBuf, Failure> {
+    fn path(&mut self, loaded: &Loaded, wanted: Option<&[usize]>) -> Result<PathBuf, Failure> {
         let wish = Wish {
             output: self.options.output.clone(),
             dir: self.options.dir.clone(),
@@ -167,7 +167,8 @@ impl Preparation<'_> {
             true => Vec::new(),
             false => files.map(|file| (PathBuf::from(&file.path), file.length)).collect(),
         };
-        let shape = Shape { name: loaded.name.clone(), files };
+        let chosen = run::chosen(loaded, wanted).count();
+        let shape = Shape { name: loaded.name.clone(), files, chosen };
         let hashes = loaded.metainfo.hashes();
         let part_file = riverrun::part_file_name(loaded.metainfo.info());
         // A record is there as long as a run has not come to its end, a part file while some files are not wanted.

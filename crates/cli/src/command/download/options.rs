@@ -24,7 +24,7 @@ pub(crate) struct Download {
     /// Put it there, like the target of cp -r
     ///
     /// A path that ends in / or is a folder gets the content into it; any other path is the content itself: the file, or the
-    /// folder in place of the torrent's own name. - is standard output, for one file.
+    /// folder in place of the torrent's own name. - is standard output, for one file: that of --files, if the torrent has several.
     #[arg(short, long, value_name = "OUTPUT", help_heading = "Place")]
     pub(crate) output: Option<PathBuf>,
 

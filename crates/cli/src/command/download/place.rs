@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) name: String,
     /// Path under the folder and length of each file that will be on disk; empty for a torrent of one file.
     pub(crate) files: Vec<(PathBuf, u64)>,
+    /// How many files are wanted.
+    pub(crate) chosen: usize,
 }
 
 /// Where the content goes.
@@ -45,13 +47,13 @@ impl Place {
             return Ok(Self::At(dir.join(&shape.name)));
         };
         if output == Path::new("-") {
-            return match (wish.torrents, shape.files.is_empty()) {
-                (1, true) => Ok(Self::Stdout),
-                (1, false) => Err(Failure::usage(format!(
-                    "\"-o -\" takes one file, and {:?} has {}",
-                    shown(&shape.name),
-                    shape.files.len()
-                ))),
+            return match (wish.torrents, shape.chosen) {
+                (1, 1) => Ok(Self::Stdout),
+                (1, count) => {
+                    let name = shown(&shape.name);
+                    Err(Failure::usage(format!("\"-o -\" takes one file, and {count} of {name:?} are wanted"))
+                        .help("--files takes one of them, by its number in --list or by a pattern"))
+                }
                 _ => Err(Failure::usage("\"-o -\" takes one torrent")),
             };
         }
@@ -132,11 +134,11 @@ mod tests {
     use super::*;
 
     fn single() -> Shape {
-        Shape { name: "single.bin".into(), files: Vec::new() }
+        Shape { name: "single.bin".into(), files: Vec::new(), chosen: 1 }
     }
 
     fn album() -> Shape {
-        Shape { name: "album".into(), files: vec![("01.flac".into(), 10), ("art/front.png".into(), 5)] }
+        Shape { name: "album".into(), files: vec![("01.flac".into(), 10), ("art/front.png".into(), 5)], chosen: 2 }
     }
 
     fn at(output: Option<&str>, dir: Option<&str>, shape: &Shape) -> PathBuf {

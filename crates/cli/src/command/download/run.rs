@@ -14,7 +14,7 @@ use riverrun::{AddTorrent, EventKind, Events, Session, StreamServer, Torrent, To
 use tokio::task::JoinSet;
 
 pub(crate) use self::serving::Serving;
-use self::standard_output::{Written, written};
+use self::standard_output::broken;
 use super::gathering::{Found, Gathering};
 use super::hook::Completed;
 use super::options::Download;
@@ -50,6 +50,19 @@ pub(crate) struct Job {
     pub(crate) wanted: Option<Vec<usize>>,
 }
 
+impl Job {
+    /// The files that are wanted and have bytes of their own, by their places in the torrent.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = usize> {
+        chosen(&self.loaded, self.wanted.as_deref())
+    }
+}
+
+/// The files among those wanted that have bytes of their own.
+pub(crate) fn chosen(loaded: &Loaded, wanted: Option<&[usize]>) -> impl Iterator<Item = usize> {
+    let files = loaded.files.iter().enumerate().filter(|(_, file)| !file.pad && !file.link);
+    files.map(|(at, _)| at).filter(move |at| wanted.is_none_or(|wanted| wanted.binary_search(at).is_ok()))
+}
+
 /// A job in the session.
 #[derive(Debug)]
 struct Running {
@@ -75,7 +88,7 @@ pub(crate) struct Run<'a> {
     /// How the first that failed failed.
     failed: Option<Exit>,
     /// The way to standard output, with `-o -`.
-    stream: Option<(StreamOut, Written)>,
+    stream: Option<StreamOut>,
     /// What players read from, with `stream`.
     server: Option<StreamServer>,
     gathering: Gathering,
@@ -165,10 +178,6 @@ impl<'a> Run<'a> {
         if self.failed.is_some() && self.options.fail_fast {
             return Ok(());
         }
-        if self.preparation.temporary.is_some() && self.stream.is_none() {
-            let out = std::mem::replace(&mut self.env.out, Box::new(std::io::sink()));
-            self.stream = Some(StreamOut::start(job.path.clone(), out)?);
-        }
         let options = self.options;
         let mut add = AddTorrent::new(job.loaded.bytes.clone())
             .at(&job.path)
@@ -187,7 +196,7 @@ impl<'a> Run<'a> {
         if let Some(how) = options.preallocate {
             add = add.preallocate(how.into());
         }
-        if let Some(suffix) = options.part_suffix.clone().filter(|_| self.stream.is_none()) {
+        if let Some(suffix) = options.part_suffix.clone() {
             add = add.part_suffix(suffix);
         }
         // Without a choice all are meant, whatever an earlier run chose.
@@ -210,6 +219,7 @@ impl<'a> Run<'a> {
         let view = watch::view(&torrent.status());
         let event = events::added(&view, job.loaded.piece_count(), &as_written(&job.path));
         self.progress.event(self.env, &event);
+        self.write_out(&torrent, &job)?;
         self.serve(&torrent, &job).await?;
         self.running.push(Running {
             job,
@@ -232,7 +242,7 @@ impl<'a> Run<'a> {
             tokio::select! {
                 biased;
                 exit = self.signals.next() => return self.stopped(exit).await,
-                written = written(&mut self.stream) => return self.stream_ended(written).await,
+                failure = broken(&mut self.stream) => return self.stream_broke(failure).await,
                 Some(end) = self.ends.join_next() => {
                     let (index, result) = end.map_err(|error| Failure::internal(error.to_string()))?;
                     self.end_of(index, result).await?;
@@ -251,7 +261,6 @@ impl<'a> Run<'a> {
                     }
                     self.give_up_on_the_stalled(now).await;
                     self.end_sharing();
-                    self.stream_verified(false);
                 }
             }
             if self.failed.is_some() && self.options.fail_fast {
@@ -323,7 +332,8 @@ impl<'a> Run<'a> {
         let hash = watch::hash_text(status.info_hashes);
         self.progress.clear(self.env);
         if self.stream.is_some() {
-            return self.finish_stream(&name).await;
+            let file = running.job.chosen().next().map(|at| shown(&running.job.loaded.files[at].path).into_owned());
+            return self.finish_stream(&file.unwrap_or(name)).await;
         }
         if self.progress.for_machines() {
             let event = events::completed(&hash, &path, elapsed, nothing_came, &status);

@@ -24,9 +24,7 @@ impl Run<'_> {
     /// Serves the files of a torrent that was added, if that is wanted, and says where.
     pub(super) async fn serve(&mut self, torrent: &Torrent, job: &Job) -> Result<(), Failure> {
         let Some(serving) = self.options.serving else { return Ok(()) };
-        let wanted = |at: &usize| job.wanted.as_ref().is_none_or(|wanted| wanted.contains(at));
-        let real = |at: &usize| job.loaded.files.get(*at).is_some_and(|file| !file.pad && !file.link);
-        let files: Vec<usize> = (0..job.loaded.files.len()).filter(|at| wanted(at) && real(at)).collect();
+        let files: Vec<usize> = job.chosen().collect();
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, serving.port));
         let server = StreamServer::start(torrent.clone(), files.clone(), addr).await;
         let server = server.map_err(|error| cannot_serve(serving.port, &error))?;

@@ -1,34 +1,30 @@
 //! A download that goes to standard output.
 
-use tokio::sync::oneshot::error::RecvError;
-
-use super::{PATIENCE, Run};
-use crate::command::download::stream_out::StreamOut;
+use super::{Job, PATIENCE, Run};
+use crate::command::download::stream_out::{End, StreamOut};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-
-/// Gets how writing to standard output ended.
-pub(super) type Written = tokio::sync::oneshot::Receiver<std::io::Result<()>>;
+use riverrun::Torrent;
 
 impl Run<'_> {
-    /// Hands what is verified from the start on to standard output.
-    pub(super) fn stream_verified(&mut self, all: bool) {
-        let (Some((stream, _)), Some(running)) = (&mut self.stream, self.running.first()) else { return };
-        let length = running.job.loaded.length;
-        let bytes = match running.torrent.have().iter_missing().next() {
-            Some(piece) if !all => u64::from(piece.0) * u64::from(running.job.loaded.piece_length()),
-            _ => length,
-        };
-        stream.verified(bytes.min(length));
+    /// Has the one file that is wanted written to standard output, if that is its place.
+    pub(super) fn write_out(&mut self, torrent: &Torrent, job: &Job) -> Result<(), Failure> {
+        let Some(file) = self.preparation.temporary.as_ref().and_then(|_| job.chosen().next()) else { return Ok(()) };
+        let reader = torrent.file_reader(file).map_err(|error| Failure::internal(error.to_string()))?;
+        let out = std::mem::replace(&mut self.env.out, Box::new(std::io::sink()));
+        self.stream = Some(StreamOut::start(reader, out)?);
+        Ok(())
     }
 
     /// Waits until everything is written to standard output.
     pub(super) async fn finish_stream(&mut self, name: &str) -> Result<(), Failure> {
-        self.stream_verified(true);
-        let Some((stream, mut ended)) = self.stream.take() else { return Ok(()) };
-        drop(stream);
+        let Some(mut stream) = self.stream.take() else { return Ok(()) };
         tokio::select! {
-            written = &mut ended => written_outcome(written)?,
+            end = stream.end() => match end {
+                End::Written => {}
+                End::NotRead(error) => return Err(Failure::internal(error.to_string())),
+                End::NotWritten(error) => return Err(not_written(error)),
+            },
             exit = self.signals.next() => return Err(Failure::silent(exit)),
         }
         self.env.say(format_args!("Downloaded {name} to standard output."));
@@ -36,27 +32,27 @@ impl Run<'_> {
     }
 
     /// Standard output cannot be written any more.
-    pub(super) async fn stream_ended(&mut self, written: Result<std::io::Result<()>, RecvError>) -> Outcome {
+    pub(super) async fn stream_broke(&mut self, failure: Failure) -> Outcome {
         self.leave(PATIENCE).await;
         self.progress.clear(self.env);
-        written_outcome(written)?;
-        Err(Failure::internal("standard output ended before the content"))
+        Err(failure)
     }
 }
 
-/// Waits for the end of writing to standard output; for ever if nothing goes there.
-pub(super) async fn written(stream: &mut Option<(StreamOut, Written)>) -> Result<std::io::Result<()>, RecvError> {
-    match stream {
-        Some((_, written)) => written.await,
-        None => std::future::pending().await,
+/// Waits until standard output cannot be written any more; for ever if nothing goes there. Of all other ends the torrent tells.
+pub(super) async fn broken(stream: &mut Option<StreamOut>) -> Failure {
+    if let Some(stream) = stream
+        && let End::NotWritten(error) = stream.end().await
+    {
+        return not_written(error);
     }
+    std::future::pending().await
 }
 
-fn written_outcome(written: Result<std::io::Result<()>, RecvError>) -> Result<(), Failure> {
-    match written {
+fn not_written(error: &std::io::Error) -> Failure {
+    match error.kind() {
         // The reader has gone: nobody is left to be told.
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::silent(Exit::Incomplete)),
-        Ok(result) => Ok(result?),
-        Err(_) => Err(Failure::internal("the thread that writes to standard output is gone")),
+        std::io::ErrorKind::BrokenPipe => Failure::silent(Exit::Incomplete),
+        kind => std::io::Error::new(kind, error.to_string()).into(),
     }
 }
