@@ -112,6 +112,11 @@ fn a_superseed_sends_little_more_than_one_copy_until_the_swarm_holds_one() {
 }
 
 #[test]
+fn who_only_takes_is_not_done_before_who_shares() {
+    try_seeds("fairness", 0..1);
+}
+
+#[test]
 fn a_leecher_among_black_holes_finds_the_seed_by_turnover_alone() {
     try_seeds("saturated", 0..2);
 }

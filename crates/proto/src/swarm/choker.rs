@@ -2,6 +2,9 @@
 //!
 //! While downloading, slots go to those who give most (tit for tat); while seeding, to those who take fastest, each for a
 //! turn. Every third round one slot goes to somebody at random, so that newcomers and better partners are found (BEP 3).
+//!
+//! A downloader leaves the slots that its partners do not fill empty, but for few guests: what a guest takes is missing where
+//! something comes back for it. Only an uplink that has room again gets more of them.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -13,6 +16,8 @@ use crate::swarm::ConnectionId;
 pub(super) const ROUND: Duration = Duration::from_secs(10);
 /// Rounds between two optimistic unchokes.
 const OPTIMISTIC_ROUNDS: u32 = 3;
+/// How long a guest keeps his slot: long enough for what he gives to show.
+const STAY: Duration = Duration::from_secs(30);
 /// How long a peer counts as new, and is drawn with three times the chance.
 const NEW: Duration = Duration::from_secs(60);
 /// How long a seed serves one peer while others wait.
@@ -43,10 +48,38 @@ pub(super) struct View {
     pub(super) idle: bool,
 }
 
+/// How many may be served who give nothing.
+#[derive(Debug)]
+struct Guests {
+    most: usize,
+    /// The most that was given in one round, fading.
+    best: u64,
+    /// Slots that were given by the last round; `None`: all may be.
+    open: Option<usize>,
+}
+
+impl Default for Guests {
+    fn default() -> Self {
+        Self { most: 1, best: 0, open: None }
+    }
+}
+
+impl Guests {
+    /// `moved` bytes were given since the last round: clearly fewer than could be call for more guests.
+    fn adapt(&mut self, moved: u64, slots: usize) {
+        self.best = (self.best - self.best / 16).max(moved);
+        let idle = moved.saturating_mul(10) < self.best.saturating_mul(9);
+        self.most = if idle { (self.most * 2).min(slots.max(1)) } else { (self.most - 1).max(1) };
+    }
+}
+
 /// Gives the slots.
 #[derive(Debug)]
 pub(super) struct Choker {
     fixed: Option<usize>,
+    /// While downloading, who gives nothing is a guest ([`Strategy::few_guests`](crate::swarm::Strategy)).
+    few_guests: bool,
+    guests: Guests,
     round: u32,
     optimistic: Option<ConnectionId>,
     rng: fastrand::Rng,
@@ -54,8 +87,13 @@ pub(super) struct Choker {
 
 impl Choker {
     /// `fixed` is the number of slots that the owner wants; `None` leaves it to the choker.
-    pub(super) fn new(fixed: Option<usize>, rng: fastrand::Rng) -> Self {
-        Self { fixed, round: 0, optimistic: None, rng }
+    pub(super) fn new(fixed: Option<usize>, few_guests: bool, rng: fastrand::Rng) -> Self {
+        Self { fixed, few_guests, guests: Guests::default(), round: 0, optimistic: None, rng }
+    }
+
+    /// How many of these slots may be given between two rounds.
+    pub(super) fn open(&self, slots: usize) -> usize {
+        self.guests.open.map_or(slots, |open| open.min(slots))
     }
 
     /// How many slots there are at this upload rate in bytes per second. With the rate grows the number that it can be shared
@@ -74,6 +112,10 @@ impl Choker {
         slots: usize,
     ) -> BTreeSet<ConnectionId> {
         self.round += 1;
+        self.guests.open = None;
+        if !seeding && self.few_guests {
+            return self.barter(now, peers, slots);
+        }
         if peers.len() <= slots {
             return peers.iter().map(|peer| peer.connection).collect();
         }
@@ -98,6 +140,30 @@ impl Choker {
             let kept = self.optimistic.filter(|luck| !chosen.contains(luck));
             let Some(luck) = kept.or_else(|| self.draw(now, &peers, &chosen)) else { break };
             self.optimistic = Some(luck);
+            chosen.insert(luck);
+        }
+        chosen
+    }
+
+    /// Tit for tat: those who give, best first, and a few guests.
+    fn barter(&mut self, now: Instant, mut peers: Vec<View>, slots: usize) -> BTreeSet<ConnectionId> {
+        self.guests.adapt(peers.iter().map(|peer| peer.took).sum(), slots);
+        let regular = if slots > 1 { slots - 1 } else { slots };
+        peers.sort_by_key(|peer| (Reverse(peer.gave), !peer.unchoked, peer.connection));
+        let givers = peers.iter().filter(|peer| peer.gave > 0 && !peer.snubs && !peer.idle);
+        let mut chosen: BTreeSet<_> = givers.take(regular).map(|peer| peer.connection).collect();
+        // Nobody gives yet: whoever gets something may pass it on.
+        let open = if chosen.is_empty() { slots } else { slots.min(chosen.len() + self.guests.most) };
+        self.guests.open = (!chosen.is_empty()).then_some(open);
+        // Who came last has shown least of what he gives.
+        let stays = |peer: &&View| !peer.idle && peer.unchoked && now.saturating_duration_since(peer.turned) < STAY;
+        let mut staying: Vec<&View> =
+            peers.iter().filter(|peer| !chosen.contains(&peer.connection)).filter(stays).collect();
+        staying.sort_by_key(|peer| (Reverse(peer.turned), peer.connection));
+        let free = open.saturating_sub(chosen.len());
+        chosen.extend(staying.into_iter().take(free).map(|peer| peer.connection));
+        while chosen.len() < open {
+            let Some(luck) = self.draw(now, &peers, &chosen) else { break };
             chosen.insert(luck);
         }
         chosen
@@ -149,7 +215,7 @@ mod tests {
     }
 
     fn choker() -> Choker {
-        Choker::new(None, fastrand::Rng::with_seed(7))
+        Choker::new(None, false, fastrand::Rng::with_seed(7))
     }
 
     #[test]
@@ -158,7 +224,7 @@ mod tests {
             [0, 100_000, 1_000_000, 10_000_000, 100_000_000].map(|rate| choker().slots(rate)),
             [8, 8, 24, 77, 200]
         );
-        assert_eq!(Choker::new(Some(3), fastrand::Rng::with_seed(1)).slots(100_000_000), 3);
+        assert_eq!(Choker::new(Some(3), false, fastrand::Rng::with_seed(1)).slots(100_000_000), 3);
     }
 
     #[test]
@@ -212,6 +278,68 @@ mod tests {
         assert!(kept.count() <= 6, "by luck alone");
     }
 
+    fn bartering() -> Choker {
+        Choker::new(None, true, fastrand::Rng::with_seed(7))
+    }
+
+    /// Twenty peers of which the first so many give and take 100 kB in each round.
+    fn crowd(givers: u64) -> Vec<View> {
+        let moved = |number| if number < givers { 100_000 } else { 0 };
+        (0..20).map(|number| View { gave: moved(number), took: moved(number), ..view(number) }).collect()
+    }
+
+    #[test]
+    fn slots_that_givers_do_not_fill_stay_empty_but_for_one_guest() {
+        let mut choker = bartering();
+        for _ in 0..10 {
+            let chosen = choker.decide(later(100), crowd(3), false, 8);
+            assert_eq!(chosen.len(), 4);
+            assert!((0..3).all(|giver| chosen.contains(&ConnectionId(giver))));
+            assert_eq!(choker.open(8), 4, "nor are they given between two rounds");
+        }
+    }
+
+    #[test]
+    fn while_nobody_gives_all_slots_are_used() {
+        let mut choker = bartering();
+        assert_eq!(choker.decide(later(100), crowd(0), false, 8).len(), 8);
+        assert_eq!(choker.open(8), 8);
+    }
+
+    #[test]
+    fn an_uplink_that_has_room_again_gets_guests_and_a_busy_one_loses_them() {
+        let mut choker = bartering();
+        choker.decide(later(100), crowd(4), false, 8);
+        let width = |choker: &mut Choker, givers| choker.decide(later(100), crowd(givers), false, 8).len() as u64;
+        // Half of what was given before is left.
+        let idle: Vec<u64> = (0..3).map(|_| width(&mut choker, 2) - 2).collect();
+        assert_eq!(idle, [2, 4, 6]);
+        let busy: Vec<u64> = (0..9).map(|_| width(&mut choker, 4) - 4).collect();
+        assert_eq!(busy, [4, 4, 4, 4, 3, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_guest_stays_30_s_and_one_who_takes_nothing_does_not() {
+        let kept = |age: u64, idle: bool| {
+            let mut peers = crowd(3);
+            (peers[19].unchoked, peers[19].turned, peers[19].idle) = (true, later(100 - age), idle);
+            (0..40)
+                .filter(|_| bartering().decide(later(100), peers.clone(), false, 8).contains(&ConnectionId(19)))
+                .count()
+        };
+        assert_eq!((kept(29, false), kept(30, false), kept(29, true)), (40, 0, 0));
+    }
+
+    #[test]
+    fn who_comes_to_give_is_a_guest_no_more_and_who_stops_giving_is_one_by_luck_alone() {
+        let mut choker = bartering();
+        let mut peers = crowd(3);
+        choker.decide(later(100), peers.clone(), false, 8);
+        (peers[0].gave, peers[19].gave) = (0, 100_000);
+        let chosen = choker.decide(later(110), peers, false, 8);
+        assert!(chosen.contains(&ConnectionId(19)) && chosen.len() == 4);
+    }
+
     proptest! {
         #[test]
         fn slots_are_used_and_never_passed(
@@ -220,7 +348,7 @@ mod tests {
             seeding: bool,
             peers in proptest::collection::vec((any::<bool>(), 0u64..50, 0u64..50, any::<bool>(), 0u64..200), 0..30),
         ) {
-            let mut choker = Choker::new(None, fastrand::Rng::with_seed(seed));
+            let mut choker = Choker::new(None, false, fastrand::Rng::with_seed(seed));
             let views: Vec<_> = (0..).zip(&peers).map(|(number, (unchoked, gave, took, snubs, age))| View {
                 unchoked: *unchoked, gave: *gave, took: *took, snubs: *snubs, turned: later(200 - age), ..view(number)
             }).collect();
@@ -241,7 +369,7 @@ mod tests {
 
         #[test]
         fn a_seed_serves_everyone_in_turn(seed: u64, count in 5usize..20, slots in 2usize..5) {
-            let mut choker = Choker::new(None, fastrand::Rng::with_seed(seed));
+            let mut choker = Choker::new(None, false, fastrand::Rng::with_seed(seed));
             let mut views: Vec<_> = (0..count as u64).map(view).collect();
             let mut served = BTreeSet::new();
             for round in 1..=(count as u64 * 10) {

@@ -212,7 +212,7 @@ impl Swarm {
             .ranked(config.strategy.canonical_priority),
             contacts: pex::Contacts::new(config.pex && !config.private),
             web_seeds: web_seeds::WebSeeds::default(),
-            choker: choker::Choker::new(config.upload_slots, rng.fork()),
+            choker: choker::Choker::new(config.upload_slots, config.strategy.few_guests, rng.fork()),
             first_copy: first_copy::FirstCopy::default(),
             superseed: superseed::Superseed::default(),
             places: places::Places::default(),

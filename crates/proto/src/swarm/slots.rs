@@ -12,7 +12,7 @@ use crate::wire::Message;
 impl Swarm {
     /// Gives free slots to peers that want something, who waits longest first. Nobody waits for a round while a slot is free.
     pub(super) fn grant_slots(&mut self, now: Instant) {
-        let slots = self.choker.slots(self.stats.up.per_second(now));
+        let slots = self.choker.open(self.choker.slots(self.stats.up.per_second(now)));
         let mut used = self.peers.values().filter(|peer| peer.up.interested && !peer.up.choking).count();
         while used < slots {
             let waiting =

@@ -38,6 +38,8 @@ pub struct Strategy {
     pub parole: bool,
     /// A peer that chokes again and again is asked for one block at a time (THREATS P11).
     pub choke_flaps: bool,
+    /// While downloading, slots are for those who give, and for few others while the uplink is busy: who gives nothing gets little.
+    pub few_guests: bool,
     /// When all places are taken, a few peers that bring nothing are exchanged for candidates now and then.
     pub turnover: bool,
     /// Candidates are dialled, and newcomers let in, in the order of canonical priorities (BEP 40).
@@ -56,6 +58,7 @@ impl Default for Strategy {
             smart_ban: true,
             parole: true,
             choke_flaps: true,
+            few_guests: true,
             turnover: true,
             canonical_priority: true,
         }

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod crowd;
+pub mod fairness;
 mod faults;
 mod hostile;
 mod links;
@@ -70,6 +71,7 @@ const MAIN: &[Scenario] = &[
     faults::SLOW_DISK,
     faults::FULL_DISK,
     private::PRIVATE,
+    fairness::FAIRNESS,
 ];
 
 /// All scenarios.

@@ -21,6 +21,7 @@ const ON: Strategy = Strategy {
     smart_ban: true,
     parole: true,
     choke_flaps: true,
+    few_guests: true,
     turnover: true,
     canonical_priority: true,
 };

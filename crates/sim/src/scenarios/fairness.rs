@@ -1,0 +1,138 @@
+//! Who shares is done sooner than who only takes, and a crowd of sharers loses nothing by it.
+
+use std::time::Duration;
+
+use riverrun_proto::swarm::Strategy;
+
+use super::{Outcome, Scenario, rule, to_the_end};
+use crate::checkers::Violation;
+use crate::{HostId, Link, Seed, Torrent, World};
+
+/// Where free riders are two of seven, taking alone is no faster than sharing, as it is without the rule; where they are half of 24,
+/// the sharers are sooner done by it, and one like the other.
+pub(super) const FAIRNESS: Scenario = Scenario { name: "fairness", play };
+
+/// The least that a free rider's time must be in times of a sharer's, among few.
+const LEAST: f64 = 0.9;
+
+/// The most that a sharer's time may be in times of what it is without the rule, among many.
+const MOST: f64 = 0.97;
+
+/// A crowd that comes at once to one seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Crowd {
+    /// What the seed can send, in bytes per second.
+    pub seed_up: u64,
+    /// Those who give as well as they take.
+    pub sharers: usize,
+    /// Those who give nothing.
+    pub riders: usize,
+    /// The rules that all of them follow.
+    pub strategy: Strategy,
+}
+
+/// What a run came to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fairness {
+    /// When each of those was done who give as well as they take.
+    pub sharers: Vec<Duration>,
+    /// When each of those was done who give nothing.
+    pub riders: Vec<Duration>,
+}
+
+impl Fairness {
+    /// The mean time of the free riders in times of the sharers' mean.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        mean(&self.riders) / mean(&self.sharers)
+    }
+
+    /// Jain's index over the mean rates of the sharers: 1 if all are equal, 1 of their number if one has everything.
+    #[must_use]
+    pub fn index(&self) -> f64 {
+        jain(&self.sharers.iter().map(|took| 1.0 / took.as_secs_f64()).collect::<Vec<_>>())
+    }
+}
+
+/// The mean in seconds; of none: not a number.
+#[must_use]
+pub fn mean(times: &[Duration]) -> f64 {
+    times.iter().map(Duration::as_secs_f64).sum::<f64>() / times.len() as f64
+}
+
+fn jain(shares: &[f64]) -> f64 {
+    let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
+    sum * sum / (shares.len() as f64 * squares)
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A rule was broken, or not everyone was done in half an hour.
+pub fn fairness<'a>(seed: impl Into<Seed<'a>>, crowd: Crowd) -> Result<Fairness, Violation> {
+    run(seed.into(), crowd).1
+}
+
+fn run(seed: Seed<'_>, crowd: Crowd) -> (World, Result<Fairness, Violation>) {
+    let torrent = Torrent::new(160, 16, seed);
+    let mut world = World::new(seed, torrent.clone());
+    let link = Link { up: 250_000, down: 2_000_000, ..Link::DSL };
+    world.add_with(Link { up: crowd.seed_up, ..link }, torrent.all(), Duration::ZERO, |config| {
+        config.strategy = crowd.strategy;
+    });
+    let mut add = |slots: Option<usize>| {
+        let joins = Duration::from_millis(world.draw(2000).into());
+        world.add_with(link, torrent.none(), joins, |config| {
+            (config.strategy, config.upload_slots) = (crowd.strategy, slots);
+        })
+    };
+    let most = crowd.sharers.max(crowd.riders);
+    let (mut sharers, mut riders) = (Vec::new(), Vec::new());
+    for number in 0..most {
+        if number < crowd.sharers {
+            sharers.push(add(None));
+        }
+        if number < crowd.riders {
+            // Who has no slots serves nobody.
+            riders.push(add(Some(0)));
+        }
+    }
+    let (world, result) = to_the_end(world, Duration::from_secs(1800));
+    let of = |hosts: &[HostId]| hosts.iter().filter_map(|host| world.completed_at(*host)).collect();
+    let fairness = Fairness { sharers: of(&sharers), riders: of(&riders) };
+    (world, result.map(|_| fairness))
+}
+
+fn play(seed: Seed<'_>) -> Outcome {
+    let of = |sharers, riders, few_guests| {
+        let strategy = Strategy { few_guests, ..Strategy::default() };
+        run(seed, Crowd { seed_up: 1_500_000, sharers, riders, strategy })
+    };
+    let mut ran = Vec::new();
+    for (sharers, riders, few_guests) in [(5, 2, true), (5, 2, false), (12, 12, false)] {
+        match of(sharers, riders, few_guests) {
+            (_, Ok(fairness)) => ran.push(fairness),
+            (world, Err(violation)) => return (world, Err(violation)),
+        }
+    }
+    let (world, result) = of(12, 12, true);
+    let took = result.clone().map(|_| world.age());
+    let Ok(many) = result else { return (world, took) };
+    let took = rule(&world, took, ran[0].factor() >= LEAST, "two free riders are sooner done than five sharers");
+    let took = rule(&world, took, ran[1].factor() < LEAST, "two free riders are as late without the rule");
+    let took =
+        rule(&world, took, mean(&many.sharers) <= MOST * mean(&ran[2].sharers), "the rule brings sharers nothing");
+    let took = rule(&world, took, many.index() >= 0.95, "sharers are not treated alike");
+    (world, took)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jains_index_is_one_among_equals_and_a_share_when_one_has_all() {
+        assert!((jain(&[3.0; 7]) - 1.0).abs() < 1e-9);
+        assert!((jain(&[1.0, 0.0, 0.0, 0.0]) - 0.25).abs() < 1e-9);
+    }
+}
