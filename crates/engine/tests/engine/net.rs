@@ -183,5 +183,7 @@ async fn anonymous_says_nothing_of_the_program_to_peers_and_trackers() {
         assert_eq!((request.contains("riverrun"), request.contains("-rv")), (named, named), "{request}");
         assert_eq!(said.contains("6:yourip"), named, "{said}");
         assert_eq!(request.contains("user-agent"), named, "{request}");
+        // The next one wants the same files.
+        assert!(session.shutdown(PATIENCE).await);
     }
 }

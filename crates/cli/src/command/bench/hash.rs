@@ -143,7 +143,7 @@ mod tests {
         };
         assert_eq!(
             line(8, 20_000, Some(6)),
-            "chosen    SHA-1, AVX2, 8 inputs                    2.50 µs for 4 KiB   used from 6 inputs on"
+            "chosen    SHA-1, AVX2, 8 inputs                  2.50 µs for 4 KiB   used from 6 inputs on"
         );
         assert!(line(1, 3710, Some(1)).ends_with("  3.71 µs for 4 KiB   used for what is left"));
         assert!(line(8, 33_000, None).ends_with("  4.12 µs for 4 KiB   not used, another is as fast"));
