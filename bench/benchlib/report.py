@@ -72,7 +72,7 @@ def tables(records):
 def short(m, idle):
     if idle:
         return f"{m['anon_kib'] / 1024:.0f} MiB, {m['wall']:.2f} s, {m['idle_cpu_pct']:.2f} %"
-    if m.get("mib_s") is None or m["wall"] < 0.5:
+    if m.get("mib_s") is None or m["mib_s"] * m["wall"] < 2:
         return f"{m['wall']:.3f} s"
     return f"{m['mib_s']:.0f} MiB/s, {m['cpu_per_gib']:.2f}"
 
