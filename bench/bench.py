@@ -88,8 +88,8 @@ def run(args):
         case, broken = CASES[name], {}
         clients = list(able(case, args.clients))
         # The first start with many torrents makes the state that the measured ones begin with.
-        for warm_up in [True] * (case.job == "many") + [False] * args.rounds:
-            number = 0 if warm_up else args.rounds
+        for number in range(-1 if case.job == "many" else 0, args.rounds):
+            warm_up = number < 0
             for client in clients:
                 if broken.get(client.name, 0) >= 2:
                     continue
