@@ -18,6 +18,7 @@ mod metainfo;
 mod mse;
 mod path;
 mod proxy;
+mod sim;
 mod tracker;
 mod tracker_server;
 mod web_seed;
@@ -37,6 +38,7 @@ pub use metainfo::metainfo;
 pub use mse::mse;
 pub use path::safe_path;
 pub use proxy::proxy;
+pub use sim::sim;
 pub use tracker::{tracker_http, tracker_udp};
 pub use tracker_server::{tracker_server_http, tracker_server_udp};
 pub use web_seed::web_seed;
@@ -64,6 +66,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("pex", pex),
     ("proxy", proxy),
     ("safe_path", safe_path),
+    ("sim", sim),
     ("tracker_http", tracker_http),
     ("tracker_server_http", tracker_server_http),
     ("tracker_server_udp", tracker_server_udp),

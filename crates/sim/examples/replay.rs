@@ -1,4 +1,5 @@
 //! Runs one scenario, or all, with one seed or with several: `just sim-replay SCENARIO|all SEED [HOW_MANY] [--trace]`.
+//! A seed is a number, or bytes of a fuzzer in base 16 behind `0x`.
 //!
 //! One scenario tells what came of each seed; `--trace` prints each event as it happens. All scenarios run on all processors and
 //! tell of each how long it took.
@@ -18,7 +19,11 @@ fn main() -> ExitCode {
     let trace = options.iter().any(|option| option == "--trace");
     let known = options.iter().all(|option| option == "--trace");
     let named = arguments.first().map(String::as_str).unwrap_or_default();
+    let bytes = arguments.get(1).and_then(|text| bytes(text));
     let chosen: Vec<&Scenario> = scenarios::all().filter(|scenario| [scenario.name, "all"].contains(&named)).collect();
+    if let ([one], true, Some(bytes)) = (chosen.as_slice(), known, &bytes) {
+        return if replay(one, Seed::steered(bytes), trace) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let (false, true, Some(first)) = (chosen.is_empty(), known, number(1)) else {
         let names: Vec<_> = scenarios::all().map(|scenario| scenario.name).collect();
         eprintln!("usage: replay SCENARIO|all SEED [HOW_MANY] [--trace]; scenarios: {}", names.join(", "));
@@ -26,14 +31,20 @@ fn main() -> ExitCode {
     };
     let seeds = first..first.saturating_add(number(2).unwrap_or(1));
     let good = match chosen.as_slice() {
-        [one] => seeds.into_iter().all(|seed| replay(one, seed, trace)),
+        [one] => seeds.into_iter().all(|seed| replay(one, seed.into(), trace)),
         all => try_all(all, &seeds),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn replay(scenario: &Scenario, seed: u64, trace: bool) -> bool {
-    let seed = Seed::from(seed);
+/// Bytes in base 16.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("0x")?.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2);
+    digits.chunks(2).map(byte).collect()
+}
+
+fn replay(scenario: &Scenario, seed: Seed<'_>, trace: bool) -> bool {
     match scenario.run(if trace { seed.traced() } else { seed }) {
         Ok(report) => println!(
             "{} {}: {:.2} s, {} events, {} of {} bytes wasted, digest {:016x}",

@@ -24,6 +24,14 @@ impl<'a> Seed<'a> {
         Self { traced: true, ..self }
     }
 
+    /// As `sim-replay` takes it: the number, or the bytes.
+    pub(crate) fn name(self) -> String {
+        if self.bytes.is_empty() {
+            return self.number.to_string();
+        }
+        self.bytes.iter().fold("0x".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+    }
+
     pub(crate) fn is_traced(self) -> bool {
         self.traced
     }

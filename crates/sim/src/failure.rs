@@ -13,8 +13,8 @@ use crate::checkers::Violation;
 pub struct Failure {
     /// The scenario.
     pub scenario: &'static str,
-    /// Its seed; of bytes, the number that was made of them.
-    pub seed: u64,
+    /// Its seed as `sim-replay` takes it: a number, or bytes in base 16 behind `0x`.
+    pub seed: String,
     /// How many events had happened.
     pub event: u64,
     /// The commit of the working tree.
@@ -31,6 +31,6 @@ impl Failure {
             .filter(|output| output.status.success())
             .and_then(|output| String::from_utf8(output.stdout).ok());
         let commit = commit.map_or_else(|| "unknown".to_owned(), |commit| commit.trim().to_owned());
-        Self { scenario, seed: seed.into(), event, commit, violation }
+        Self { scenario, seed: seed.name(), event, commit, violation }
     }
 }

@@ -107,6 +107,17 @@ fn bytes_steer_a_scenario_and_the_same_bytes_give_the_same() {
 }
 
 #[test]
+fn small_worlds_are_chosen_by_the_first_byte_and_a_failure_would_name_the_bytes() {
+    let (crowd, seed) = scenarios::steered(&[5, 1, 2, 3]);
+    let (owner, _) = scenarios::steered(&[3, 1, 2, 3]);
+    assert_eq!((crowd.name, owner.name), ("small-crowd", "small-owner"));
+    assert_eq!(crowd.run(seed).expect("no rule is broken"), crowd.run(Seed::steered(&[1, 2, 3])).expect("the same"));
+    for name in ["small-crowd", "small-strangers", "small-patchwork", "small-owner", "small-faults"] {
+        try_seeds(name, 0..20);
+    }
+}
+
+#[test]
 fn a_superseed_sends_little_more_than_one_copy_until_the_swarm_holds_one() {
     try_seeds("superseed", 0..1);
 }

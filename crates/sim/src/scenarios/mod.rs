@@ -10,6 +10,7 @@ mod patchwork;
 pub mod places;
 mod private;
 mod rows;
+mod small;
 pub mod streaming;
 pub mod superseed;
 pub mod switches;
@@ -17,6 +18,7 @@ mod uneven;
 
 use std::time::Duration;
 
+pub use self::small::steered;
 use crate::chance::Seed;
 use crate::checkers::Violation;
 use crate::failure::Failure;
@@ -76,7 +78,7 @@ const MAIN: &[Scenario] = &[
 
 /// All scenarios.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    MAIN.iter().chain(&rows::ROWS)
+    MAIN.iter().chain(&rows::ROWS).chain(&small::WORLDS)
 }
 
 impl Scenario {
