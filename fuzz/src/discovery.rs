@@ -86,6 +86,7 @@ pub fn pex(data: &[u8]) {
         listen_port: None,
         max_connections: 50,
         upload_slots: None,
+        seed_choker: Default::default(),
         strategy: Default::default(),
         seed: 1,
     };

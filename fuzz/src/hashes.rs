@@ -101,6 +101,7 @@ fn swarm(seed: bool) -> (Arc<PieceHashes>, Swarm) {
         listen_port: None,
         max_connections: 50,
         upload_slots: None,
+        seed_choker: Default::default(),
         strategy: Default::default(),
         seed: 1,
     };

@@ -141,5 +141,5 @@ pub use torrent::{Torrent, TorrentId};
 pub use tracker_server::{Tracker, TrackerBuilder};
 
 pub use riverrun_proto::dht::Status as DhtStatus;
-pub use riverrun_proto::swarm::{PeerStatus, Priority, Sources, WebSeedId, WebSeedState};
+pub use riverrun_proto::swarm::{PeerStatus, Priority, SeedChoker, Sources, WebSeedId, WebSeedState};
 pub use riverrun_proto::tracker::server::{Announced as TrackerAnnounce, Stats as TrackerStats};

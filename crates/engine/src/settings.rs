@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use riverrun_proto::mse::Encryption;
+use riverrun_proto::swarm::SeedChoker;
 
 use crate::Net;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub count_overhead: bool,
     /// The peers served at once in each torrent; `None` lets the choker decide.
     pub upload_slots: Option<usize>,
+    /// Whom a torrent that has everything serves first when more want something than it has slots.
+    pub seed_choker: SeedChoker,
     /// Where resume records are kept; `None` keeps none.
     pub state_dir: Option<PathBuf>,
     /// How often a resume record is written while pieces come. Default 30 s.
@@ -110,6 +113,7 @@ impl Default for Settings {
             lan_unlimited: false,
             count_overhead: false,
             upload_slots: None,
+            seed_choker: SeedChoker::default(),
             state_dir: None,
             resume_interval: Duration::from_secs(30),
             user_agent: concat!("riverrun/", env!("CARGO_PKG_VERSION")).into(),

@@ -159,6 +159,7 @@ pub(crate) fn config(torrent: &Torrent, have: Bitfield, peer_id: PeerId, seed: u
         listen_port: Some(6881),
         max_connections: 50,
         upload_slots: None,
+        seed_choker: Default::default(),
         strategy: Strategy::default(),
         seed,
     }

@@ -115,6 +115,7 @@ fn new_swarm(layout: &Arc<Layout>, have: Bitfield, now: Instant) -> Swarm {
             listen_port: None,
             max_connections: 500,
             upload_slots: Some(500),
+            seed_choker: Default::default(),
             strategy: Strategy::default(),
             seed: 1,
         },

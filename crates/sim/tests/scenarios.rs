@@ -45,6 +45,11 @@ fn p4_to_p6_liars_alone_are_banned() {
 }
 
 #[test]
+fn each_way_of_a_seed_to_choose_serves_the_kind_that_it_is_for() {
+    try_seeds("seeding", 0..3);
+}
+
+#[test]
 fn crashes_lose_only_what_was_not_synced() {
     try_seeds("crashes", 0..6);
 }

@@ -42,6 +42,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ("network", "offline", Flag("offline")),
     ("network", "ip_filter", Value("ip-filter")),
     ("network", "encryption", Value("encryption")),
+    ("network", "seed_choker", Value("seed-choker")),
     ("network", "dht", Switch("no-dht")),
     ("network", "dht_routers", Value("dht-router")),
     ("network", "pex", Switch("no-pex")),

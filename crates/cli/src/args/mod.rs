@@ -19,6 +19,8 @@ use crate::failure::Failure;
 
 use config::Config;
 pub(crate) use general::{ColourChoice, General, LogFormat, ProgressChoice};
+#[cfg(test)]
+pub(crate) use network::SeedChoker;
 pub(crate) use network::{Encryption, Network};
 pub(crate) use route::{ProxyChoice, Route};
 pub(crate) use seed_end::SeedEnd;

@@ -72,6 +72,13 @@ pub(crate) struct Network {
     #[arg(long, value_name = "HOW", hide_short_help = true, hide_possible_values = true)]
     pub(crate) encryption: Option<Encryption>,
 
+    /// Whom to serve first once all is here: round-robin, fastest, rarest-need or anti-leech [default: round-robin]
+    ///
+    /// round-robin serves each for a turn, who waits longest next. fastest serves whoever takes fastest. rarest-need serves whoever lacks
+    /// most of what fewest have. anti-leech serves who has just begun or is nearly done, before those who can trade.
+    #[arg(long, value_name = "MODE", hide_short_help = true, hide_possible_values = true)]
+    pub(crate) seed_choker: Option<SeedChoker>,
+
     /// Which way, and to whom
     #[command(flatten)]
     pub(crate) route: Route,
@@ -94,6 +101,30 @@ impl From<Encryption> for riverrun::Encryption {
             Encryption::Off => Self::Off,
             Encryption::Prefer => Self::Prefer,
             Encryption::Require => Self::Require,
+        }
+    }
+}
+
+/// Whom a seed serves first.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SeedChoker {
+    /// Each for a turn.
+    RoundRobin,
+    /// Whoever takes fastest.
+    Fastest,
+    /// Whoever lacks most of what is rare.
+    RarestNeed,
+    /// Whoever has just begun or is nearly done.
+    AntiLeech,
+}
+
+impl From<SeedChoker> for riverrun::SeedChoker {
+    fn from(mode: SeedChoker) -> Self {
+        match mode {
+            SeedChoker::RoundRobin => Self::RoundRobin,
+            SeedChoker::Fastest => Self::Fastest,
+            SeedChoker::RarestNeed => Self::RarestNeed,
+            SeedChoker::AntiLeech => Self::AntiLeech,
         }
     }
 }

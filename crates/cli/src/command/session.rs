@@ -86,6 +86,7 @@ pub(crate) fn settings(env: &Env, network: &Network, state: Option<PathBuf>) -> 
         settings.dht.routers = routers;
     }
     settings.encryption = network.encryption.map(Into::into).unwrap_or_default();
+    settings.seed_choker = network.seed_choker.map(Into::into).unwrap_or_default();
     settings.down_limit = network.down_limit.and_then(|rate| rate.0);
     settings.up_limit = network.up_limit.and_then(|rate| rate.0);
     settings.lan_unlimited = network.lan_unlimited;
@@ -196,7 +197,10 @@ pub(crate) fn check_tracker(url: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use clap::ValueEnum;
+
     use super::*;
+    use crate::args::SeedChoker;
 
     #[test]
     fn routers_are_read() {
@@ -208,6 +212,20 @@ mod tests {
         for wrong in ["dht.example", ":1", "a:0", "a:b"] {
             assert!(routers(&[wrong]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whom_a_seed_serves_first_reaches_the_session() {
+        let env = Env::isolated::<&str>([]);
+        let modes = |text: &str| {
+            let network = Network { seed_choker: SeedChoker::from_str(text, false).ok(), ..Network::default() };
+            settings(&env, &network, None).unwrap().seed_choker
+        };
+        assert_eq!(modes("round-robin"), riverrun::SeedChoker::RoundRobin);
+        assert_eq!(modes("fastest"), riverrun::SeedChoker::Fastest);
+        assert_eq!(modes("rarest-need"), riverrun::SeedChoker::RarestNeed);
+        assert_eq!(modes("anti-leech"), riverrun::SeedChoker::AntiLeech);
+        assert_eq!(modes("no such mode"), Settings::default().seed_choker);
     }
 
     #[test]

@@ -32,5 +32,11 @@ fn row_20_mistakes_in_the_file_are_named() {
     let ran = room.run_with_env(&["download", "x"], &[("RIVERRUN_CONFIG", "bad.toml")]);
     let said = "error: --down-limit: \"fast\" is not a rate: write it like 500k, 2Mi, 8Mbit or none (bad.toml line 3)";
     ran.fails(2, &[said]);
+    room.write("bad.toml", "[network]\nseed_choker = \"nobody\"\n");
+    let said =
+        "error: \"nobody\" is not valid for --seed-choker (one of round-robin, fastest, rarest-need, anti-leech)";
+    room.run(&["--config", "bad.toml", "seed", "x"]).fails(2, &[&format!("{said} (bad.toml line 2)")]);
+    let said = said.replace("nobody", "fastes");
+    room.run(&["download", "--seed-choker", "fastes", "x"]).fails(2, &[&said, "help: did you mean \"fastest\"?"]);
     room.run(&["--config", "nowhere.toml", "info", "x"]).fails(3, &["error: nowhere.toml: no such file or folder"]);
 }

@@ -243,6 +243,7 @@ pub(crate) fn swarm_config(engine: &Engine, info_hashes: InfoHashes, max_connect
         listen_port: engine.listen_port(),
         max_connections,
         upload_slots: engine.settings.upload_slots,
+        seed_choker: engine.settings.seed_choker,
         ..SwarmConfig::without_content(info_hashes, engine.peer_id, engine.seed())
     }
 }

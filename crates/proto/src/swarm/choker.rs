@@ -1,7 +1,7 @@
 //! Who may download from us.
 //!
-//! While downloading, slots go to those who give most (tit for tat); while seeding, to those who take fastest, each for a
-//! turn. Every third round one slot goes to somebody at random, so that newcomers and better partners are found (BEP 3).
+//! While downloading, slots go to those who give most (tit for tat); while seeding, in the order of the owner's wish
+//! ([`SeedChoker`]). Every third round one slot goes to somebody at random, so that newcomers and better partners are found (BEP 3).
 //!
 //! A downloader leaves the slots that its partners do not fill empty, but for few guests: what a guest takes is missing where
 //! something comes back for it. Only an uplink that has room again gets more of them.
@@ -10,7 +10,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::swarm::ConnectionId;
+use crate::swarm::seed_choker::Market;
+use crate::swarm::{ConnectionId, SeedChoker};
 
 /// How often slots are given anew.
 pub(super) const ROUND: Duration = Duration::from_secs(10);
@@ -20,10 +21,6 @@ const OPTIMISTIC_ROUNDS: u32 = 3;
 const STAY: Duration = Duration::from_secs(30);
 /// How long a peer counts as new, and is drawn with three times the chance.
 const NEW: Duration = Duration::from_secs(60);
-/// How long a seed serves one peer while others wait.
-const TURN: Duration = Duration::from_secs(60);
-/// What a peer may take in its turn even if it takes longer than a turn: nobody is choked before his pieces are whole.
-const TURN_BYTES: u64 = 4 << 20;
 /// Slots at the beginning.
 const SLOTS: usize = 8;
 
@@ -42,6 +39,12 @@ pub(super) struct View {
     pub(super) took: u64,
     /// Bytes it took in this turn.
     pub(super) took_in_turn: u64,
+    /// Bytes it took on this connection.
+    pub(super) took_in_all: u64,
+    /// Bytes of the pieces that it has.
+    pub(super) holds: u64,
+    /// How much it lacks of what is rare, in steps; 0 where nobody asks.
+    pub(super) lacks_rare: u64,
     /// It let our requests wait: it gets a slot by luck alone.
     pub(super) snubs: bool,
     /// It had a slot and took nothing for long (P29).
@@ -103,17 +106,18 @@ impl Choker {
         self.fixed.unwrap_or_else(|| by_rate.clamp(SLOTS, 200))
     }
 
-    /// The peers that have a slot until the next round, out of those who want something.
+    /// The peers that have a slot until the next round, out of those who want something; `seeding` says whom a seed serves first,
+    /// and of what.
     pub(super) fn decide(
         &mut self,
         now: Instant,
         mut peers: Vec<View>,
-        seeding: bool,
+        seeding: Option<(SeedChoker, &Market)>,
         slots: usize,
     ) -> BTreeSet<ConnectionId> {
         self.round += 1;
         self.guests.open = None;
-        if !seeding && self.few_guests {
+        if seeding.is_none() && self.few_guests {
             return self.barter(now, peers, slots);
         }
         if peers.len() <= slots {
@@ -123,14 +127,8 @@ impl Choker {
         if self.round % OPTIMISTIC_ROUNDS == 1 || !peers.iter().any(|peer| Some(peer.connection) == lucky) {
             self.optimistic = None;
         }
-        if seeding {
-            // Who has not had his turn out goes on, fastest first; then who waits longest. Luck is no turn.
-            peers.sort_by_key(|peer| {
-                let over = turn_is_over(now, peer);
-                let goes_on = peer.unchoked && !over && lucky != Some(peer.connection);
-                let waiting = if peer.unchoked { Duration::ZERO } else { now.saturating_duration_since(peer.turned) };
-                (peer.idle, !goes_on, over, Reverse(waiting), Reverse(peer.took), peer.connection)
-            });
+        if let Some((order, market)) = seeding {
+            order.sort(now, &mut peers, lucky, market);
         } else {
             peers.sort_by_key(|peer| (peer.snubs, peer.idle, Reverse(peer.gave), !peer.unchoked, peer.connection));
         }
@@ -185,18 +183,14 @@ impl Choker {
     }
 }
 
-fn turn_is_over(now: Instant, peer: &View) -> bool {
-    peer.unchoked && now.saturating_duration_since(peer.turned) >= TURN && peer.took_in_turn >= TURN_BYTES
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::swarm::tests::birth;
 
-    fn view(number: u64) -> View {
+    pub(in crate::swarm) fn view(number: u64) -> View {
         View {
             connection: ConnectionId(number),
             since: birth(),
@@ -205,14 +199,19 @@ mod tests {
             gave: 0,
             took: 0,
             took_in_turn: 0,
+            took_in_all: 0,
+            holds: 0,
+            lacks_rare: 0,
             snubs: false,
             idle: false,
         }
     }
 
-    fn later(seconds: u64) -> Instant {
+    pub(in crate::swarm) fn later(seconds: u64) -> Instant {
         birth() + Duration::from_secs(seconds)
     }
+
+    const SEEDING: Option<(SeedChoker, &Market)> = Some((SeedChoker::RoundRobin, &Market::NONE));
 
     fn choker() -> Choker {
         Choker::new(None, false, fastrand::Rng::with_seed(7))
@@ -230,7 +229,7 @@ mod tests {
     #[test]
     fn a_leecher_unchokes_those_who_give_most_and_one_by_luck() {
         let peers: Vec<_> = (0..20).map(|number| View { gave: number * 1000, ..view(number) }).collect();
-        let chosen = choker().decide(later(100), peers, false, 5);
+        let chosen = choker().decide(later(100), peers, None, 5);
         assert_eq!(chosen.len(), 5);
         assert!((16..20).all(|number| chosen.contains(&ConnectionId(number))));
     }
@@ -240,8 +239,7 @@ mod tests {
         let mut peers: Vec<_> = (0..20).map(|number| View { gave: number * 1000, ..view(number) }).collect();
         peers[19].snubs = true;
         let mut choker = choker();
-        let by_luck =
-            (0..40).filter(|_| choker.decide(later(100), peers.clone(), false, 5).contains(&ConnectionId(19)));
+        let by_luck = (0..40).filter(|_| choker.decide(later(100), peers.clone(), None, 5).contains(&ConnectionId(19)));
         assert!(by_luck.count() < 20);
     }
 
@@ -250,7 +248,7 @@ mod tests {
         let peers: Vec<_> = (0..40).map(|number| View { gave: number * 1000, ..view(number) }).collect();
         let mut choker = choker();
         let lucky: Vec<_> =
-            (0..30).map(|_| *choker.decide(later(100), peers.clone(), false, 4).first().expect("four")).collect();
+            (0..30).map(|_| *choker.decide(later(100), peers.clone(), None, 4).first().expect("four")).collect();
         assert!(lucky.chunks(3).all(|three| three.iter().all(|luck| *luck == three[0])), "{lucky:?}");
         assert!(lucky.iter().collect::<BTreeSet<_>>().len() > 5, "{lucky:?}");
     }
@@ -274,7 +272,7 @@ mod tests {
             (0..10).map(|number| View { unchoked: number < 4, took: 1000, ..view(number) }).collect();
         (peers[0].idle, peers[0].took) = (true, 0);
         let mut choker = choker();
-        let kept = (0..30).filter(|_| choker.decide(later(100), peers.clone(), true, 4).contains(&ConnectionId(0)));
+        let kept = (0..30).filter(|_| choker.decide(later(100), peers.clone(), SEEDING, 4).contains(&ConnectionId(0)));
         assert!(kept.count() <= 6, "by luck alone");
     }
 
@@ -292,7 +290,7 @@ mod tests {
     fn slots_that_givers_do_not_fill_stay_empty_but_for_one_guest() {
         let mut choker = bartering();
         for _ in 0..10 {
-            let chosen = choker.decide(later(100), crowd(3), false, 8);
+            let chosen = choker.decide(later(100), crowd(3), None, 8);
             assert_eq!(chosen.len(), 4);
             assert!((0..3).all(|giver| chosen.contains(&ConnectionId(giver))));
             assert_eq!(choker.open(8), 4, "nor are they given between two rounds");
@@ -302,15 +300,15 @@ mod tests {
     #[test]
     fn while_nobody_gives_all_slots_are_used() {
         let mut choker = bartering();
-        assert_eq!(choker.decide(later(100), crowd(0), false, 8).len(), 8);
+        assert_eq!(choker.decide(later(100), crowd(0), None, 8).len(), 8);
         assert_eq!(choker.open(8), 8);
     }
 
     #[test]
     fn an_uplink_that_has_room_again_gets_guests_and_a_busy_one_loses_them() {
         let mut choker = bartering();
-        choker.decide(later(100), crowd(4), false, 8);
-        let width = |choker: &mut Choker, givers| choker.decide(later(100), crowd(givers), false, 8).len() as u64;
+        choker.decide(later(100), crowd(4), None, 8);
+        let width = |choker: &mut Choker, givers| choker.decide(later(100), crowd(givers), None, 8).len() as u64;
         // Half of what was given before is left.
         let idle: Vec<u64> = (0..3).map(|_| width(&mut choker, 2) - 2).collect();
         assert_eq!(idle, [2, 4, 6]);
@@ -324,7 +322,7 @@ mod tests {
             let mut peers = crowd(3);
             (peers[19].unchoked, peers[19].turned, peers[19].idle) = (true, later(100 - age), idle);
             (0..40)
-                .filter(|_| bartering().decide(later(100), peers.clone(), false, 8).contains(&ConnectionId(19)))
+                .filter(|_| bartering().decide(later(100), peers.clone(), None, 8).contains(&ConnectionId(19)))
                 .count()
         };
         assert_eq!((kept(29, false), kept(30, false), kept(29, true)), (40, 0, 0));
@@ -334,9 +332,9 @@ mod tests {
     fn who_comes_to_give_is_a_guest_no_more_and_who_stops_giving_is_one_by_luck_alone() {
         let mut choker = bartering();
         let mut peers = crowd(3);
-        choker.decide(later(100), peers.clone(), false, 8);
+        choker.decide(later(100), peers.clone(), None, 8);
         (peers[0].gave, peers[19].gave) = (0, 100_000);
-        let chosen = choker.decide(later(110), peers, false, 8);
+        let chosen = choker.decide(later(110), peers, None, 8);
         assert!(chosen.contains(&ConnectionId(19)) && chosen.len() == 4);
     }
 
@@ -353,7 +351,7 @@ mod tests {
                 unchoked: *unchoked, gave: *gave, took: *took, snubs: *snubs, turned: later(200 - age), ..view(number)
             }).collect();
             for round in 0..4 {
-                let chosen = choker.decide(later(200 + round * 10), views.clone(), seeding, slots);
+                let chosen = choker.decide(later(200 + round * 10), views.clone(), SEEDING.filter(|_| seeding), slots);
                 prop_assert_eq!(chosen.len(), slots.min(peers.len()));
                 prop_assert!(chosen.iter().all(|id| id.0 < peers.len() as u64));
                 if !seeding && slots > 1 && peers.len() > slots {
@@ -374,7 +372,7 @@ mod tests {
             let mut served = BTreeSet::new();
             for round in 1..=(count as u64 * 10) {
                 let now = later(round * 10);
-                let chosen = choker.decide(now, views.clone(), true, slots);
+                let chosen = choker.decide(now, views.clone(), SEEDING, slots);
                 for view in &mut views {
                     let has = chosen.contains(&view.connection);
                     if has != view.unchoked {

@@ -44,6 +44,7 @@ mod reach;
 mod read_ahead;
 mod refill;
 mod requests;
+mod seed_choker;
 mod slots;
 mod stats;
 mod status;
@@ -71,6 +72,7 @@ pub use self::input::{
 pub use self::metadata::MetadataStatus;
 pub use self::piece_priorities::{Priorities, Priority};
 pub use self::read_ahead::ReadAhead;
+pub use self::seed_choker::SeedChoker;
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting, WebSeedState, WebSeedStatus};
 pub use self::strategy::{PieceOrder, Strategy};
 pub use self::web_seeds::WebSeedId;
@@ -108,6 +110,8 @@ pub struct SwarmConfig {
     pub max_connections: usize,
     /// The peers served at once; `None` lets the choker decide.
     pub upload_slots: Option<usize>,
+    /// Whom it serves first once it has everything that is wanted.
+    pub seed_choker: SeedChoker,
     /// Which rules are on; the default everywhere but in simulations and tests.
     pub strategy: Strategy,
     /// Seed of the generator.
@@ -136,6 +140,7 @@ impl SwarmConfig {
             listen_port: None,
             max_connections: 200,
             upload_slots: None,
+            seed_choker: SeedChoker::default(),
             strategy: Strategy::default(),
             seed,
         }
@@ -170,6 +175,7 @@ pub struct Swarm {
     contacts: pex::Contacts,
     web_seeds: web_seeds::WebSeeds,
     choker: choker::Choker,
+    seed_choker: SeedChoker,
     first_copy: first_copy::FirstCopy,
     superseed: superseed::Superseed,
     places: places::Places,
@@ -213,6 +219,7 @@ impl Swarm {
             contacts: pex::Contacts::new(config.pex && !config.private),
             web_seeds: web_seeds::WebSeeds::default(),
             choker: choker::Choker::new(config.upload_slots, config.strategy.few_guests, rng.fork()),
+            seed_choker: config.seed_choker,
             first_copy: first_copy::FirstCopy::default(),
             superseed: superseed::Superseed::default(),
             places: places::Places::default(),

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use crate::limits;
-use crate::swarm::Swarm;
 use crate::swarm::choker::{ROUND, View};
 use crate::swarm::outbox::Outbox;
 use crate::swarm::peer::Peer;
+use crate::swarm::seed_choker::Market;
+use crate::swarm::{SeedChoker, Swarm};
 use crate::wire::Message;
 
 impl Swarm {
@@ -29,10 +30,13 @@ impl Swarm {
 
     /// One round of the choker.
     pub(super) fn choker_round(&mut self, now: Instant) {
+        let seeds = self.progress.is_finished();
+        let market = if seeds { self.market() } else { Market::NONE };
+        let piece_length = u64::from(self.progress.layout().piece_length());
         let wanting = self.peers.values_mut().filter(|peer| peer.up.interested);
-        let views: Vec<View> = wanting.map(|peer| view(peer, now)).collect();
+        let views: Vec<View> = wanting.map(|peer| view(peer, now, piece_length, &market)).collect();
         let slots = self.choker.slots(self.stats.up.per_second(now));
-        let chosen = self.choker.decide(now, views, self.progress.is_finished(), slots);
+        let chosen = self.choker.decide(now, views, seeds.then_some((self.seed_choker, &market)), slots);
         for peer in self.peers.values_mut() {
             let chosen = chosen.contains(&peer.who.connection);
             if chosen && peer.up.choking {
@@ -45,10 +49,25 @@ impl Swarm {
         self.timers.choke = any.then_some(now + ROUND);
         self.show_first_copy();
     }
+
+    /// What the order of a seed depends on.
+    fn market(&mut self) -> Market {
+        let layout = self.progress.layout();
+        let (size, pieces) = (layout.stream_length(), layout.piece_count());
+        match self.seed_choker {
+            SeedChoker::RoundRobin | SeedChoker::Fastest => Market::NONE,
+            SeedChoker::AntiLeech => Market::of_size(size),
+            SeedChoker::RarestNeed => {
+                let first = self.rng.u32(..pieces.max(1));
+                // Seeds count for nothing: they are where we are.
+                Market::new(size, pieces, first, self.peers.values().filter_map(|peer| peer.pieces.bits()))
+            }
+        }
+    }
 }
 
 /// What the choker sees of a peer; what counts by round begins anew.
-fn view(peer: &mut Peer, now: Instant) -> View {
+fn view(peer: &mut Peer, now: Instant, piece_length: u64, market: &Market) -> View {
     let (down, up) = (peer.down.rate.total(), peer.up.rate.total());
     let unchoked = !peer.up.choking;
     // A slot whose owner takes nothing although something waits for it is of no use to anyone (P29).
@@ -63,6 +82,9 @@ fn view(peer: &mut Peer, now: Instant) -> View {
         gave: down - peer.down.at_last_round,
         took: up - peer.up.at_last_round,
         took_in_turn: up - peer.up.at_turn,
+        took_in_all: up,
+        holds: u64::from(peer.pieces.count()) * piece_length,
+        lacks_rare: market.lacks(|piece| peer.pieces.has(piece)),
         snubs: peer.down.snubbed,
         idle: peer.up.thief,
     };

@@ -10,6 +10,7 @@ mod patchwork;
 pub mod places;
 mod private;
 mod rows;
+mod seeding;
 mod small;
 pub mod streaming;
 pub mod superseed;
@@ -74,6 +75,7 @@ const MAIN: &[Scenario] = &[
     faults::FULL_DISK,
     private::PRIVATE,
     fairness::FAIRNESS,
+    seeding::SEEDING,
 ];
 
 /// All scenarios.

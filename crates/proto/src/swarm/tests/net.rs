@@ -41,6 +41,7 @@ pub(in crate::swarm) fn config(layout: &Arc<Layout>, have: Bitfield, number: u8)
         listen_port: Some(6881),
         max_connections: 50,
         upload_slots: None,
+        seed_choker: Default::default(),
         strategy: Strategy::default(),
         seed: number.into(),
     }
