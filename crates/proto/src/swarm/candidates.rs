@@ -4,6 +4,7 @@
 //! is dialled, how many dials are under way.
 
 mod allowance;
+mod book;
 mod candidate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,8 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 use self::allowance::Allowance;
-use self::candidate::{Candidate, State};
+use self::book::{Book, turn};
+use self::candidate::{Candidate, State, order_of, rank};
 use crate::address::AddressRules;
 use crate::limits;
 use crate::swarm::outside::Outside;
@@ -19,10 +21,13 @@ use crate::swarm::reach::party;
 use crate::swarm::{ConnectionId, DialError, Source, Sources};
 use crate::wire::extended::{PexContact, PexFlags};
 
+/// When a candidate is looked at again that only the bounds on its address hold back.
+const HELD_BACK: Duration = Duration::from_secs(5);
+
 /// All candidates of one torrent, those connected among them.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    known: BTreeMap<SocketAddr, Candidate>,
+    known: Book,
     /// Addresses at which we met ourselves.
     ourselves: BTreeSet<SocketAddr>,
     private: bool,
@@ -65,7 +70,7 @@ impl Candidates {
         rng: fastrand::Rng,
     ) -> Self {
         Self {
-            known: BTreeMap::new(),
+            known: Book::default(),
             ourselves: BTreeSet::new(),
             private,
             rules,
@@ -153,16 +158,19 @@ impl Candidates {
             }
             return true;
         }
-        if let Some(known) = self.known.get_mut(&addr) {
+        if let Some(known) = self.known.get(&addr) {
+            let (before, better) = (known.source, rank(source) < rank(known.source));
             if source == Source::User {
-                (known.failures, known.rests_until) = (0, None);
+                self.known.change(addr, |known| (known.failures, known.rests_until) = (0, None));
             }
-            if rank(source) < rank(known.source) {
-                *self.sources.count(known.source) -= 1;
+            if better {
+                *self.sources.count(before) -= 1;
                 *self.sources.count(source) += 1;
-                known.source = source;
-                let teller = known.teller.take();
-                self.untold(teller);
+                let teller = self.known.change(addr, |known| {
+                    known.source = source;
+                    known.teller.take()
+                });
+                self.untold(teller.flatten());
             }
             return true;
         }
@@ -204,7 +212,7 @@ impl Candidates {
     }
 
     fn take(&mut self, addr: SocketAddr) -> Option<Candidate> {
-        let known = self.known.remove(&addr)?;
+        let known = self.known.remove(addr)?;
         *self.sources.count(known.source) -= 1;
         self.untold(known.teller);
         Some(known)
@@ -228,18 +236,27 @@ impl Candidates {
             return None;
         }
         self.recent.retain(|_, (since, _)| now.saturating_duration_since(*since) < Duration::from_secs(60));
-        let ready = self.known.iter().filter(|(addr, known)| self.is_ready(addr, known, now, terms));
-        let best = ready.min_by_key(|(addr, known)| {
-            (known.failures, rank(known.source), addr.port() < 1024, known.ended, !known.reachable, known.order)
-        });
-        let addr = *best?.0;
-        let known = self.known.get_mut(&addr)?;
-        known.state = State::Dialling;
-        known.rests_until = None;
+        self.known.ripen(now);
+        let addr = self.best(now, terms)?;
+        self.known.change(addr, |known| (known.state, known.rests_until) = (State::Dialling, None))?;
         self.dialling += 1;
         self.allowance.dials -= 1;
         self.recent.entry(addr.ip()).or_insert((now, 0)).1 += 1;
         Some(addr)
+    }
+
+    /// Whose turn it is.
+    fn best(&self, now: Instant, terms: Terms) -> Option<SocketAddr> {
+        if self.is_impatient(terms) {
+            let ready = self.known.iter().filter(|(addr, known)| self.is_ready(addr, known, now, terms));
+            return ready.min_by_key(|(addr, known)| turn(**addr, known)).map(|(addr, _)| *addr);
+        }
+        self.known.ready(!terms.finished).find(|addr| self.address_may_be_dialled(*addr))
+    }
+
+    /// A lonely swarm with few candidates waits less: its only seeder may just be restarting.
+    fn is_impatient(&self, terms: Terms) -> bool {
+        terms.alone && self.known.len() <= limits::FEW_CANDIDATES
     }
 
     fn may_dial(&mut self, now: Instant, terms: Terms) -> bool {
@@ -252,10 +269,10 @@ impl Candidates {
         useful && self.rests_until(known, terms).is_none_or(|until| until <= now) && self.address_may_be_dialled(*addr)
     }
 
-    /// Until when a candidate rests. A lonely swarm with few candidates waits less: its only seeder may just be restarting.
+    /// Until when a candidate rests.
     fn rests_until(&self, known: &Candidate, terms: Terms) -> Option<Instant> {
         let (Some(until), Some(ended)) = (known.rests_until, known.ended) else { return known.rests_until };
-        if !terms.alone || self.known.len() > limits::FEW_CANDIDATES {
+        if !self.is_impatient(terms) {
             return Some(until);
         }
         let doubled = limits::SHORT_DIAL_BACKOFF * 2u32.pow(known.failures.clamp(1, 5) - 1);
@@ -271,45 +288,63 @@ impl Candidates {
         if self.recent.get(&ip).is_some_and(|(_, dials)| *dials >= limits::MAX_DIALS_PER_ADDRESS_PER_MINUTE) {
             return false;
         }
-        let (first, last) = (SocketAddr::new(ip, 0), SocketAddr::new(ip, u16::MAX));
-        let busy = self.known.range(first..=last).filter(|(_, known)| known.state != State::Idle);
-        busy.count() < limits::MAX_DIALS_PER_ADDRESS
+        self.known.busy_at(ip) < limits::MAX_DIALS_PER_ADDRESS
     }
 
     /// When the next dial may be due; `None`: not before something else happens.
-    pub(super) fn next_dial(&self, now: Instant, terms: Terms) -> Option<Instant> {
+    pub(super) fn next_dial(&mut self, now: Instant, terms: Terms) -> Option<Instant> {
         if terms.room == 0 || self.dialling >= limits::MAX_HALF_OPEN {
             return None;
         }
+        let due = if self.is_impatient(terms) { self.next_of_few(now, terms) } else { self.next_of_many(now, terms) }?;
+        let allowed = if self.allowance.dials > 0 { now } else { self.allowance.counted + Allowance::PERIOD };
+        Some(due.max(allowed))
+    }
+
+    /// When the first candidate may be dialled. Those held back by their addresses alone are looked at again soon.
+    fn next_of_many(&mut self, now: Instant, terms: Terms) -> Option<Instant> {
+        self.known.ripen(now);
+        let mut ready = self.known.ready(!terms.finished).peekable();
+        let held_back = ready.peek().map(|_| now + HELD_BACK);
+        let free = ready.any(|addr| self.address_may_be_dialled(addr)).then_some(now);
+        [free, held_back, self.known.first_rested(!terms.finished)].into_iter().flatten().min()
+    }
+
+    /// The same where each rests for as long as an impatient swarm waits.
+    fn next_of_few(&self, now: Instant, terms: Terms) -> Option<Instant> {
         let idle = self.known.iter().filter(|(_, known)| known.state == State::Idle && !(known.seed && terms.finished));
         let due = idle.map(|(addr, known)| {
             let rested = self.rests_until(known, terms).unwrap_or(now).max(now);
-            // Held back by its address alone: looked at again soon.
-            if rested <= now && !self.address_may_be_dialled(*addr) { now + Duration::from_secs(5) } else { rested }
+            if rested <= now && !self.address_may_be_dialled(*addr) { now + HELD_BACK } else { rested }
         });
-        let due = due.min()?;
-        let allowed = if self.allowance.dials > 0 { now } else { self.allowance.counted + Allowance::PERIOD };
-        Some(due.max(allowed))
+        due.min()
     }
 
     /// A dial brought no connection.
     pub(super) fn dial_failed(&mut self, now: Instant, addr: SocketAddr, error: DialError) {
         let addr = canonical(&addr);
-        let Some(known) = self.known.get_mut(&addr).filter(|known| known.state == State::Dialling) else { return };
+        if self.known.get(&addr).is_none_or(|known| known.state != State::Dialling) {
+            return;
+        }
         self.dialling -= 1;
-        known.state = State::Idle;
-        known.unencrypted = error == DialError::Unencrypted;
+        let unencrypted = error == DialError::Unencrypted;
+        self.known.change(addr, |known| (known.state, known.unencrypted) = (State::Idle, unencrypted));
         self.rest(now, addr, true);
     }
 
     /// A dial brought a connection, or a peer told where it listens. The source that first named it is given.
     pub(super) fn connected(&mut self, addr: SocketAddr, connection: ConnectionId, source: Source) -> Source {
         let addr = canonical(&addr);
-        if !self.known.contains_key(&addr) {
+        if self.known.get(&addr).is_none() {
             self.add(source, &[addr]);
         }
-        let Some(known) = self.known.get_mut(&addr) else { return source };
-        match known.state {
+        let Some((state, source)) = self
+            .known
+            .change(addr, |known| (std::mem::replace(&mut known.state, State::Connected(connection)), known.source))
+        else {
+            return source;
+        };
+        match state {
             State::Idle => self.connected += 1,
             State::Dialling => {
                 self.dialling -= 1;
@@ -317,8 +352,7 @@ impl Candidates {
             }
             State::Connected(_) => {}
         }
-        known.state = State::Connected(connection);
-        known.source
+        source
     }
 
     /// A connection to a candidate ended. `good` if payload was exchanged, `failed` if it counts against the candidate.
@@ -331,26 +365,27 @@ impl Candidates {
         failed: bool,
     ) {
         let addr = canonical(&addr);
-        let Some(known) = self.known.get_mut(&addr).filter(|known| known.state == State::Connected(connection)) else {
+        if self.known.get(&addr).is_none_or(|known| known.state != State::Connected(connection)) {
             return;
-        };
-        known.state = State::Idle;
-        self.connected -= 1;
-        if good {
-            known.failures = 0;
         }
+        self.connected -= 1;
+        self.known.change(addr, |known| {
+            known.state = State::Idle;
+            known.failures = if good { 0 } else { known.failures };
+        });
         self.rest(now, addr, failed && !good);
     }
 
     /// A candidate rests after a try or a connection; after too many failures it is forgotten.
     fn rest(&mut self, now: Instant, addr: SocketAddr, failed: bool) {
-        let Some(known) = self.known.get_mut(&addr) else { return };
-        known.failures += u32::from(failed);
-        let forgotten = known.failures >= limits::MAX_DIAL_FAILURES && known.source != Source::User;
-        let doubled = limits::DIAL_BACKOFF * 2u32.pow(known.failures.clamp(1, 7) - 1);
-        known.rests_until = Some(now + doubled.min(limits::MAX_DIAL_BACKOFF));
-        known.ended = Some(now);
-        if forgotten && self.known.len() > limits::FEW_CANDIDATES {
+        let forgotten = self.known.change(addr, |known| {
+            known.failures += u32::from(failed);
+            let doubled = limits::DIAL_BACKOFF * 2u32.pow(known.failures.clamp(1, 7) - 1);
+            known.rests_until = Some(now + doubled.min(limits::MAX_DIAL_BACKOFF));
+            known.ended = Some(now);
+            known.failures >= limits::MAX_DIAL_FAILURES && known.source != Source::User
+        });
+        if forgotten == Some(true) && self.known.len() > limits::FEW_CANDIDATES {
             self.take(addr);
         }
     }
@@ -373,7 +408,7 @@ impl Candidates {
 
     /// Removes all that `which` names.
     pub(super) fn remove_where(&mut self, which: impl Fn(IpAddr) -> bool) {
-        let gone: Vec<_> = self.known.keys().copied().filter(|addr| which(addr.ip())).collect();
+        let gone: Vec<_> = self.known.iter().map(|(addr, _)| *addr).filter(|addr| which(addr.ip())).collect();
         gone.into_iter().for_each(|addr| self.remove(addr));
     }
 
@@ -405,9 +440,11 @@ impl Candidates {
 
     /// Our own address is known now, or is another.
     fn reorder(&mut self) {
-        for (addr, known) in self.known.iter_mut().filter(|_| self.ranked) {
-            known.order = self.outside.rank(self.listen_port, *addr).map_or(known.order, order_of);
+        if !self.ranked {
+            return;
         }
+        let (outside, port) = (&self.outside, self.listen_port);
+        self.known.change_all(|addr, known| known.order = outside.rank(port, *addr).map_or(known.order, order_of));
     }
 
     /// How many may be dialled at once if there is room.
@@ -418,9 +455,7 @@ impl Candidates {
 
     /// The candidate has, or has not any more, every piece.
     pub(super) fn set_seed(&mut self, addr: SocketAddr, seed: bool) {
-        if let Some(known) = self.known.get_mut(&canonical(&addr)) {
-            known.seed = seed;
-        }
+        self.known.change(canonical(&addr), |known| known.seed = seed);
     }
 
     /// Whether it took plaintext alone when it was dialled last.
@@ -430,19 +465,23 @@ impl Candidates {
 
     /// A dial brought a connection, in plaintext or not.
     pub(super) fn set_takes_plaintext_alone(&mut self, addr: SocketAddr, plaintext_alone: bool) {
-        if let Some(known) = self.known.get_mut(&canonical(&addr)) {
+        self.known.change(canonical(&addr), |known| {
             (known.plaintext_alone, known.unencrypted) = (plaintext_alone, false);
-        }
+        });
     }
 
     /// How many are not connected because they took no MSE handshake.
     pub(super) fn unencrypted(&self) -> usize {
-        self.known.values().filter(|known| known.unencrypted && !matches!(known.state, State::Connected(_))).count()
+        self.known
+            .iter()
+            .map(|(_, known)| known)
+            .filter(|known| known.unencrypted && !matches!(known.state, State::Connected(_)))
+            .count()
     }
 
     /// All may be dialled at once again: the owner wants to go on.
     pub(super) fn wake(&mut self) {
-        self.known.values_mut().for_each(|known| known.rests_until = None);
+        self.known.change_all(|_, known| known.rests_until = None);
     }
 }
 
@@ -463,22 +502,6 @@ pub(super) fn is_dialable(addr: &SocketAddr) -> bool {
     let reserved = matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0 || ip.octets()[0] >= 240);
     let no_link = matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0);
     addr.port() != 0 && !no_link && !ip.is_unspecified() && !ip.is_multicast() && !reserved
-}
-
-/// The highest priority comes first.
-fn order_of(priority: u32) -> u32 {
-    !priority
-}
-
-/// Which source is believed first.
-fn rank(source: Source) -> u8 {
-    match source {
-        Source::User | Source::WebSeed => 0,
-        Source::Lsd | Source::Resume => 1,
-        Source::Tracker | Source::Incoming => 2,
-        Source::Dht => 3,
-        Source::Pex => 4,
-    }
 }
 
 #[cfg(test)]

@@ -37,3 +37,19 @@ pub(super) struct Candidate {
     /// everyone dials the lowest address first.
     pub(super) order: u32,
 }
+
+/// The highest priority comes first.
+pub(super) fn order_of(priority: u32) -> u32 {
+    !priority
+}
+
+/// Which source is believed first.
+pub(super) fn rank(source: Source) -> u8 {
+    match source {
+        Source::User | Source::WebSeed => 0,
+        Source::Lsd | Source::Resume => 1,
+        Source::Tracker | Source::Incoming => 2,
+        Source::Dht => 3,
+        Source::Pex => 4,
+    }
+}

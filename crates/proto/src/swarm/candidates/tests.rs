@@ -70,10 +70,10 @@ fn candidates_are_bounded_and_better_sources_push_out_worse_ones() {
     all.add(Source::Pex, &many(1));
     assert_eq!(all.len(), limits::MAX_CANDIDATES);
     all.add(Source::Pex, &many(2));
-    assert!(all.known.keys().all(|addr| addr.to_string().starts_with("10.1.")));
+    assert!(all.known.iter().all(|(addr, _)| addr.to_string().starts_with("10.1.")));
     all.add(Source::User, &many(3)[..10]);
     assert_eq!(all.len(), limits::MAX_CANDIDATES);
-    assert_eq!(all.known.values().filter(|known| known.source == Source::User).count(), 10);
+    assert_eq!(all.known.iter().filter(|(_, known)| known.source == Source::User).count(), 10);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn p18_a_peer_that_fails_rests_60_s_then_120_s_then_is_forgotten() {
     let (bad, others) =
         (addr("10.0.0.1:80"), (2..20).map(|n| SocketAddr::from(([10, 0, 0, n], 80))).collect::<Vec<_>>());
     all.add(Source::User, &[bad]);
-    all.known.values_mut().for_each(|known| known.source = Source::Tracker);
+    all.known.change_all(|_, known| known.source = Source::Tracker);
     assert_eq!(all.dial(seconds(0), TERMS), Some(bad));
     all.add(Source::Tracker, &others);
     all.dial_failed(seconds(0), bad, DialError::Refused);
@@ -93,7 +93,7 @@ fn p18_a_peer_that_fails_rests_60_s_then_120_s_then_is_forgotten() {
     assert!(!dialled(&mut all, seconds(179)).contains(&bad));
     assert!(dialled(&mut all, seconds(180)).contains(&bad));
     all.dial_failed(seconds(180), bad, DialError::Refused);
-    assert!(!all.known.contains_key(&bad));
+    assert!(all.known.get(&bad).is_none());
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_closed_connection_rests_and_counts_as_failure_only_when_it_was_no_good() {
     all.closed(seconds(5), peer, ConnectionId(2), true, false);
     assert_eq!(all.waiting(), 0, "another connection");
     all.closed(seconds(5), peer, ConnectionId(1), true, true);
-    assert_eq!((all.waiting(), all.known[&peer].failures), (1, 0));
+    assert_eq!((all.waiting(), all.known.get(&peer).map(|known| known.failures)), (1, Some(0)));
     assert_eq!(all.dial(seconds(64), TERMS), None);
     assert_eq!(all.dial(seconds(65), TERMS), Some(peer));
 }
