@@ -253,7 +253,7 @@ impl Requests {
                 // It does not say what it dropped: what is waited for would leave no room for what is urgent.
                 self.forget_unanswered(peer, |_| true);
             }
-            peer.down.current = None;
+            peer.down.braid.clear();
         }
     }
 }

@@ -11,6 +11,7 @@ mod action;
 mod allowed_fast;
 mod availability;
 mod blame;
+mod braid;
 mod candidates;
 mod choker;
 mod command;

@@ -137,9 +137,19 @@ impl Partial {
         Block { piece: self.piece, begin, length: BLOCK_LENGTH.min(self.length - begin) }
     }
 
+    /// The first block that may be asked for.
+    pub(super) fn first_free(&mut self) -> Option<u32> {
+        self.free.first()
+    }
+
     /// Takes the first free block: it is asked for from now on.
     pub(super) fn ask_next(&mut self) -> Option<u32> {
-        let number = self.free.first()?;
+        self.ask_before(u32::MAX)
+    }
+
+    /// The same, if it is before block `end`.
+    pub(super) fn ask_before(&mut self, end: u32) -> Option<u32> {
+        let number = self.free.first().filter(|number| *number < end)?;
         self.free.remove(number);
         self.asked[number as usize] = 1;
         Some(number)

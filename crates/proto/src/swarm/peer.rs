@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::limits;
 use crate::mse::Cover;
 use crate::swarm::blame::Sender;
+use crate::swarm::braid::Braid;
 use crate::swarm::conduct::Conduct;
 use crate::swarm::extensions::Extensions;
 use crate::swarm::hashes::PeerHashes;
@@ -85,8 +86,8 @@ pub(super) struct Download {
     pub(super) snubbed: bool,
     /// There was nothing to ask it for, and nothing has changed since.
     pub(super) starved: bool,
-    /// The piece that its next requests go on with.
-    pub(super) current: Option<PieceIndex>,
+    /// The pieces that its next requests go on with.
+    pub(super) braid: Braid,
     /// Web seeds only: the piece behind the one that was begun last, with which the run goes on.
     pub(super) run: Option<PieceIndex>,
     /// Pieces that may be asked for while choked (BEP 6).
@@ -176,7 +177,7 @@ impl Peer {
                 cancels: Cancels::default(),
                 snubbed: false,
                 starved: false,
-                current: None,
+                braid: Braid::default(),
                 run: None,
                 allowed_fast: SmallVec::new(),
                 suggested: SmallVec::new(),

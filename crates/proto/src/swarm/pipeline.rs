@@ -114,13 +114,23 @@ pub(super) struct Window {
     epoch_bytes: u64,
     /// Bytes per second in the last epoch that was not idle.
     rate: u64,
+    /// The same of the very last epoch.
+    latest: u64,
     horizon_milliseconds: u64,
 }
 
 impl Window {
     pub(super) fn new(now: Instant) -> Self {
         let horizon_milliseconds = HORIZON_MILLISECONDS;
-        Self { blocks: INITIAL_WINDOW, starting: true, epoch: now, epoch_bytes: 0, rate: 0, horizon_milliseconds }
+        Self {
+            blocks: INITIAL_WINDOW,
+            starting: true,
+            epoch: now,
+            epoch_bytes: 0,
+            rate: 0,
+            latest: 0,
+            horizon_milliseconds,
+        }
     }
 
     /// For a peer that answers runs of requests as one.
@@ -138,6 +148,11 @@ impl Window {
         self.rate
     }
 
+    /// The same without memory: of the last half second in which something came; 0 until known.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest
+    }
+
     /// Requests go out to a peer that had none; the last block came at `progress`. A silence that was not the peer's doing is
     /// not measured.
     pub(super) fn resume(&mut self, now: Instant, progress: Instant) {
@@ -148,7 +163,7 @@ impl Window {
 
     /// The peer proved slow: from now on one block at a time.
     pub(super) fn collapse(&mut self, now: Instant) {
-        *self = Self { blocks: 1, starting: false, epoch: now, epoch_bytes: 0, rate: 0, ..*self };
+        *self = Self { blocks: 1, starting: false, epoch: now, epoch_bytes: 0, rate: 0, latest: 0, ..*self };
     }
 
     /// The peer says that it holds fewer requests than this.
@@ -174,6 +189,7 @@ impl Window {
         }
         // One poor half second does not throw away what was learned.
         self.rate = measured.max(self.rate - self.rate / 4);
+        self.latest = measured;
         (self.epoch, self.epoch_bytes) = (now, 0);
         if !self.starting {
             let horizon = self.rate.saturating_mul(self.horizon_milliseconds) / 1000 / u64::from(BLOCK_LENGTH);

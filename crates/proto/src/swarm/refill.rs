@@ -11,6 +11,7 @@ use crate::swarm::partial::{Claim, Partial};
 use crate::swarm::peer::Peer;
 use crate::swarm::picker::{Picker, Rule};
 use crate::swarm::progress::Progress;
+use crate::swarm::rate::Rate;
 use crate::swarm::requests::Requests;
 use crate::swarm::{PieceOrder, Pressure};
 use crate::wire::Message;
@@ -43,12 +44,13 @@ pub(super) enum Filled {
 
 impl Requests {
     /// Sends requests until the peer's window is full. Nothing is done until an eighth of the window is open, so that
-    /// requests leave in runs.
+    /// requests leave in runs. `all` is what comes from all peers.
     pub(super) fn fill(
         &mut self,
         peer: &mut Peer,
         progress: &Progress,
         blame: &Blame,
+        all: &Rate,
         now: Instant,
         out: &mut Outbox,
     ) -> Filled {
@@ -67,15 +69,24 @@ impl Requests {
         if !self.deadlines.is_empty() {
             room -= self.fill_urgent(peer, room, now, out);
         }
+        self.widen(peer, progress.layout().piece_length(), all, now);
         while room > 0 {
             let Some(piece) = self.choose(peer, progress, blame, now) else { break };
             let Some(partial) = self.partials.get_mut(piece) else { break };
-            while let Some(number) = if room > 0 { partial.ask_next() } else { None } {
+            let whole = partial.claim() == Claim::Whole(connection);
+            let end = partial.first_free().map_or(0, |first| peer.down.braid.end_of_turn(first, whole));
+            while room > 0
+                && let Some(number) = partial.ask_before(end)
+            {
                 peer.down.pipeline.push(piece, number, now);
                 out.send(connection, Message::Request(partial.block(number)));
                 room -= 1;
             }
-            peer.down.current = (partial.free() > 0).then_some(piece);
+            match partial.first_free() {
+                None => peer.down.braid.leave(),
+                Some(next) if next >= end => peer.down.braid.turn(),
+                Some(_) => {}
+            }
         }
         self.outstanding += before - room;
         if room < before {
@@ -129,19 +140,37 @@ impl Requests {
 
     /// The piece to ask this peer for next; it is begun and has free blocks.
     fn choose(&mut self, peer: &mut Peer, progress: &Progress, blame: &Blame, now: Instant) -> Option<PieceIndex> {
-        if let Some(current) = peer.down.current
-            && self.partials.get(current).is_some_and(|part| part.free() > 0 && may_go_on(part, peer))
-        {
-            return Some(current);
+        loop {
+            while let Some(current) = peer.down.braid.current() {
+                if self.partials.get(current).is_some_and(|part| part.free() > 0 && may_go_on(part, peer)) {
+                    return Some(current);
+                }
+                peer.down.braid.leave();
+            }
+            if peer.down.braid.has_room() {
+                if let Some(piece) = self.another(peer, progress, blame, now) {
+                    peer.down.braid.join(piece);
+                    return Some(piece);
+                }
+                peer.down.braid.close();
+            }
+            if !peer.down.braid.begin_round() {
+                break;
+            }
         }
+        let piece = self.partial_of_another(peer)?;
+        peer.down.braid.join(piece);
+        Some(piece)
+    }
+
+    /// One more piece to ask this peer for, with free blocks that are for it or for anyone.
+    fn another(&mut self, peer: &mut Peer, progress: &Progress, blame: &Blame, now: Instant) -> Option<PieceIndex> {
         if peer.who.web_seed.is_some()
             && let Some(piece) = self.next_of_run(peer, progress, now)
         {
             return Some(piece);
         }
-        self.open_partial(peer, blame, now)
-            .or_else(|| self.new_piece(peer, progress, now))
-            .or_else(|| self.partial_of_another(peer))
+        self.open_partial(peer, blame, now).or_else(|| self.new_piece(peer, progress, now))
     }
 
     /// A begun piece that nobody has for itself.
@@ -163,7 +192,7 @@ impl Requests {
                 Claim::Whole(owner) | Claim::Parole(Some(owner)) => owner == peer.who.connection,
                 Claim::Urgent(_) => false,
             };
-            may && peer.may_ask(partial.piece())
+            may && peer.may_ask(partial.piece()) && !peer.down.braid.has(partial.piece())
         });
         let first = if self.sequential { open.min_by_key(|partial| partial.piece()) } else { open.next() };
         first.map(Partial::piece)
@@ -244,7 +273,7 @@ fn may_take_parole(partial: &Partial, peer: &Peer, picker: Option<&Picker>, blam
     !peer.down.choked && waited >= patience
 }
 
-/// Whether the peer may go on with the piece that it asked for last.
+/// Whether the peer may go on with a piece of its braid.
 fn may_go_on(partial: &Partial, peer: &Peer) -> bool {
     let its_own = match partial.claim() {
         Claim::Shared => true,

@@ -247,7 +247,7 @@ impl Requests {
 
     /// Lets others go on with the pieces that this peer had for itself. A piece on parole begins again.
     fn drop_claims(&mut self, peer: &mut Peer, progress: &Progress, blame: &mut Blame, now: Instant) {
-        peer.down.current = None;
+        peer.down.braid.clear();
         let connection = peer.who.connection;
         let claims = self.partials.iter().filter(|partial| !partial.is_verifying());
         let claims: Vec<_> = claims.map(|partial| (partial.piece(), partial.claim())).collect();

@@ -23,6 +23,8 @@ pub struct Strategy {
     pub piece_order: PieceOrder,
     /// A fast peer has whole pieces for itself, so that fewer stay half done and blame is certain.
     pub whole_pieces: bool,
+    /// A very fast peer is asked for several pieces in turn, a run of blocks of each, so that they are hashed side by side.
+    pub braids: bool,
     /// Pieces that a peer suggests are begun with it before others (BEP 6).
     pub suggestions: bool,
     /// The seed of a young crowd suggests other pieces to each peer, so that no piece leaves it twice before each left once.
@@ -51,6 +53,7 @@ impl Default for Strategy {
         Self {
             piece_order: PieceOrder::default(),
             whole_pieces: true,
+            braids: true,
             suggestions: true,
             first_copy: true,
             steal: true,

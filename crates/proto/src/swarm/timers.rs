@@ -217,7 +217,7 @@ impl Swarm {
     /// Fills the pipeline of one peer with what is free; true if it has room yet, and others hold up what it could have.
     fn fill_own(&mut self, now: Instant, connection: ConnectionId) -> bool {
         let Some(peer) = self.peers.get_mut(&connection) else { return false };
-        let filled = self.requests.fill(peer, &self.progress, &self.blame, now, &mut self.out);
+        let filled = self.requests.fill(peer, &self.progress, &self.blame, &self.stats.down, now, &mut self.out);
         let elsewhere = self.requests.outstanding > peer.down.pipeline.live();
         filled == Filled::Starved && elsewhere && self.requests.strategy.steal
     }

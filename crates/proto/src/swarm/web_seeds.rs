@@ -185,9 +185,7 @@ impl Swarm {
         }
         peer.down.useful = peer.pieces.count_common(self.progress.needed());
         let lacked = |piece: &PieceIndex| pieces.binary_search(piece).is_ok();
-        if peer.down.current.as_ref().is_some_and(lacked) {
-            peer.down.current = None;
-        }
+        peer.down.braid.remove(lacked);
         self.requests.give_up(peer, |asked| lacked(&asked.piece), Some(&mut self.out));
         self.requests.unclaim(connection, lacked);
         let useful = peer.down.useful;

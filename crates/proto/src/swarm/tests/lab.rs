@@ -222,6 +222,11 @@ impl Lab {
         }
     }
 
+    /// A peer changes its manner.
+    pub(in crate::swarm) fn behaves(&mut self, connection: ConnectionId, manner: Manner) {
+        self.scripts.get_mut(&connection).into_iter().for_each(|script| script.manner = manner);
+    }
+
     /// The requests that a peer has not answered.
     pub(in crate::swarm) fn asked(&self, connection: ConnectionId) -> Vec<Block> {
         self.scripts[&connection].asked.iter().copied().collect()

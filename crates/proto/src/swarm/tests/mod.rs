@@ -1,5 +1,6 @@
 //! The swarm as a whole: machines in pairs with a hand-moved clock, and single machines against scripted peers.
 
+mod braid;
 mod chaos;
 mod connections;
 mod deadlines;

@@ -14,6 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ON: Strategy = Strategy {
     piece_order: PieceOrder::Rarest,
     whole_pieces: true,
+    braids: true,
     suggestions: true,
     first_copy: true,
     steal: true,
