@@ -32,7 +32,7 @@ const ROOMS: &[Room] = &[
         name: "riverrun-metainfo",
         rooms: &[],
         test_rooms: &[],
-        crates: &["bytes", "sha1", "sha2", "aws-lc-rs", "thiserror"],
+        crates: &["bytes", "sha1", "sha2", "aws-lc-rs", "smallvec", "thiserror"],
         unreachable: IO,
     },
     Room {
@@ -46,7 +46,7 @@ const ROOMS: &[Room] = &[
         name: "riverrun-storage",
         rooms: &["riverrun-metainfo"],
         test_rooms: &[],
-        crates: &["bytes", "rustix", "thiserror", "tracing"],
+        crates: &["bytes", "rustix", "smallvec", "thiserror", "tracing"],
         unreachable: NETWORK,
     },
     Room {

@@ -1,8 +1,13 @@
 //! Hashing one piece: SHA-1 for v1, the node of the file's hash tree for v2, both at once for a hybrid.
 
+use smallvec::SmallVec;
+
 use crate::hash::{self, SHA1_LENGTH, Sha1, Sha256};
 use crate::merkle::{self, Node};
 use crate::{BLOCK_LENGTH, Layout, PieceIndex};
+
+/// So many pieces side by side take no memory for their list.
+const USUAL: usize = 16;
 
 /// Which kinds of torrent a piece is hashed for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -103,9 +108,12 @@ impl Digester {
     /// Gives several pieces their next bytes, side by side: the same as [`Digester::update`] on one after the other, but faster.
     pub fn update_many(inputs: &mut [(&mut Self, &[u8])]) {
         let v1 = inputs.iter_mut().filter_map(|(digester, bytes)| Some((digester.v1.as_mut()?, *bytes)));
-        Sha1::update_many(&mut v1.collect::<Vec<_>>());
+        Sha1::update_many(&mut v1.collect::<SmallVec<[_; USUAL]>>());
         let v2 = inputs.iter_mut().filter_map(|(digester, bytes)| Some((digester.v2.as_mut()?, *bytes)));
-        Leaves::update_many(v2.collect());
+        let v2: SmallVec<[_; USUAL]> = v2.collect();
+        if !v2.is_empty() {
+            Leaves::update_many(v2);
+        }
     }
 
     /// The hashes of the bytes that came to each piece, in order: the same as [`Digester::finish`] on one after the other, but faster.
@@ -144,7 +152,7 @@ impl Leaves {
     }
 
     /// The ends of open leaves, then whole leaves, then the starts of others: each kind side by side.
-    fn update_many(inputs: Vec<(&mut Self, &[u8])>) {
+    fn update_many(inputs: SmallVec<[(&mut Self, &[u8]); USUAL]>) {
         let mut inputs: Vec<_> = inputs.into_iter().map(|(leaves, bytes)| (leaves.limit(bytes), leaves)).collect();
         let mut ends = Vec::new();
         for (bytes, leaves) in inputs.iter_mut().filter(|(_, leaves)| leaves.open.length() > 0) {

@@ -1,12 +1,14 @@
 //! The disk side of a download and of a seeder alone: wall time and CPU time of the whole process, without any network.
 //!
-//! `cargo bench -p riverrun-storage -- [FOLDER] [MIB] [PIECE_KIB]` writes that much in runs as a download brings it, verifies every
-//! piece, reads it all back as a seeder would, and checks it once more.
+//! `cargo bench -p riverrun-storage -- [FOLDER] [MIB] [PIECE_KIB] [BRAID] [POOL_MIB]` writes that much in runs as a download brings it,
+//! round BRAID pieces at a time (1), verifies every piece, reads it all back as a seeder would, and checks it once more.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::{Context, Poll, Wake};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use riverrun_metainfo::create::{Options, Plan, SourceFile};
@@ -29,12 +31,21 @@ impl DoneSink for Sink {
     }
 }
 
+struct Unpark(Thread);
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 struct Rig {
     info: Arc<Info>,
     disk: Disk,
     torrent: DiskTorrent,
     done: Receiver<Done>,
     run: Vec<u8>,
+    /// Runs go round so many pieces.
+    braid: usize,
 }
 
 fn main() {
@@ -42,27 +53,29 @@ fn main() {
     let folder = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let mib: u64 = args.next().map_or(1024, |arg| arg.parse().unwrap());
     let piece_kib: u32 = args.next().map_or(1024, |arg| arg.parse().unwrap());
+    let braid = args.next().map_or(1, |arg| arg.parse().unwrap());
+    let pool_mib: usize = args.next().map_or(16, |arg| arg.parse().unwrap());
     for format in [Format::V1, Format::V2] {
         let root = tempfile::tempdir_in(&folder).unwrap();
-        measure(format, root.path().into(), mib << 20, piece_kib << 10);
+        measure(format, root.path().into(), mib << 20, piece_kib << 10, (braid, pool_mib << 20));
     }
 }
 
-fn measure(format: Format, root: PathBuf, length: u64, piece_length: u32) {
+fn measure(format: Format, root: PathBuf, length: u64, piece_length: u32, (braid, pool_bytes): (usize, usize)) {
     let metainfo = torrent_of_equal_pieces(format, length, piece_length);
     let info = Arc::clone(metainfo.info());
     let options = FileOptions { access: Access::ReadWrite, ..FileOptions::default() };
     let place = Place::of_torrent(&info, root, None, false);
     let storage = Arc::new(FileStorage::open(place, Arc::clone(info.layout()), options).unwrap());
     storage.prepare(false, |_| true).unwrap();
-    let disk = Disk::start(DiskConfig { threads: 0, pool_bytes: 16 << 20 });
+    let disk = Disk::start(DiskConfig { threads: 0, pool_bytes });
     let (sender, done) = sync_channel(1 << 20);
     let hashes = metainfo.piece_hashes();
     let layout = Arc::clone(info.layout());
     let sink = Arc::new(Sink(sender));
     let torrent = disk.torrent(storage.clone(), Arc::clone(&layout), Arc::clone(&hashes), sink);
     let run = (0..RUN).map(|at| byte(at % u64::from(piece_length))).collect();
-    let rig = Rig { info, disk, torrent, done, run };
+    let rig = Rig { info, disk, torrent, done, run, braid };
     println!("{format:?}, {} MiB, pieces of {} KiB", length >> 20, piece_length >> 10);
     timed("copy, write, verify", length, || rig.download());
     timed("read by runs of 256 KiB", length, || rig.upload());
@@ -109,15 +122,19 @@ impl Rig {
     }
 
     fn download(&self) {
-        let mut verified = 0;
-        for (piece, span) in self.pieces() {
-            for offset in (span.offset..span.end()).step_by(RUN as usize) {
+        let waker = Arc::new(Unpark(thread::current())).into();
+        let pieces: Vec<_> = self.pieces().collect();
+        for pieces in pieces.chunks(self.braid) {
+            let runs = (0..pieces[0].1.length).step_by(RUN as usize);
+            let round =
+                runs.flat_map(|from| pieces.iter().map(move |(piece, span)| (*piece, *span, span.offset + from)));
+            for (piece, span, offset) in round {
                 let length = RUN.min(span.end() - offset) as usize;
                 let run = self.run[..length].chunks(BLOCK).map(|block| {
                     let mut buffer = loop {
-                        match self.disk.pool().try_take() {
-                            Some(buffer) => break buffer,
-                            None => verified += self.verified(1),
+                        match self.disk.pool().poll_take(&mut Context::from_waker(&waker)) {
+                            Poll::Ready(buffer) => break buffer,
+                            Poll::Pending => thread::park(),
                         }
                     };
                     buffer.append(block);
@@ -125,20 +142,17 @@ impl Rig {
                 });
                 let run = run.collect();
                 self.torrent.write(piece, offset, run);
+                if offset + length as u64 == span.end() {
+                    self.torrent.verify(piece, false);
+                }
             }
-            self.torrent.verify(piece, false);
         }
-        self.verified(self.info.layout().piece_count() as usize - verified);
-    }
-
-    fn verified(&self, count: usize) -> usize {
-        for _ in 0..count {
+        for _ in 0..self.info.layout().piece_count() {
             match self.done.recv().unwrap() {
                 Done::Verified { outcome: VerifyOutcome::Good { .. }, .. } => {}
                 other => panic!("{other:?}"),
             }
         }
-        count
     }
 
     fn upload(&self) {

@@ -8,11 +8,13 @@
 
 mod batch;
 mod park;
+mod prefixes;
 mod queue;
 mod reading;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod verifies;
 mod worker;
 
 use std::collections::hash_map::RandomState;
@@ -21,7 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 
-use riverrun_metainfo::metainfo::PieceHashes;
+use riverrun_metainfo::metainfo::{ExpectedV2, PieceHashes};
+use riverrun_metainfo::piece_hash::Digester;
 use riverrun_metainfo::{Layout, PieceIndex, Span};
 
 use crate::{Buffer, Pool, Presence, Storage, StorageError};
@@ -329,6 +332,12 @@ impl Torrent {
 
     fn is_parked(&self) -> bool {
         self.parked.load(Ordering::Acquire)
+    }
+
+    /// Before the first byte of a piece.
+    fn digester(&self, piece: PieceIndex) -> Digester {
+        let expected = self.hashes.expected(piece);
+        Digester::new(expected.v1.is_some(), expected.v2.map(ExpectedV2::tree))
     }
 
     /// True if it was not parked already.

@@ -444,6 +444,11 @@ impl Storage for FileStorage {
         extents::parts(&self.layout, span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
     }
 
+    fn has_no_hole(&self, span: Span) -> bool {
+        extents::parts(&self.layout, span)
+            .all(|(extent, _)| extent.is_none_or(|extent| self.extent_has_no_hole(extent)))
+    }
+
     fn rests_apart(&self, extent: Extent) -> bool {
         self.extent_rests_apart(extent)
     }

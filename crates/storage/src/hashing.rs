@@ -66,6 +66,12 @@ impl<'a> Piece<'a> {
         Self { storage, rest, announced: rest.end(), state: State::Open(digester) }
     }
 
+    /// The same, of which the digester has the bytes before `from`, a place in the byte stream.
+    pub(crate) fn from(mut self, from: u64) -> Self {
+        self.rest = Span { offset: from, length: self.rest.end().saturating_sub(from) };
+        self
+    }
+
     /// The same, telling the storage ahead what will be read: for bytes that are not in memory yet.
     pub(crate) fn reading_ahead(mut self) -> Self {
         self.announced = self.rest.offset;

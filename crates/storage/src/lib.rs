@@ -69,6 +69,12 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether no byte of the span is in a hole: one question in place of many. False if unknown.
+    fn has_no_hole(&self, span: Span) -> bool {
+        let _ = span;
+        false
+    }
+
     /// Whether these bytes of a file rest somewhere else than in the file, which may not be there: in a part file.
     fn rests_apart(&self, extent: Extent) -> bool {
         let _ = extent;

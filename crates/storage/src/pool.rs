@@ -1,9 +1,11 @@
 //! A bounded pool of block buffers, last in first out so that they are still warm.
 //!
 //! Invariant: no more than the fixed number of buffers exists at any time, in use and at rest together; this is what bounds
-//! the memory for payload. In steady state nothing is allocated: a buffer moves from hand to hand and back.
+//! the memory for payload. In steady state nothing is allocated: a buffer moves from hand to hand and back. Memory is taken and
+//! given back in slabs of several buffers, because a call to the system for each would cost more than the buffer's bytes.
 
 mod release;
+mod slabs;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use release::release_free_pages;
 use riverrun_metainfo::BLOCK_LENGTH;
+use slabs::{Block, Slabs};
 
 const BUFFER_BYTES: usize = BLOCK_LENGTH as usize;
 
@@ -31,8 +34,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// At rest, the warmest last.
-    free: Vec<Box<[u8]>>,
+    slabs: Slabs,
     out: usize,
     /// The fewest at rest since the last trim: so many were not needed.
     spare: usize,
@@ -114,17 +116,17 @@ impl Pool {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let state = self.shared.lock();
-        (state.out + state.free.len()) * BUFFER_BYTES
+        (state.out + state.slabs.free()) * BUFFER_BYTES
     }
 
-    /// Gives back the memory that was not needed since the last call; how many bytes. To be called from time to time.
+    /// Gives back the memory that was not needed since the last call, as far as it is in whole slabs; how many bytes. To be called from
+    /// time to time.
     pub fn trim(&self) -> usize {
-        let cold: Vec<_> = {
+        let cold = {
             let mut state = self.shared.lock();
-            let spare = state.spare.min(state.free.len());
-            let cold = state.free.drain(..spare).collect();
-            state.free.shrink_to(BUFFER_BYTES);
-            state.spare = state.free.len();
+            let spare = state.spare;
+            let cold = state.slabs.take_whole(spare);
+            state.spare = state.slabs.free();
             cold
         };
         let bytes = cold.len() * BUFFER_BYTES;
@@ -135,7 +137,7 @@ impl Pool {
         bytes
     }
 
-    fn buffer(&self, block: Box<[u8]>) -> Buffer {
+    fn buffer(&self, block: Block) -> Buffer {
         Buffer { block: Some(block), filled: 0, home: Arc::clone(&self.shared) }
     }
 }
@@ -153,10 +155,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_back(&self, block: Box<[u8]>) {
+    fn give_back(&self, block: Block) {
         let woken: Vec<Waker> = {
             let mut state = self.lock();
-            state.free.push(block);
+            state.slabs.put(block);
             state.out -= 1;
             if state.waiting.is_empty() {
                 return;
@@ -172,14 +174,14 @@ impl Shared {
 }
 
 impl State {
-    fn take(&mut self, capacity: usize) -> Option<Box<[u8]>> {
+    fn take(&mut self, capacity: usize) -> Option<Block> {
         if self.out == capacity {
             return None;
         }
+        let block = self.slabs.take(capacity - self.out);
         self.out += 1;
-        let block = self.free.pop();
-        self.spare = self.spare.min(self.free.len());
-        Some(block.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice()))
+        self.spare = self.spare.min(self.slabs.free());
+        Some(block)
     }
 
     fn wait(&mut self, waker: &Waker) {
@@ -192,7 +194,7 @@ impl State {
 /// A buffer of one block, given back to its pool on drop.
 pub struct Buffer {
     /// `None` only while it is dropped.
-    block: Option<Box<[u8]>>,
+    block: Option<Block>,
     filled: usize,
     home: Arc<Shared>,
 }
@@ -201,13 +203,13 @@ impl Buffer {
     /// The bytes in use.
     #[must_use]
     pub fn filled(&self) -> &[u8] {
-        self.block.as_ref().map_or(&[], |block| &block[..self.filled])
+        self.block.as_ref().map_or(&[], |block| &block.bytes[..self.filled])
     }
 
     /// The bytes in use, to be changed in place.
     pub fn filled_mut(&mut self) -> &mut [u8] {
         let filled = self.filled;
-        self.block.as_mut().map_or(&mut [], |block| &mut block[..filled])
+        self.block.as_mut().map_or(&mut [], |block| &mut block.bytes[..filled])
     }
 
     /// How many bytes are in use.
@@ -234,7 +236,7 @@ impl Buffer {
     /// The bytes not yet in use, with whatever an earlier use left in them; [`advance`](Self::advance) after writing there.
     pub fn unfilled(&mut self) -> &mut [u8] {
         let filled = self.filled;
-        self.block.as_mut().map_or(&mut [], |block| &mut block[filled..])
+        self.block.as_mut().map_or(&mut [], |block| &mut block.bytes[filled..])
     }
 
     /// Takes the next `count` bytes into use, at most all of them.
@@ -295,7 +297,7 @@ mod tests {
         again.append(b"x");
         assert_eq!(again.filled().as_ptr(), address);
         drop((again, third));
-        assert_eq!((pool.out(), pool.held_bytes()), (0, 3 * BUFFER_BYTES));
+        assert_eq!((pool.out(), pool.held_bytes()), (0, 3 * BUFFER_BYTES), "a slab is no larger than the pool");
     }
 
     #[test]
@@ -347,13 +349,19 @@ mod tests {
 
     #[test]
     fn trim_gives_back_what_was_not_needed() {
-        let pool = Pool::new(8 * BUFFER_BYTES);
-        drop((0..8).map(|_| pool.try_take().unwrap()).collect::<Vec<_>>());
-        assert_eq!(pool.trim(), 0, "all eight were needed since the start");
-        drop((0..2).map(|_| pool.try_take().unwrap()).collect::<Vec<_>>());
-        assert_eq!(pool.trim(), 6 * BUFFER_BYTES);
-        assert_eq!(pool.held_bytes(), 2 * BUFFER_BYTES);
-        assert_eq!(pool.trim(), 2 * BUFFER_BYTES);
+        let pool = Pool::new(64 * BUFFER_BYTES);
+        let take = |count| (0..count).map(|_| pool.try_take().unwrap()).collect::<Vec<_>>();
+        drop(take(64));
+        assert_eq!(pool.trim(), 0, "all were needed since the start");
+        drop(take(17));
+        assert_eq!(pool.trim(), 32 * BUFFER_BYTES, "47 were not, but what is given back is whole slabs");
+        assert_eq!(pool.held_bytes(), 32 * BUFFER_BYTES);
+        let one = take(1);
+        assert_eq!(pool.trim(), 16 * BUFFER_BYTES);
+        assert_eq!(pool.trim(), 0, "one is out, so its slab stays");
+        assert_eq!((pool.out(), pool.held_bytes()), (1, 16 * BUFFER_BYTES));
+        drop(one);
+        assert_eq!((pool.trim(), pool.trim()), (0, 16 * BUFFER_BYTES));
         assert_eq!(pool.held_bytes(), 0);
         assert!(pool.try_take().is_some());
     }

@@ -364,11 +364,22 @@ async fn holes(core: &Arc<Core>, had: Bitfield, pieces: &mut Bitfield) -> Result
     let (store, layout) = (core.store()?, core.layout().clone());
     let found = blocking(core, move || {
         let storage = store.storage();
-        let ends_in_hole = |piece: &PieceIndex| {
-            let last = layout.piece_span(*piece).map(|span| Span { offset: span.end() - 1, length: 1 });
-            last.is_some_and(|last| layout.extents(last).any(|extent| !extent.pad) && storage.is_hole(last))
+        let last_byte = |piece: PieceIndex| {
+            let last = layout.piece_span(piece).map(|span| Span { offset: span.end() - 1, length: 1 })?;
+            let extent = layout.extents(last).find(|extent| !extent.pad)?;
+            Some((piece, extent.file, last))
         };
-        Ok(had.iter().filter(ends_in_hole).collect::<Vec<_>>())
+        let ends: Vec<_> = had.iter().filter_map(last_byte).collect();
+        // A file without any hole is asked once, not once for each of its pieces.
+        let of_files = ends.chunk_by(|(_, one, _), (_, next, _)| one == next).filter(|ends| {
+            let (from, to) = (ends[0].2.offset, ends[ends.len() - 1].2.end());
+            !storage.has_no_hole(Span { offset: from, length: to - from })
+        });
+        Ok(of_files
+            .flatten()
+            .filter(|(_, _, last)| storage.is_hole(*last))
+            .map(|(piece, ..)| *piece)
+            .collect::<Vec<_>>())
     });
     found.await?.into_iter().for_each(|piece| _ = pieces.insert(piece));
     Ok(())

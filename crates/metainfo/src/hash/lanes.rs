@@ -2,6 +2,8 @@
 //!
 //! Several independent inputs are several times faster side by side than one after the other; a single one gains nothing.
 
+use smallvec::SmallVec;
+
 use super::kernel::{self, Kernel};
 use super::stream::{BLOCK, Stream, digest};
 use super::{SHA1_LENGTH, SHA256_LENGTH, Sha1, Sha256};
@@ -62,6 +64,9 @@ impl Way {
 /// An input of whole blocks.
 type Job<'a, const WORDS: usize> = (&'a mut [u32; WORDS], &'a [[u8; BLOCK]]);
 
+/// As many as go side by side take no memory of their own.
+type Jobs<'a, const WORDS: usize> = SmallVec<[Job<'a, WORDS>; 16]>;
+
 pub(super) fn update_many<'a, const WORDS: usize>(
     kernels: &[Kernel<WORDS>],
     inputs: impl Iterator<Item = (&'a mut Stream<WORDS>, &'a [u8])>,
@@ -82,11 +87,11 @@ pub(super) fn finish_many<const WORDS: usize, const BYTES: usize>(
 }
 
 /// Compresses all jobs to their end. The longest start first, so that they do not stay behind alone.
-fn run<const WORDS: usize>(kernels: &[Kernel<WORDS>], mut waiting: Vec<Job<'_, WORDS>>) {
+fn run<const WORDS: usize>(kernels: &[Kernel<WORDS>], mut waiting: Jobs<'_, WORDS>) {
     waiting.retain(|(_, blocks)| !blocks.is_empty());
-    waiting.sort_by_key(|(_, blocks)| blocks.len());
+    waiting.sort_unstable_by_key(|(_, blocks)| blocks.len());
     let lanes = kernels.iter().map(|kernel| kernel.lanes).max().unwrap_or(1);
-    let mut going: Vec<Job<'_, WORDS>> = Vec::with_capacity(lanes);
+    let mut going: Jobs<'_, WORDS> = SmallVec::new();
     loop {
         let free = lanes - going.len();
         going.extend(waiting.drain(waiting.len().saturating_sub(free)..).rev());

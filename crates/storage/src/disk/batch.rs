@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use riverrun_metainfo::{PieceIndex, Span};
 
+use smallvec::SmallVec;
+
 use super::Torrent;
 use crate::{Buffer, StorageError};
 
 /// The most bytes that are written at once.
 const MAX_RUN_BYTES: usize = 1 << 20;
+
+/// So many blocks are written at once without taking memory for their list.
+const USUAL_BLOCKS: usize = MAX_RUN_BYTES / riverrun_metainfo::BLOCK_LENGTH as usize;
 
 /// A run of blocks to be written.
 pub(super) struct Write {
@@ -22,28 +27,37 @@ pub(super) struct Write {
 }
 
 impl Write {
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.offset + self.length as u64
     }
 
-    fn key(&self) -> (u64, u64) {
+    /// Whose piece it is of.
+    pub(super) fn key(&self) -> (u64, PieceIndex) {
+        (self.torrent.number, self.piece)
+    }
+
+    /// The bytes of its blocks.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[u8]> {
+        self.run.iter().map(Buffer::filled)
+    }
+
+    fn place(&self) -> (u64, u64) {
         (self.torrent.number, self.offset)
     }
 }
 
-/// Sorts writes by torrent and place, unless some overlap: then the order in which they came decides what stays.
-pub(super) fn sort(writes: &mut VecDeque<Write>) {
+/// Sorts writes by torrent and place, unless some overlap: then the order in which they came decides what stays, and this is false.
+pub(super) fn sort(writes: &mut VecDeque<Write>, order: &mut Vec<(u64, u64, u64)>) -> bool {
     let writes = writes.make_contiguous();
-    if writes.is_sorted_by_key(Write::key) {
-        return;
-    }
-    let mut order: Vec<(u64, u64, u64)> =
-        writes.iter().map(|write| (write.torrent.number, write.offset, write.end())).collect();
+    order.clear();
+    order.extend(writes.iter().map(|write| (write.torrent.number, write.offset, write.end())));
     order.sort_unstable();
     let overlap = |pair: &[(u64, u64, u64)]| pair[0].0 == pair[1].0 && pair[0].2 > pair[1].1;
-    if !order.windows(2).any(overlap) {
-        writes.sort_unstable_by_key(Write::key);
+    if order.windows(2).any(overlap) {
+        return false;
     }
+    writes.sort_unstable_by_key(Write::place);
+    true
 }
 
 /// How many writes at the front make one run.
@@ -64,8 +78,7 @@ pub(super) fn front_run(writes: &VecDeque<Write>) -> usize {
 pub(super) fn write_front(writes: &VecDeque<Write>, count: usize) -> Result<(), StorageError> {
     let Some(first) = writes.front() else { return Ok(()) };
     let run = || writes.iter().take(count);
-    let mut slices = Vec::with_capacity(run().map(|write| write.run.len()).sum());
-    slices.extend(run().flat_map(|write| &write.run).map(|buffer| IoSlice::new(buffer.filled())));
+    let slices: SmallVec<[IoSlice<'_>; USUAL_BLOCKS]> = run().flat_map(Write::blocks).map(IoSlice::new).collect();
     let length = run().map(|write| write.length as u64).sum();
     first.torrent.storage.write_at(Span { offset: first.offset, length }, &slices)
 }

@@ -9,11 +9,14 @@ use std::time::Duration;
 use riverrun_metainfo::BLOCK_LENGTH;
 use riverrun_metainfo::piece_hash::Format;
 
+use super::batch::Write;
+use super::prefixes::Prefixes;
 use super::*;
 use crate::memory::Faults;
 use crate::sample::Sample;
 use crate::{FilePresence, MemoryStorage};
 
+mod prefixes;
 mod reading;
 
 const BLOCK: u32 = BLOCK_LENGTH;

@@ -7,24 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::metainfo::{ExpectedHash, ExpectedV2, Verdict};
-use riverrun_metainfo::piece_hash::Digester;
-use riverrun_metainfo::{PieceIndex, Span};
+use riverrun_metainfo::Span;
+use riverrun_metainfo::metainfo::Verdict;
 
 use super::batch::{self, Write};
 use super::park::Parked;
+use super::prefixes::Prefixes;
 use super::queue::{Job, Nudge, Queue, Woken, Work};
+use super::verifies::{Verifies, Verify};
 use super::{Done, Shared, Torrent, VerifyOutcome, reading};
-use crate::hashing::{Hasher, LANES, Piece, lanes_of_machine};
+use crate::hashing::{Hasher, LANES, Piece};
 use crate::{Buffer, StorageError};
 
-/// How long complete pieces wait for more, so that they are hashed side by side, for each MiB of a piece; only while pieces come in
-/// quick succession.
-const LINGER_PER_MIB: Duration = Duration::from_millis(10);
-const MIN_LINGER: Duration = Duration::from_millis(5);
-const MAX_LINGER: Duration = Duration::from_millis(50);
-/// Pieces come in quick succession if the last ones were hashed within so many times that.
-const BUSY_LINGERS: u32 = 8;
 /// After this long without work, memory that only serves speed is given back.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -36,30 +30,13 @@ pub(super) struct Worker {
     work: Vec<Job>,
     reads: VecDeque<Job>,
     writes: VecDeque<Write>,
+    /// Kept for its memory.
+    order: Vec<(u64, u64, u64)>,
+    prefixes: Prefixes,
     verifies: Verifies,
     parked: HashMap<u64, Parked>,
     ends: Ends,
     hasher: Hasher,
-}
-
-/// Pieces that wait to be hashed together.
-#[derive(Default)]
-struct Verifies {
-    waiting: Vec<Verify>,
-    /// How many inputs they are to be hashed side by side.
-    lanes: usize,
-    /// How long they wait for company.
-    linger: Duration,
-    /// When the first of them came.
-    since: Option<Instant>,
-    /// When pieces were hashed last.
-    last: Option<Instant>,
-}
-
-struct Verify {
-    torrent: Arc<Torrent>,
-    piece: PieceIndex,
-    digests: bool,
 }
 
 /// Ends of jobs, told in batches.
@@ -78,6 +55,8 @@ impl Worker {
             work: Vec::new(),
             reads: VecDeque::new(),
             writes: VecDeque::new(),
+            order: Vec::new(),
+            prefixes: Prefixes::default(),
             verifies: Verifies::default(),
             parked: HashMap::new(),
             ends: Ends::default(),
@@ -94,18 +73,18 @@ impl Worker {
             if woken == Woken::Stopped {
                 return;
             }
-            if woken == Woken::TimedOut && self.verifies.waiting.is_empty() {
+            if woken == Woken::TimedOut && self.verifies.is_empty() {
                 self.give_memory_back();
                 continue;
             }
             self.serve_reads(queue);
-            for job in std::mem::take(&mut self.work) {
-                self.accept(job, queue);
-            }
+            let mut work = std::mem::take(&mut self.work);
+            work.drain(..).for_each(|job| self.accept(job, queue));
+            self.work = work;
             self.flush_writes(queue);
-            if self.verifies.are_due() {
-                self.hash(queue);
-            }
+            let due = self.verifies.take_due(&self.prefixes);
+            self.hash(due, queue);
+            self.prefixes.trim();
             self.ends.tell();
         }
     }
@@ -136,11 +115,12 @@ impl Worker {
             Work::Write { piece, offset, length, run } => {
                 if self.verifies.have(&torrent, piece) {
                     self.flush_writes(queue);
-                    self.hash(queue);
+                    let waiting = self.verifies.take_all();
+                    self.hash(waiting, queue);
                 }
                 self.writes.push_back(Write { torrent, piece, offset, length, run });
             }
-            Work::Verify { piece, digests } => self.verifies.push(Verify { torrent, piece, digests }),
+            Work::Verify { piece, digests } => self.verifies.push(Verify::new(torrent, piece, digests)),
             Work::Read { .. } => self.reads.push_back(Job { torrent, work }),
             Work::Barrier { token, left } => {
                 self.flush_writes(queue);
@@ -171,9 +151,13 @@ impl Worker {
         }
     }
 
-    /// Writes what waits, adjacent runs together; holds what belongs to parked torrents.
+    /// Writes what waits, adjacent runs together, and hashes what it can before; holds what belongs to parked torrents.
     fn flush_writes(&mut self, queue: &Queue) {
-        batch::sort(&mut self.writes);
+        if batch::sort(&mut self.writes, &mut self.order) {
+            self.prefixes.hash(self.writes.make_contiguous());
+        } else {
+            self.writes.iter().for_each(|write| _ = self.prefixes.take(&write.torrent, write.piece));
+        }
         while let Some(first) = self.writes.front() {
             let torrent = Arc::clone(&first.torrent);
             let count = batch::front_run(&self.writes);
@@ -200,6 +184,8 @@ impl Worker {
 
     fn hold_front(&mut self, torrent: &Arc<Torrent>, count: usize) {
         let parked = self.parked.entry(torrent.number).or_insert_with(|| Parked::new(torrent.park_error()));
+        // What is not written must not be taken for right.
+        self.prefixes.forget(torrent);
         parked.holding = true;
         parked.error = torrent.park_error();
         for write in self.writes.drain(..count) {
@@ -214,8 +200,8 @@ impl Worker {
         }
         let Some(parked) = self.parked.get_mut(&torrent.number) else { return };
         // A verify that lingers came behind writes that are held, and must stay behind them.
-        let behind = |verify: &mut Verify| verify.torrent.number == torrent.number && parked.holds(verify.piece);
-        let lingering: Vec<_> = self.verifies.waiting.extract_if(.., behind).collect();
+        let behind = |verify: &Verify| verify.torrent.number == torrent.number && parked.holds(verify.piece);
+        let lingering = self.verifies.take_if(behind);
         lingering.into_iter().for_each(|verify| parked.hold_verify(verify.into_job()));
         parked.holding = false;
         let jobs = parked.take_jobs(&self.shared.held_bytes);
@@ -232,7 +218,7 @@ impl Worker {
         let Some(parked) = self.parked.get_mut(&torrent.number) else { return };
         for job in parked.drop_writes(&self.shared.held_bytes) {
             if let Work::Verify { piece, digests } = job.work {
-                self.verifies.push(Verify { torrent: job.torrent, piece, digests });
+                self.verifies.push(Verify::new(job.torrent, piece, digests));
             }
         }
     }
@@ -242,12 +228,15 @@ impl Worker {
             parked.take_jobs(&self.shared.held_bytes);
         }
         self.reads.retain(|job| job.torrent.number != torrent.number);
+        self.prefixes.forget(torrent);
     }
 
-    /// Hashes all pieces that wait.
-    fn hash(&mut self, queue: &Queue) {
+    /// Hashes pieces, or what is left of them.
+    fn hash(&mut self, verifies: Vec<Verify>, queue: &Queue) {
+        let mut waiting = self.settle_without_hashing(verifies);
         let mut hasher = std::mem::take(&mut self.hasher);
-        for verifies in self.settle_without_hashing().chunks(LANES) {
+        while !waiting.is_empty() {
+            let verifies: Vec<_> = waiting.drain(..LANES.min(waiting.len())).collect();
             let mut pieces: Vec<_> = verifies.iter().map(Verify::to_piece).collect();
             let finished = hasher.hash(&mut pieces, |_| {
                 self.serve_reads(queue);
@@ -257,8 +246,14 @@ impl Worker {
                 // The thread ends, and nobody waits for these.
                 break;
             }
-            for (verify, piece) in verifies.iter().zip(pieces) {
-                let verdict = piece.into_result().map(|digest| verify.expected().judge(&digest));
+            let results: Vec<_> = pieces.into_iter().map(Piece::into_result).collect();
+            for (mut verify, result) in verifies.into_iter().zip(results) {
+                let verdict = result.map(|digest| verify.expected().judge(&digest));
+                if verify.prefix.take().is_some() && !matches!(verdict, Ok(Verdict::Good)) {
+                    // What came and what is stored may differ, in padding for one: what is stored counts.
+                    waiting.push(verify);
+                    continue;
+                }
                 let outcome = verify.outcome(verdict, &mut hasher);
                 self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
             }
@@ -266,13 +261,13 @@ impl Worker {
             self.ends.tell();
         }
         self.hasher = hasher;
-        self.verifies.last = Some(Instant::now());
     }
 
-    /// Takes the pieces that wait; those which lost writes are told at once, those whose writes are held wait on with them.
-    fn settle_without_hashing(&mut self) -> Vec<Verify> {
-        let mut left = Vec::with_capacity(self.verifies.waiting.len());
-        for verify in std::mem::take(&mut self.verifies.waiting) {
+    /// The pieces that are to be hashed; those which lost writes are told at once, those whose writes are held wait on with them.
+    fn settle_without_hashing(&mut self, verifies: Vec<Verify>) -> Vec<Verify> {
+        let mut left = Vec::with_capacity(verifies.len());
+        for mut verify in verifies {
+            verify.prefix = self.prefixes.take(&verify.torrent, verify.piece);
             if verify.torrent.is_cancelled() {
                 continue;
             }
@@ -321,77 +316,6 @@ impl Worker {
             return Poll::Ready(Err(StorageError::BadSpan { offset: span.offset, length: span.length }));
         };
         pool.poll_take_many(count, leave, &mut Context::from_waker(&self.waker)).map(Ok)
-    }
-}
-
-impl Verifies {
-    fn push(&mut self, verify: Verify) {
-        if self.waiting.is_empty() {
-            self.since = Some(Instant::now());
-            self.lanes = 0;
-            self.linger = verify.linger();
-        }
-        self.lanes += verify.lanes();
-        self.waiting.push(verify);
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.since.filter(|_| !self.waiting.is_empty()).map(|since| since + self.linger)
-    }
-
-    fn have(&self, torrent: &Torrent, piece: PieceIndex) -> bool {
-        self.waiting.iter().any(|verify| verify.piece == piece && verify.torrent.number == torrent.number)
-    }
-
-    /// Whether waiting longer for more makes no sense.
-    fn are_due(&self) -> bool {
-        let Some(deadline) = self.deadline() else { return false };
-        if self.lanes >= lanes_of_machine() {
-            return true;
-        }
-        let now = Instant::now();
-        let busy = self.last.is_some_and(|last| now - last < self.linger * BUSY_LINGERS);
-        !busy || now >= deadline
-    }
-}
-
-impl Verify {
-    fn into_job(self) -> Job {
-        Job { torrent: self.torrent, work: Work::Verify { piece: self.piece, digests: self.digests } }
-    }
-
-    fn to_piece(&self) -> Piece<'_> {
-        let expected = self.expected();
-        let digester = Digester::new(expected.v1.is_some(), expected.v2.map(ExpectedV2::tree));
-        Piece::new(&*self.torrent.storage, &self.torrent.layout, self.piece, digester)
-    }
-
-    /// The leaves of a v2 piece go side by side, the bytes of a v1 piece only one after the other.
-    fn lanes(&self) -> usize {
-        if self.expected().v1.is_some() { 1 } else { self.torrent.layout.block_count(self.piece) as usize }
-    }
-
-    fn linger(&self) -> Duration {
-        let mib = self.torrent.layout.piece_length() >> 20;
-        (LINGER_PER_MIB * mib).clamp(MIN_LINGER, MAX_LINGER)
-    }
-
-    fn expected(&self) -> ExpectedHash {
-        self.torrent.hashes.expected(self.piece)
-    }
-
-    fn outcome(&self, verdict: Result<Verdict, StorageError>, hasher: &mut Hasher) -> VerifyOutcome {
-        let mut digests =
-            || hasher.digests(&*self.torrent.storage, &self.torrent.layout, self.piece, &self.torrent.key);
-        let outcome = match verdict {
-            Ok(Verdict::Good) if !self.digests => Ok(VerifyOutcome::Good { digests: None }),
-            Ok(Verdict::Good) => digests().map(|digests| VerifyOutcome::Good { digests: Some(digests) }),
-            Ok(Verdict::Corrupt) => digests().map(|digests| VerifyOutcome::Corrupt { digests }),
-            Ok(Verdict::Inconsistent) => Ok(VerifyOutcome::Inconsistent),
-            Ok(Verdict::Unknown) => Err(StorageError::NoHash { piece: self.piece }),
-            Err(error) => Err(error),
-        };
-        outcome.unwrap_or_else(|error| VerifyOutcome::Failed(Arc::new(error)))
     }
 }
 

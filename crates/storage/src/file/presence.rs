@@ -158,6 +158,27 @@ impl FileStorage {
             None => false,
         }
     }
+
+    /// Whether the file has data all over the extent.
+    pub(super) fn extent_has_no_hole(&self, extent: Extent) -> bool {
+        if self.rests_in_part(extent.file) {
+            return false;
+        }
+        let Ok(open) = self.file(extent.file, Need::Read) else { return false };
+        // The end of a file counts as a hole.
+        next_hole(&open.fd, extent.offset).is_some_and(|hole| hole >= extent.offset + extent.length)
+    }
+}
+
+/// Where the next hole at or behind `offset` is; `None` if the file ends before that, or the system does not tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
+fn next_hole(fd: &OwnedFd, offset: u64) -> Option<u64> {
+    rustix::fs::seek(fd, rustix::fs::SeekFrom::Hole(offset)).ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")))]
+fn next_hole(_: &OwnedFd, _: u64) -> Option<u64> {
+    None
 }
 
 /// Where the next data at or behind `offset` is (`Some(None)`: none is); `None` if the system does not tell.
