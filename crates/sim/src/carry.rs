@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use riverrun_metainfo::Block;
 use riverrun_proto::mse::Cover;
@@ -11,7 +11,7 @@ use riverrun_proto::wire::{Handshake, Message, Reserved};
 
 use crate::host::{End, Host, HostId, Tenant};
 use crate::manner::Manner;
-use crate::queue::{Due, Event, Letter};
+use crate::queue::{Due, Event, Letters};
 use crate::world::World;
 
 /// How long a call waits for an answer.
@@ -43,6 +43,7 @@ impl World {
             host,
             connection,
             last_arrival: world.now,
+            leaving: 0,
             read: reads(&world.hosts[host.0]),
             unread: VecDeque::new(),
         };
@@ -64,7 +65,7 @@ impl World {
     /// A call has ended without a connection.
     pub(crate) fn unanswered(&mut self, host: HostId, addr: SocketAddr, error: DialError) {
         self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.dialled(addr));
-        self.feed(host, Input::DialFailed { addr, error }, &[]);
+        self.feed(host, Input::DialFailed { addr, error });
     }
 
     /// Why no connection comes about between the two, if so: one of them spoils the handshake.
@@ -106,7 +107,7 @@ impl World {
 
     fn greet(&mut self, host: HostId, connected: Connected) {
         match &mut self.hosts[host.0].tenant {
-            Tenant::Swarm(_) => self.feed(host, Input::Connected(connected), &[]),
+            Tenant::Swarm(_) => self.feed(host, Input::Connected(connected)),
             Tenant::Stranger(stranger) => {
                 let deeds = stranger.connected(connected.connection, connected.handshake.reserved.fast());
                 self.perform(host, deeds);
@@ -115,16 +116,24 @@ impl World {
     }
 
     /// Messages arrive.
-    pub(crate) fn arrive(&mut self, host: HostId, connection: ConnectionId, letters: &[Letter]) {
+    pub(crate) fn arrive(&mut self, host: HostId, connection: ConnectionId, letters: Letters, straight: bool) {
         let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
         let from = end.host;
+        if straight {
+            if let Some(healed) = self.severed(host, from) {
+                let life = self.hosts[host.0].life;
+                self.queue.push(healed, Due { host, life, event: Event::Batch { connection, letters, straight } });
+                return;
+            }
+            self.hosts[host.0].pipes.receive(self.now, weight(&letters));
+        }
         let far = &self.hosts[from.0];
         let strict = far.resident().is_some() && far.fast && self.hosts[host.0].fast;
         match &mut self.hosts[host.0].tenant {
             Tenant::Swarm(resident) => {
                 let mut result = Ok(());
-                for letter in letters {
-                    match &letter.message {
+                for message in &letters.messages {
+                    match message {
                         Message::Piece(block) | Message::Reject(block) => {
                             let answered = resident.ledger.answered(connection, *block);
                             result = if strict { result.and(answered) } else { result };
@@ -134,22 +143,12 @@ impl World {
                     }
                 }
                 result.unwrap_or_else(|what| self.broken(host, what));
-                let messages: Vec<Message> = letters.iter().map(|letter| letter.message.clone()).collect();
-                let contents: Vec<u64> = letters.iter().map(|letter| letter.content).collect();
-                self.feed(host, Input::Received { connection, messages: &messages }, &contents);
+                self.feed_with(host, Input::Received { connection, messages: &letters.messages }, &letters);
             }
-            Tenant::Stranger(_) => {
-                let strict = self.is_honest(from) && self.hosts[from.0].fast && self.hosts[host.0].fast;
-                let messages = letters.iter().map(|letter| letter.message.clone());
-                let heard = match &mut self.hosts[host.0].tenant {
-                    Tenant::Stranger(stranger) => stranger.heard(connection, messages, strict),
-                    Tenant::Swarm(_) => Ok(Vec::new()),
-                };
-                match heard {
-                    Ok(deeds) => self.perform(host, deeds),
-                    Err(what) => self.broken(from, what),
-                }
-            }
+            Tenant::Stranger(stranger) => match stranger.heard(connection, letters.messages.into_iter(), strict) {
+                Ok(deeds) => self.perform(host, deeds),
+                Err(what) => self.broken(from, what),
+            },
         }
     }
 
@@ -158,14 +157,14 @@ impl World {
         match &mut self.hosts[host.0].tenant {
             Tenant::Swarm(resident) => {
                 resident.ledger.ended(connection);
-                self.feed(host, Input::Closed { connection, reason }, &[]);
+                self.feed(host, Input::Closed { connection, reason });
             }
             Tenant::Stranger(stranger) => stranger.ended(connection),
         }
     }
 
     /// Messages have left their host: they travel, and who served a block may hand out more.
-    pub(crate) fn left(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>, served: Option<Block>) {
+    pub(crate) fn left(&mut self, host: HostId, connection: ConnectionId, letters: Letters, served: Option<Block>) {
         let far = self.hosts[host.0].ends.get(&connection).map(|end| end.host);
         if let Some(healed) = far.and_then(|far| self.severed(host, far)) {
             // It is sent again and again until somebody hears it.
@@ -173,10 +172,11 @@ impl World {
             self.queue.push(healed, Due { host, life, event: Event::Left { connection, letters, served } });
             return;
         }
+        self.hosts[host.0].ends.get_mut(&connection).into_iter().for_each(|end| end.leaving -= 1);
         self.travel(host, connection, letters);
         if let Some(block) = served {
             self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.served(connection, block));
-            self.feed(host, Input::Served { connection, blocks: &[block] }, &[]);
+            self.feed(host, Input::Served { connection, blocks: &[block] });
         }
     }
 
@@ -197,16 +197,37 @@ impl World {
         }
     }
 
-    /// Hands messages to the host's own link.
-    pub(crate) fn post(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>, served: Option<Block>) {
+    /// Hands messages to the host's own link. What serves no block, and has nothing before it on its connection that waits to leave,
+    /// needs no event of its own to leave.
+    pub(crate) fn post(&mut self, host: HostId, connection: ConnectionId, letters: Letters, served: Option<Block>) {
         let own = &mut self.hosts[host.0];
         let left = own.pipes.send(self.now, weight(&letters));
+        let end = own.ends.get_mut(&connection);
+        if served.is_none() && end.as_ref().is_none_or(|end| end.leaving == 0) {
+            return self.fly(host, connection, letters, left);
+        }
+        end.into_iter().for_each(|end| end.leaving += 1);
         let event = Event::Left { connection, letters, served };
         self.queue.push(left, Due { host, life: own.life, event });
     }
 
+    /// Carries what will have left a host at this moment to the other end. It is little: no queue at the far side keeps it, but it
+    /// stays behind all that was sent before on its connection.
+    fn fly(&mut self, host: HostId, connection: ConnectionId, letters: Letters, left: Instant) {
+        let here = self.hosts[host.0].pipes.delay(&mut self.chance);
+        let Some(end) = self.hosts[host.0].ends.get_mut(&connection) else { return };
+        let (far, theirs) = (end.host, end.connection);
+        let there = self.hosts[far.0].pipes.delay(&mut self.chance);
+        let reached = left + here + there;
+        let life = self.hosts[far.0].life;
+        let Some(end) = self.hosts[host.0].ends.get_mut(&connection) else { return };
+        end.last_arrival = end.last_arrival.max(reached);
+        let event = Event::Batch { connection: theirs, letters, straight: true };
+        self.queue.push(end.last_arrival, Due { host: far, life, event });
+    }
+
     /// Carries what has just left a host to the other end.
-    fn travel(&mut self, host: HostId, connection: ConnectionId, letters: Vec<Letter>) {
+    fn travel(&mut self, host: HostId, connection: ConnectionId, letters: Letters) {
         let here = self.hosts[host.0].pipes.delay(&mut self.chance);
         let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
         let (far, theirs, last) = (end.host, end.connection, end.last_arrival);
@@ -218,13 +239,14 @@ impl World {
         let arrival = self.hosts[far.0].pipes.receive(reached, weight(&letters)).max(last);
         self.hosts[host.0].ends.get_mut(&connection).into_iter().for_each(|end| end.last_arrival = arrival);
         let life = self.hosts[far.0].life;
-        self.queue.push(arrival, Due { host: far, life, event: Event::Batch { connection: theirs, letters } });
+        let event = Event::Batch { connection: theirs, letters, straight: false };
+        self.queue.push(arrival, Due { host: far, life, event });
     }
 }
 
 /// Bytes of messages on the wire.
-fn weight(letters: &[Letter]) -> u64 {
-    letters.iter().map(|letter| size(&letter.message)).sum()
+fn weight(letters: &Letters) -> u64 {
+    letters.messages.iter().map(size).sum()
 }
 
 /// Bytes of a message on the wire.

@@ -1,6 +1,5 @@
 //! What goes into a host, and what is done of what it wants.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use riverrun_metainfo::Block;
@@ -9,14 +8,14 @@ use riverrun_proto::wire::Message;
 
 use crate::checkers;
 use crate::host::{HostId, Tenant};
-use crate::queue::{Due, Event, Letter};
+use crate::queue::{Due, Event, Letters};
 use crate::stranger::Deed;
 use crate::world::World;
 
 impl World {
     /// The owner of a swarm wants something.
     pub fn command(&mut self, host: HostId, command: Command) {
-        self.feed(host, Input::Command(command), &[]);
+        self.feed(host, Input::Command(command));
     }
 
     pub(crate) fn wake(&mut self, host: HostId) {
@@ -27,7 +26,7 @@ impl World {
                 if resident.swarm.next_timeout().is_some_and(|at| at <= now) {
                     let result = resident.ledger.woke(now).and_then(|()| checkers::within_limits(now, resident));
                     result.unwrap_or_else(|what| self.broken(host, what));
-                    self.feed(host, Input::Timeout, &[]);
+                    self.feed(host, Input::Timeout);
                 } else {
                     self.set_wake(host);
                 }
@@ -42,27 +41,32 @@ impl World {
     }
 
     /// Feeds a swarm and does what it wants.
-    pub(crate) fn feed(&mut self, host: HostId, input: Input<'_>, contents: &[u64]) {
+    pub(crate) fn feed(&mut self, host: HostId, input: Input<'_>) {
+        self.feed_with(host, input, &Letters::default());
+    }
+
+    /// The same with messages that came.
+    pub(crate) fn feed_with(&mut self, host: HostId, input: Input<'_>, came: &Letters) {
         let now = self.now;
         let Some(resident) = self.hosts[host.0].resident_mut() else { return };
         resident.swarm.handle(now, input);
-        let mut sent: BTreeMap<ConnectionId, Vec<Letter>> = BTreeMap::new();
+        let mut sent = Sent::default();
         while let Some(action) = self.hosts[host.0].resident_mut().and_then(|own| own.swarm.poll()) {
             match action {
                 Action::Send { connection, message } => {
                     self.note(host, connection, &message);
-                    sent.entry(connection).or_default().push(Letter { message, content: 0 });
+                    sent.to(connection).push(message);
                 }
-                other => self.act(host, other, contents, &mut sent),
+                other => self.act(host, other, came, &mut sent),
             }
         }
-        for (connection, letters) in sent {
+        for (connection, letters) in sent.0 {
             self.post(host, connection, letters, None);
         }
         self.set_wake(host);
     }
 
-    fn act(&mut self, host: HostId, action: Action, contents: &[u64], sent: &mut BTreeMap<ConnectionId, Vec<Letter>>) {
+    fn act(&mut self, host: HostId, action: Action, came: &Letters, sent: &mut Sent) {
         let now = self.now;
         match action {
             Action::Dial { addr, .. } => {
@@ -74,7 +78,7 @@ impl World {
             }
             Action::Store { nth, block, .. } => {
                 let resident = self.hosts[host.0].resident_mut();
-                resident.into_iter().for_each(|own| own.disk.store(now, block, contents[nth]));
+                resident.into_iter().for_each(|own| own.disk.store(now, block, came.content(nth)));
                 self.look_for_room(host);
             }
             Action::Verify { piece, digests } => {
@@ -84,7 +88,7 @@ impl World {
             }
             Action::Serve { connection, block } => self.serve(host, connection, block),
             Action::Close { connection, reason } => {
-                if let Some(letters) = sent.remove(&connection) {
+                if let Some(letters) = sent.take(connection) {
                     self.post(host, connection, letters, None);
                 }
                 self.close(host, connection, reason);
@@ -124,8 +128,8 @@ impl World {
         result.unwrap_or_else(|what| self.broken(host, what));
         let Some(end) = self.hosts[host.0].ends.get_mut(&connection) else { return };
         if end.read {
-            let letter = Letter { message: Message::Piece(block), content: self.torrent.content(block) };
-            self.post(host, connection, vec![letter], Some(block));
+            let letters = Letters::block(block, self.torrent.content(block));
+            self.post(host, connection, letters, Some(block));
         } else {
             // Whoever does not read keeps the block from leaving.
             end.unread.push_back(block);
@@ -139,34 +143,31 @@ impl World {
         };
         let end = self.hosts[far.0].ends.get_mut(&theirs);
         if let Some(block) = end.and_then(|end| end.unread.pop_front()) {
-            let letter = Letter { message: Message::Piece(block), content: self.torrent.content(block) };
-            self.post(far, theirs, vec![letter], Some(block));
+            let letters = Letters::block(block, self.torrent.content(block));
+            self.post(far, theirs, letters, Some(block));
         }
     }
 
     /// Does what a stranger wants.
     pub(crate) fn perform(&mut self, host: HostId, deeds: Vec<Deed>) {
-        let mut sent: BTreeMap<ConnectionId, Vec<Letter>> = BTreeMap::new();
+        let mut sent = Sent::default();
         for deed in deeds {
             match deed {
-                Deed::Say(connection, message) => {
-                    sent.entry(connection).or_default().push(Letter { message, content: 0 });
-                }
+                Deed::Say(connection, message) => sent.to(connection).push(message),
                 Deed::Give(connection, block, right) => {
                     let content = if right { self.torrent.content(block) } else { self.chance.any() };
-                    let letter = Letter { message: Message::Piece(block), content };
-                    sent.entry(connection).or_default().push(letter);
+                    sent.to(connection).push_block(block, content);
                 }
                 Deed::Read(connection) => self.read_one(host, connection),
                 Deed::Close(connection, reason) => {
-                    if let Some(letters) = sent.remove(&connection) {
+                    if let Some(letters) = sent.take(connection) {
                         self.post(host, connection, letters, None);
                     }
                     self.end(host, connection, CloseReason::Eof, reason);
                 }
             }
         }
-        for (connection, letters) in sent {
+        for (connection, letters) in sent.0 {
             self.post(host, connection, letters, None);
         }
     }
@@ -180,5 +181,25 @@ impl World {
             resident.wakes_at = Some(next);
             self.queue.push(next.max(self.now), Due { host, life, event: Event::Wake });
         }
+    }
+}
+
+/// What is said at once, by connection, in their order.
+#[derive(Default)]
+struct Sent(Vec<(ConnectionId, Letters)>);
+
+impl Sent {
+    /// What is said on this connection.
+    fn to(&mut self, connection: ConnectionId) -> &mut Letters {
+        let place = self.0.binary_search_by_key(&connection, |(to, _)| *to).unwrap_or_else(|place| {
+            self.0.insert(place, (connection, Letters::default()));
+            place
+        });
+        &mut self.0[place].1
+    }
+
+    fn take(&mut self, connection: ConnectionId) -> Option<Letters> {
+        let place = self.0.binary_search_by_key(&connection, |(to, _)| *to).ok()?;
+        Some(self.0.remove(place).1)
     }
 }

@@ -146,7 +146,7 @@ impl World {
             self.set(LOOKS, host, Event::Room);
         }
         if room != told {
-            self.feed(host, Input::Pressure(room), &[]);
+            self.feed(host, Input::Pressure(room));
         }
     }
 }

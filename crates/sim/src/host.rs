@@ -52,6 +52,8 @@ pub(crate) struct End {
     pub(crate) connection: ConnectionId,
     /// Nothing that is sent later arrives there earlier.
     pub(crate) last_arrival: Instant,
+    /// Batches that wait to leave for it.
+    pub(crate) leaving: u32,
     /// The far side takes what comes.
     pub(crate) read: bool,
     /// Blocks that wait for a far side that does not.

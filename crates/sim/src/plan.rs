@@ -85,7 +85,7 @@ impl World {
 
     /// Somebody but the tracker names peers to the host.
     pub fn hears_of(&mut self, host: HostId, source: Source, addrs: &[SocketAddr]) {
-        self.feed(host, Input::Candidates { source, addrs }, &[]);
+        self.feed(host, Input::Candidates { source, addrs });
     }
 
     /// The host does not speak the fast extension.

@@ -6,7 +6,7 @@ use riverrun_metainfo::Block;
 use riverrun_proto::wire::Message;
 
 use crate::carry::size;
-use crate::queue::Event;
+use crate::queue::{Event, Letters};
 
 /// A running FNV-1a digest.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +45,12 @@ pub(crate) fn words(event: &Event) -> [u64; 3] {
     let block = |block: &Block| (u64::from(block.piece.0) << 32) | u64::from(block.begin);
     match event {
         Event::Dial { addr } => [1, addr.port().into(), 0],
-        Event::Batch { connection, letters } => {
-            let first = letters.first().map(|letter| match &letter.message {
+        Event::Batch { connection, letters: Letters { messages, .. }, .. } => {
+            let first = messages.first().map(|message| match message {
                 Message::Piece(named) | Message::Request(named) => block(named),
                 other => size(other),
             });
-            [2 + (letters.len() as u64) * 256, connection.0, first.unwrap_or_default()]
+            [2 + (messages.len() as u64) * 256, connection.0, first.unwrap_or_default()]
         }
         Event::End { connection, reason } => [3, connection.0, reason.blame() as u64],
         Event::Left { connection, served, .. } => [4, connection.0, served.as_ref().map(block).unwrap_or_default()],

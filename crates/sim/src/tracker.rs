@@ -21,7 +21,7 @@ impl World {
         if self.is_honest(host) {
             let addrs = self.some_addrs();
             self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.names(&addrs));
-            self.feed(host, Input::Candidates { source: Source::Tracker, addrs: &addrs }, &[]);
+            self.feed(host, Input::Candidates { source: Source::Tracker, addrs: &addrs });
             return;
         }
         // What strangers do to each other shows nothing: they call swarms alone.

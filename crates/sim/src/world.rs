@@ -164,7 +164,7 @@ impl World {
     fn happen(&mut self, host: HostId, event: Event) {
         match event {
             Event::Dial { addr } => self.dialled(host, addr),
-            Event::Batch { connection, letters } => self.arrive(host, connection, &letters),
+            Event::Batch { connection, letters, straight } => self.arrive(host, connection, letters, straight),
             Event::End { connection, reason } => self.ended(host, connection, reason),
             Event::Left { connection, letters, served } => self.left(host, connection, letters, served),
             Event::Judged { piece, digests } => {
@@ -173,7 +173,7 @@ impl World {
                 let done: Option<DiskDone> =
                     resident.map(|own| own.disk.judge(now, torrent, piece, digests, &mut self.chance));
                 self.look_for_room(host);
-                done.into_iter().for_each(|done| self.feed(host, Input::Disk(done), &[]));
+                done.into_iter().for_each(|done| self.feed(host, Input::Disk(done)));
             }
             Event::Tracker => self.tracker(host),
             Event::Wake => self.wake(host),
