@@ -201,6 +201,11 @@ impl Availability {
         })
     }
 
+    /// How many pieces are pickable.
+    pub(super) fn len(&self) -> usize {
+        self.lists.iter().map(|list| list.order.len()).sum()
+    }
+
     /// Whether some list has more pieces than this.
     pub(super) fn is_long(&self, than: usize) -> bool {
         self.lists.iter().any(|list| list.order.len() > than)

@@ -94,6 +94,11 @@ impl Choker {
         Self { fixed, few_guests, guests: Guests::default(), round: 0, optimistic: None, rng }
     }
 
+    /// Whether the owner says how many slots there are.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
     /// How many of these slots may be given between two rounds.
     pub(super) fn open(&self, slots: usize) -> usize {
         self.guests.open.map_or(slots, |open| open.min(slots))

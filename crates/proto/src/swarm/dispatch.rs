@@ -191,6 +191,7 @@ impl Swarm {
     fn interested(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
         peer.up.interested = true;
+        self.wanted_since.get_or_insert(now);
         if std::mem::take(&mut peer.up.stranger) {
             self.out.event(Event::Downloader(peer.who.addr));
         }

@@ -45,6 +45,7 @@ mod reach;
 mod read_ahead;
 mod refill;
 mod requests;
+mod scarcity;
 mod seed_choker;
 mod slots;
 mod stats;
@@ -178,6 +179,8 @@ pub struct Swarm {
     choker: choker::Choker,
     seed_choker: SeedChoker,
     first_copy: first_copy::FirstCopy,
+    /// When somebody first wanted something of us.
+    wanted_since: Option<Instant>,
     superseed: superseed::Superseed,
     places: places::Places,
     blame: blame::Blame,
@@ -222,6 +225,7 @@ impl Swarm {
             choker: choker::Choker::new(config.upload_slots, config.strategy.few_guests, rng.fork()),
             seed_choker: config.seed_choker,
             first_copy: first_copy::FirstCopy::default(),
+            wanted_since: None,
             superseed: superseed::Superseed::default(),
             places: places::Places::default(),
             blame: blame::Blame::new(config.strategy),

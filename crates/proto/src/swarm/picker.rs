@@ -55,6 +55,11 @@ impl Picker {
         self.pickable.is_empty()
     }
 
+    /// How many pieces are pickable.
+    pub(super) fn len(&self) -> usize {
+        self.availability.len()
+    }
+
     pub(super) fn is_pickable(&self, piece: PieceIndex) -> bool {
         self.pickable.has(piece)
     }

@@ -122,6 +122,7 @@ impl Requests {
         let flaps = self.strategy.choke_flaps && peer.conduct.flaps(now);
         let window = if flaps { 1 } else { down.window.blocks().min(most) } as usize;
         let window = if self.deadlines.is_empty() { window } else { window.min(self.shallow(peer, now)) };
+        let window = self.share_of(peer, now).map_or(window, |share| window.min(share));
         let window = match self.pressure {
             Pressure::None => window,
             Pressure::Some => (window / 2).max(1),

@@ -13,7 +13,7 @@ use crate::wire::Message;
 impl Swarm {
     /// Gives free slots to peers that want something, who waits longest first. Nobody waits for a round while a slot is free.
     pub(super) fn grant_slots(&mut self, now: Instant) {
-        let slots = self.choker.open(self.choker.slots(self.stats.up.per_second(now)));
+        let slots = self.choker.open(self.slots(now));
         let mut used = self.peers.values().filter(|peer| peer.up.interested && !peer.up.choking).count();
         while used < slots {
             let waiting =
@@ -35,7 +35,7 @@ impl Swarm {
         let piece_length = u64::from(self.progress.layout().piece_length());
         let wanting = self.peers.values_mut().filter(|peer| peer.up.interested);
         let views: Vec<View> = wanting.map(|peer| view(peer, now, piece_length, &market)).collect();
-        let slots = self.choker.slots(self.stats.up.per_second(now));
+        let slots = self.slots(now);
         let chosen = self.choker.decide(now, views, seeds.then_some((self.seed_choker, &market)), slots);
         for peer in self.peers.values_mut() {
             let chosen = chosen.contains(&peer.who.connection);

@@ -29,6 +29,8 @@ pub struct Strategy {
     pub suggestions: bool,
     /// The seed of a young crowd suggests other pieces to each peer, so that no piece leaves it twice before each left once.
     pub first_copy: bool,
+    /// While a peer has few of the pieces that we need little is asked of it, and at first few are served at once.
+    pub short_queues: bool,
     /// Blocks that a slow peer holds up are asked of a faster one that has nothing else to do: the endgame, and what comes
     /// late before it.
     pub steal: bool,
@@ -56,6 +58,7 @@ impl Default for Strategy {
             braids: true,
             suggestions: true,
             first_copy: true,
+            short_queues: true,
             steal: true,
             deadlines: true,
             smart_ban: true,

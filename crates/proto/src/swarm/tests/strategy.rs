@@ -17,6 +17,7 @@ const ON: Strategy = Strategy {
     braids: true,
     suggestions: true,
     first_copy: true,
+    short_queues: true,
     steal: true,
     deadlines: true,
     smart_ban: true,
@@ -135,6 +136,40 @@ fn in_a_young_swarm_nothing_is_asked_for_twice() {
     // With the last pieces there the end has come.
     lab.connect_seed(3, true, Manner::Honest(8));
     assert!(lab.until_complete(20 * SECOND) < 2 * SECOND);
+}
+
+#[test]
+fn little_is_asked_of_peers_with_few_pieces_while_others_are_asked() {
+    let asked = |short_queues, pieces: u32| {
+        let mut lab = leech(100, 4, Strategy { short_queues, ..ON });
+        let mut few = Bitfield::empty(100);
+        (0..pieces).for_each(|piece| _ = few.insert(PieceIndex(piece)));
+        let peers: Vec<_> = (1..=4).map(|number| lab.connect(number, true, Manner::Silent)).collect();
+        let says = [Message::Bitfield(few.to_wire().into()), Message::Unchoke];
+        peers.iter().for_each(|peer| _ = lab.says(*peer, &says));
+        peers.into_iter().map(|peer| lab.asked(peer).len()).collect::<Vec<_>>()
+    };
+    // The first is the only one that there is to ask.
+    assert_eq!(asked(true, 30), [32, 4, 4, 4]);
+    assert_eq!(asked(true, 90), [32; 4], "a peer with most pieces is no young one");
+    assert_eq!(asked(false, 30), [32, 32, 32, 24]);
+}
+
+#[test]
+fn few_are_served_at_once_in_the_first_minute() {
+    let served = |short_queues, upload_slots: Option<usize>, later: Duration| {
+        let layout = layout(100, 4);
+        let strategy = Strategy { short_queues, ..ON };
+        let mut lab = Lab::with(SwarmConfig { strategy, upload_slots, ..config(&layout, Bitfield::full(100), 200) });
+        let peers: Vec<_> = (1..=20).map(|number| lab.connect(number, true, Manner::Silent)).collect();
+        peers.iter().for_each(|peer| _ = lab.says(*peer, &[Message::HaveNone, Message::Interested]));
+        lab.wait(later);
+        lab.swarm.peers(lab.now).iter().filter(|peer| !peer.choking).count()
+    };
+    assert_eq!(served(true, None, SECOND), 4);
+    assert_eq!(served(true, None, 75 * SECOND), 8);
+    assert_eq!(served(false, None, SECOND), 8);
+    assert_eq!(served(true, Some(7), SECOND), 7, "as the owner says");
 }
 
 #[test]
