@@ -12,13 +12,14 @@ mod part;
 mod place;
 mod prepare;
 mod presence;
+mod seen;
 mod space;
 mod sync;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,7 @@ use overhang::{Overhang, PART_FILE};
 pub use part::{BadSuffix, PartSuffix};
 use part::{Named, PartNames};
 pub use place::{FilePlace, Place};
+use seen::Seen;
 pub use space::Space;
 
 /// Whether files may be created and changed.
@@ -115,10 +117,10 @@ struct State {
     root: Option<(u64, u64)>,
     /// The root was made by us and not synced since.
     made_root: bool,
-    /// Device and inode of every file when it was first opened.
-    seen: HashMap<u32, (u64, u64)>,
+    /// What every file was when it was first opened.
+    seen: Seen,
     /// Which of its names a file has, as far as that is known. Only in a storage with a suffix for parts.
-    named: HashMap<u32, Named>,
+    named: BTreeMap<u32, Named>,
     /// Files written since the last sync.
     unsynced: BTreeSet<u32>,
     /// Files created since the last sync.
@@ -184,7 +186,7 @@ impl FileStorage {
     pub fn reopen(&self, file: FileIndex) {
         self.options.open_files.close(Key { storage: self.number, file: file.0 });
         let mut state = self.state();
-        state.seen.remove(&file.0);
+        state.seen.forget(file);
         state.named.remove(&file.0);
         state.unsynced.remove(&file.0);
         state.created.remove(&file.0);
@@ -298,7 +300,7 @@ impl FileStorage {
 
     fn create(&self, file: FileIndex, path: &str, executable: bool) -> Result<OpenFile, StorageError> {
         let full = || self.place.root.join(path);
-        if self.state().seen.contains_key(&file.0) {
+        if self.state().seen.get(file).is_some() {
             return Err(StorageError::Missing { path: full() });
         }
         let beneath = self.beneath_to_write()?;
@@ -322,7 +324,7 @@ impl FileStorage {
 
     /// Remembers which file it is; another one than the first time is an error (THREATS L4).
     fn recognise(&self, file: FileIndex, path: &str, open: &OpenFile) -> Result<(), StorageError> {
-        if *self.state().seen.entry(file.0).or_insert(open.identity) == open.identity {
+        if self.state().seen.note(file, open.identity) == open.identity {
             return Ok(());
         }
         Err(StorageError::Replaced { path: self.place.root.join(path) })

@@ -34,11 +34,10 @@ impl<'d> FileList<'d> {
                 let attributes = info.get("attr").and_then(Value::as_bytes).map(Attributes::from_letters);
                 let file =
                     File { path: name.clone(), length: fields.length(length)?, attributes: Attributes::default() };
-                let mut list = Self { is_single: true, ..Self::default() };
                 // One file that is padding or a link would be no content at all.
                 let attributes = attributes.filter(|attributes| !attributes.is_pad() && !attributes.is_link());
-                list.files.push(File { attributes: attributes.unwrap_or_default(), ..file });
-                Ok(list)
+                let files = vec![File { attributes: attributes.unwrap_or_default(), ..file }];
+                Ok(Self { is_single: true, files, ..Self::default() })
             }
             (None, Some(files)) => match early {
                 Some(list) => Ok(list),

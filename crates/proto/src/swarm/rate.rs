@@ -2,24 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-const BUCKETS: usize = 8;
+const BUCKETS: u32 = 8;
 /// Full buckets before the newest.
-const BEFORE: u64 = BUCKETS as u64 - 1;
+const BEFORE: u32 = BUCKETS - 1;
 const WIDTH: Duration = Duration::from_millis(500);
 
 /// Bytes per second over the last four seconds, and all bytes since birth.
 #[derive(Clone, Debug)]
 pub(super) struct Rate {
-    buckets: [u64; BUCKETS],
+    /// Bytes; one holds up to 4 GiB.
+    buckets: [u32; BUCKETS as usize],
     /// The number of the newest bucket, counted from birth.
-    newest: u64,
+    newest: u32,
     born: Instant,
     total: u64,
 }
 
 impl Rate {
     pub(super) fn new(now: Instant) -> Self {
-        Self { buckets: [0; BUCKETS], newest: 0, born: now, total: 0 }
+        Self { buckets: [0; BUCKETS as usize], newest: 0, born: now, total: 0 }
     }
 
     /// Counts bytes that have just passed.
@@ -30,7 +31,8 @@ impl Rate {
             self.newest = (self.newest + 1).max(number.saturating_sub(BEFORE));
             self.buckets[place(self.newest)] = 0;
         }
-        self.buckets[place(self.newest)] += bytes;
+        let bucket = &mut self.buckets[place(self.newest)];
+        *bucket = bucket.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.total += bytes;
     }
 
@@ -44,23 +46,23 @@ impl Rate {
         let number = self.number(now);
         let first = number.saturating_sub(BEFORE);
         let known = self.newest.saturating_sub(BEFORE);
-        let sum: u64 = (first.max(known)..=self.newest).map(|bucket| self.buckets[place(bucket)]).sum();
+        let sum: u64 = (first.max(known)..=self.newest).map(|bucket| u64::from(self.buckets[place(bucket)])).sum();
         let age = now.saturating_duration_since(self.born);
-        let start = WIDTH * u32::try_from(first.min(u64::from(u32::MAX))).unwrap_or(u32::MAX);
+        let start = WIDTH * first;
         // A flow that has just begun is not a flood: it is spread over at least a fifth of a second.
         let covered = age.saturating_sub(start).max(Duration::from_millis(200));
         let milliseconds = u64::try_from(covered.as_millis()).unwrap_or(u64::MAX);
         sum.saturating_mul(1000) / milliseconds
     }
 
-    fn number(&self, now: Instant) -> u64 {
+    fn number(&self, now: Instant) -> u32 {
         let age = now.saturating_duration_since(self.born);
-        u64::try_from(age.as_millis() / WIDTH.as_millis()).unwrap_or(u64::MAX)
+        u32::try_from(age.as_millis() / WIDTH.as_millis()).unwrap_or(u32::MAX)
     }
 }
 
-fn place(bucket: u64) -> usize {
-    usize::try_from(bucket % (BEFORE + 1)).expect("a remainder is below the divisor")
+fn place(bucket: u32) -> usize {
+    (bucket % BUCKETS) as usize
 }
 
 #[cfg(test)]

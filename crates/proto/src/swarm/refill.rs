@@ -185,7 +185,7 @@ impl Requests {
     }
 
     fn first_open(&mut self, peer: &Peer, blame: &Blame, now: Instant) -> Option<PieceIndex> {
-        let picker = self.picker.as_ref();
+        let picker = self.picker.as_deref();
         let mut open = self.partials.open().filter(|partial| {
             let may = match partial.claim() {
                 Claim::Shared => true,

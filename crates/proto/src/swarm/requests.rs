@@ -28,7 +28,7 @@ use crate::wire::Message;
 pub(super) struct Requests {
     pub(super) partials: Partials,
     /// `None` while nothing is needed or nobody is there: a seed needs no picker.
-    pub(super) picker: Option<Picker>,
+    pub(super) picker: Option<Box<Picker>>,
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
     pub(super) strategy: Strategy,
@@ -102,7 +102,7 @@ impl Requests {
         }
         let mut picker = Picker::new(pickable, progress.priorities().ranks().cloned(), rng);
         peers.for_each(|pieces| picker.availability().add_peer(pieces));
-        self.picker = Some(picker);
+        self.picker = Some(Box::new(picker));
         // Pieces that somebody waits for can be begun now.
         self.freed |= self.deadlines.has_readers();
     }
@@ -397,6 +397,6 @@ impl Requests {
     /// Whether every needed piece is begun. Pieces that nobody has count as not begun: who waits for them has time, and in a young
     /// swarm, where few have anything yet, blocks asked for twice would fill the uplinks that all wait for.
     pub(super) fn in_endgame(&self) -> bool {
-        !self.held_up && self.picker.as_ref().is_some_and(Picker::is_empty)
+        !self.held_up && self.picker.as_deref().is_some_and(Picker::is_empty)
     }
 }

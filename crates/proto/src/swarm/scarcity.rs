@@ -34,7 +34,7 @@ impl Requests {
         if !self.strategy.short_queues || elsewhere < ELSEWHERE {
             return None;
         }
-        let needed = self.partials.len() + self.picker.as_ref().map_or(0, Picker::len);
+        let needed = self.partials.len() + self.picker.as_deref().map_or(0, Picker::len);
         (peer.down.useful as usize * FEW < needed).then(|| share(peer, now))
     }
 }

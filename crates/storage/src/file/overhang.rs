@@ -5,7 +5,7 @@
 //! it goes only after its bytes were synced in the file. Which files are wanted can only grow while the storage is open: a file that
 //! was wanted once keeps getting its bytes itself.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -34,7 +34,7 @@ pub(super) struct Overhang {
     /// It was said which files are wanted.
     decided: AtomicBool,
     /// The files whose bytes go there. Held to write while bytes move from there to files.
-    apart: RwLock<HashSet<u32>>,
+    apart: RwLock<BTreeSet<u32>>,
     table: Mutex<Table>,
 }
 
@@ -48,7 +48,7 @@ impl Overhang {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn apart(&self) -> Option<RwLockReadGuard<'_, HashSet<u32>>> {
+    fn apart(&self) -> Option<RwLockReadGuard<'_, BTreeSet<u32>>> {
         self.used.load(Ordering::Acquire).then(|| self.apart.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -151,7 +151,7 @@ impl FileStorage {
         let parent = parent.as_ref().map_or(beneath.fd(), AsFd::as_fd);
         let Ok(Some(found)) = beneath.stat(Some(parent), name) else { return Ok(()) };
         // Nothing but what we have read or made is ours to remove.
-        if self.state().seen.get(&PART_FILE.0).copied() != Some(super::identity(&found)) {
+        if self.state().seen.get(PART_FILE) != Some(super::identity(&found)) {
             return Ok(());
         }
         match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {

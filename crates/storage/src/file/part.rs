@@ -59,7 +59,7 @@ pub(super) enum Named {
 #[derive(Debug, Default)]
 pub(super) struct PartNames {
     suffix: Option<PartSuffix>,
-    without: HashSet<u32>,
+    without: BTreeSet<u32>,
 }
 
 impl PartNames {
@@ -166,7 +166,7 @@ impl FileStorage {
         let part = format!("{name}{suffix}");
         let full = || beneath.path(path.as_str());
         let found = beneath.stat(Some(parent), &part).map_err(|errno| StorageError::io("look at", full(), errno))?;
-        let seen = self.state().seen.get(&file.0).copied();
+        let seen = self.state().seen.get(file);
         if found.is_none_or(|found| seen.is_some_and(|seen| seen != identity(&found))) {
             return Ok(false);
         }

@@ -138,7 +138,7 @@ impl FileStorage {
 
     fn present(&self, file: FileIndex, stat: &Stat, length: u64) -> FilePresence {
         let identity = identity(stat);
-        let same_as_open = self.state().seen.get(&file.0).is_none_or(|seen| *seen == identity);
+        let same_as_open = self.state().seen.get(file).is_none_or(|seen| seen == identity);
         FilePresence::Present { length, modified_ns: modified_ns(stat), identity, same_as_open }
     }
 

@@ -43,7 +43,7 @@ impl FileStorage {
             let state = self.state();
             for file in files {
                 // What was written was open, and what was open was seen.
-                let disk = state.seen.get(file).map_or(0, |(disk, _)| *disk);
+                let disk = state.seen.get(FileIndex(*file)).map_or(0, |(disk, _)| disk);
                 by_disk.entry(disk).or_default().push(*file);
             }
         }
