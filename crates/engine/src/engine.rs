@@ -14,7 +14,7 @@ use riverrun_proto::wire::PeerId;
 use riverrun_storage::{Disk, Pool};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
-use tokio::task::{AbortHandle, JoinError, JoinHandle};
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::ask_tracker::Ask;
 use crate::drive::dht::Dht;
@@ -23,6 +23,7 @@ use crate::drive::lsd::Lsd;
 use crate::drive::timer::Timers;
 use crate::drive::web_seed::WebServers;
 use crate::drive::{Brain, Core};
+use crate::errands::{Errands, NotDone};
 use crate::http::Http;
 use crate::rate::Rates;
 use crate::udp_hub::UdpHub;
@@ -30,9 +31,6 @@ use crate::{Event, Settings, TorrentId};
 
 /// The most torrents being opened at once.
 const MAX_OPENS: usize = 4;
-
-/// The most short pieces of work that block at once.
-const MAX_ERRANDS: usize = 2;
 
 /// Budgets, disk threads, timers and the table of torrents.
 #[derive(Debug)]
@@ -49,8 +47,7 @@ pub(crate) struct Engine {
     pub(crate) dials: Semaphore,
     /// One permit for each torrent that is being opened: each takes threads that block, and a check takes every core.
     pub(crate) opens: Semaphore,
-    /// One permit for each short piece of work that blocks.
-    errands: Semaphore,
+    errands: Errands,
     /// One permit for each announce under way (THREATS M18).
     pub(crate) announces: Semaphore,
     pub(crate) handshakes: Arc<Handshakes>,
@@ -123,7 +120,7 @@ impl Engine {
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             dials: Semaphore::new(settings.max_dials),
             opens: Semaphore::new(MAX_OPENS),
-            errands: Semaphore::new(MAX_ERRANDS),
+            errands: Errands::default(),
             announces: Semaphore::new(MAX_ANNOUNCES),
             handshakes: Arc::default(),
             timers: Arc::default(),
@@ -182,17 +179,15 @@ impl Engine {
         self.runtime.spawn(task).abort_handle()
     }
 
-    /// Does a short piece of work that blocks, a few at a time: each thread that ever allocates costs memory for good.
+    /// Does a short piece of work that blocks, a few at a time.
     ///
     /// # Errors
-    /// The work panicked, or the runtime is going.
+    /// The work panicked, or the session is going.
     pub(crate) async fn blocking<R: Send + 'static>(
         &self,
         work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, JoinError> {
-        // Never closed: the semaphore lives as long as the session.
-        let _turn = self.errands.acquire().await;
-        self.runtime.spawn_blocking(work).await
+    ) -> Result<R, NotDone> {
+        self.errands.run(work).await
     }
 
     /// Runs what blocks for long on a thread where that is allowed, from any thread.

@@ -98,6 +98,7 @@ mod ask_peer;
 mod ask_tracker;
 mod drive;
 mod engine;
+mod errands;
 mod error;
 mod events;
 mod fetch;

@@ -19,7 +19,7 @@ use super::core::{Core, Origin};
 use super::stage::Life;
 use super::store::{self, Store};
 use super::tracker::{self, Announcer};
-use super::{dht, metadata, open, records, web_seed};
+use super::{dht, metadata, open, web_seed};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, EventKind, Preallocate, Source};
 
@@ -48,14 +48,14 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     let (fail_on_storage_error, rates, seed_limits) =
         (wish.fail_on_storage_error, wish.rates.clone(), wish.seed_limits);
     let decided = decide(engine, &metainfo, wish).await;
-    let (content, store) = decided.inspect_err(|_| engine.forget(id, hashes))?;
+    let (content, store, choice) = decided.inspect_err(|_| engine.forget(id, hashes))?;
     let life = Life::new(paused, engine.settings.storage_retry, fail_on_storage_error);
     let announcer = Announcer::new(engine, hashes, metainfo.info().is_private(), trackers);
     let early = peers.into_iter().map(|addr| (swarm::Source::User, addr)).collect();
     let core = Core::new(id, engine.clone(), Origin::File(metainfo), None, Brain::new(life, announcer, early));
     core.rates.begin(&rates);
     core.set_seed_limits(seed_limits);
-    core.decide(content, store);
+    core.decide(content, store, choice);
     engine.enter(&core);
     core.emit(EventKind::Added);
     dht::name_nodes(&core);
@@ -142,8 +142,8 @@ pub(crate) async fn choose(core: &Arc<Core>, wish: AddTorrent) -> Result<(), Add
     let metainfo = core.metainfo().cloned().ok_or(AddError::Stopped)?;
     let (peers, fail_on_storage_error) = (wish.peers.clone(), wish.fail_on_storage_error);
     let (rates, seed_limits) = (wish.rates.clone(), wish.seed_limits);
-    let (content, store) = decide(&core.engine, &metainfo, wish).await?;
-    if !core.decide(content, store) {
+    let (content, store, choice) = decide(&core.engine, &metainfo, wish).await?;
+    if !core.decide(content, store, choice) {
         return Err(AddError::Duplicate(metainfo.hashes()));
     }
     core.rates.begin(&rates);
@@ -158,14 +158,17 @@ pub(crate) async fn choose(core: &Arc<Core>, wish: AddTorrent) -> Result<(), Add
 }
 
 /// Where the content of a torrent belongs and how it is wanted, with its files opened.
-async fn decide(engine: &Engine, metainfo: &Metainfo, wish: AddTorrent) -> Result<(Content, Store), AddError> {
+async fn decide(
+    engine: &Engine,
+    metainfo: &Metainfo,
+    wish: AddTorrent,
+) -> Result<(Content, Store, Option<Choice>), AddError> {
     let info = metainfo.info().clone();
     let choice = choice(&info, &wish)?;
     let hashes = metainfo.piece_hashes();
     let (path, store) = open_store(engine, &info, &wish).await?;
     let settings = &engine.settings;
     let options = Options {
-        record: settings.state_dir.as_deref().map(|dir| records::path(dir, info.hashes(), &path)),
         path,
         read_only: wish.read_only,
         overwrite: wish.overwrite,
@@ -174,10 +177,9 @@ async fn decide(engine: &Engine, metainfo: &Metainfo, wish: AddTorrent) -> Resul
         sequential: wish.sequential,
         super_seeding: wish.super_seeding,
         max_connections: wish.max_connections.unwrap_or(settings.max_connections_per_torrent),
-        choice,
     };
     let web_seeds = web_seed::named(metainfo.web_seeds(), &wish.web_seeds);
-    Ok((Content::new(info, hashes, options, web_seeds), store))
+    Ok((Content::new(info, hashes, options, web_seeds), store, choice))
 }
 
 /// What the wish says about files, if anything.

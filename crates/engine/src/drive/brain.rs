@@ -85,7 +85,9 @@ impl Brain {
                     files.disk.verify(piece, digests);
                 }
                 (Action::Serve { connection, block }, Some(files)) => {
-                    if let Some((connection, run)) = files.reads.add(&files.layout, connection, block) {
+                    if let Some((connection, run)) =
+                        files.reads.get_or_insert_default().add(&files.layout, connection, block)
+                    {
                         with_link(links, connection, effects, |link| link.send_run(run));
                     }
                 }
@@ -112,7 +114,7 @@ impl Brain {
         }
         if let Exchange { links, files: Some(files), .. } = exchange {
             files.writes.flush(&files.disk);
-            if let Some((connection, run)) = files.reads.take() {
+            if let Some((connection, run)) = files.reads.as_mut().and_then(|reads| reads.take()) {
                 with_link(links, connection, effects, |link| link.send_run(run));
             }
         }
@@ -255,6 +257,11 @@ impl Brain {
             && exchange.links.remove(&connection).is_some()
         {
             self.feed(now, Input::Closed { connection, reason }, &mut Payloads::default(), effects);
+            if let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange
+                && links.is_empty()
+            {
+                files.rest();
+            }
         }
     }
 
@@ -266,7 +273,7 @@ impl Brain {
         }
         for run in missed.drain(..) {
             if let Some(files) = files {
-                files.reads.read(&files.disk, connection, run);
+                files.reads.get_or_insert_default().read(&files.disk, connection, run);
             }
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::PieceHashes;
 
-use super::choice::Choice;
 use super::web_seed::WebSeed;
 use crate::status::Padding;
 
@@ -40,8 +39,4 @@ pub(crate) struct Options {
     pub(crate) sequential: bool,
     pub(crate) super_seeding: bool,
     pub(crate) max_connections: usize,
-    /// What was said about its files when it was added, if anything was.
-    pub(crate) choice: Option<Choice>,
-    /// Where the resume record is, if one is kept.
-    pub(crate) record: Option<PathBuf>,
 }

@@ -17,6 +17,7 @@ use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
 use tokio::sync::Notify;
 
 use super::brain::{Brain, Effects, Errand};
+use super::choice::Choice;
 use super::content::{Content, Options};
 use super::link::Outbox;
 use super::stage::Outcome;
@@ -156,13 +157,13 @@ impl Core {
     }
 
     /// Its place is decided; false if it was before.
-    pub(crate) fn decide(&self, content: Content, store: Store) -> bool {
+    /// `choice`: what the owner said about its files, if anything.
+    pub(crate) fn decide(&self, content: Content, store: Store, choice: Option<Choice>) -> bool {
         let mut place = self.store.lock().expect("no panic while the store is locked");
         let first = self.content.set(content).is_ok();
         if first {
             let mut brain = self.lock();
-            let said = &self.content().options.choice;
-            (brain.choice, brain.chosen) = (said.clone().unwrap_or_default(), said.is_some());
+            (brain.chosen, brain.choice) = (choice.is_some(), choice.unwrap_or_default());
             drop(brain);
             *place = Some(store);
         }

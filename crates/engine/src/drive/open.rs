@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, PieceIndex, Span};
+use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex, Span};
 use riverrun_proto::swarm::{self, Command, Input, Priority, Swarm, SwarmConfig};
 use riverrun_storage::check::{Checked, Progress};
 use riverrun_storage::resume::Judged;
-use riverrun_storage::{FilePresence, Presence, StorageError};
+use riverrun_storage::{FilePresence, Presence, Storage, StorageError};
 use tokio::sync::oneshot;
 
 use super::brain::{Brain, Effects, Exchange, Files};
 use super::choice::Choice;
 use super::core::{Core, Sink};
+use super::records::Known;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
@@ -34,17 +35,52 @@ pub(crate) async fn open(core: Arc<Core>) {
         () = core.stopping() => return,
     };
     match opened {
-        Ok(have) => start(&core, have),
+        Ok(found) => start(&core, found),
         Err(error) => fail(&core, error),
     }
     drop(preparing);
 }
 
-/// The pieces that are there and right.
-async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
-    let presence = presence(core).await?;
+/// What a torrent begins with.
+struct Found {
+    /// The pieces that are there and right.
+    have: Bitfield,
+    /// The files were looked at a moment ago, and nothing was written or hashed since: nothing is to be synced, and a last look would
+    /// see the same.
+    settled: bool,
+}
+
+/// What is there, as one visit to the disk tells. Each visit is a way to another thread and back, which thousands of torrents feel.
+struct Visit {
+    presence: Presence,
+    known: Option<Known>,
+    /// Every file is there with its length, and the owner's word stands for what is in it.
+    believed: bool,
+    /// Some piece that is said to be there ends in a hole.
+    holes: bool,
+}
+
+async fn visit(core: &Arc<Core>) -> Result<Visit, TorrentError> {
+    let visitor = core.clone();
+    let storage = core.store()?.storage();
+    blocking(core, move || {
+        let presence = storage.presence()?;
+        let known = records::read(&visitor, &presence);
+        let (layout, options) = (visitor.layout(), visitor.options());
+        let believed = options.read_only && options.trust_resume && all_there(&visitor, &presence);
+        let holes = options.read_only && {
+            let known = known.as_ref().map(|known| known.judged.trusted.clone());
+            let said = if believed { Some(Bitfield::full(layout.piece_count())) } else { known };
+            said.is_some_and(|said| !ending_in_holes(&*storage, layout, &said).is_empty())
+        };
+        Ok(Visit { presence, known, believed, holes })
+    })
+    .await
+}
+
+async fn find_out(core: &Arc<Core>) -> Result<Found, TorrentError> {
+    let Visit { presence, known, believed, holes } = visit(core).await?;
     let pieces = core.layout().piece_count();
-    let known = records::read(core, &presence).await;
     let ours = known.as_ref().is_some_and(|known| known.ours);
     if let Some(shared) = known.as_ref().map(|known| known.shared) {
         core.act(|brain, _, _| brain.sharing.go_on(shared));
@@ -60,9 +96,11 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     let is_wanted = |piece| wanted.as_ref().is_none_or(|wanted| wanted.has(piece));
     let everything = || Judged { trusted: Bitfield::empty(pieces), doubtful: Bitfield::full(pieces) };
     let judged = known.map_or_else(everything, |known| known.judged);
-    let believed = core.options().read_only && core.options().trust_resume && all_there(core, &presence);
+    let nothing_hashed = believed || judged.doubtful.is_empty();
     let have = if believed {
         Bitfield::full(pieces)
+    } else if nothing_hashed {
+        judged.trusted
     } else {
         let mut have = judged.trusted;
         let checked = check(core, judged.doubtful, true).await?;
@@ -77,7 +115,8 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     if core.options().read_only {
         let missing = have.iter_missing().filter(|piece| is_wanted(*piece)).count();
         let bad = u32::try_from(missing).expect("no more than there are pieces");
-        return if bad == 0 { Ok(have) } else { Err(TorrentError::Incomplete { bad, pieces }) };
+        let settled = nothing_hashed && !holes;
+        return if bad == 0 { Ok(Found { have, settled }) } else { Err(TorrentError::Incomplete { bad, pieces }) };
     }
     if have.is_empty()
         && !ours
@@ -92,7 +131,7 @@ async fn find_out(core: &Arc<Core>) -> Result<Bitfield, TorrentError> {
     // From now on the files are known as ours, so that a run that is cut off before its first piece can go on.
     let presence = self::presence(core).await?;
     save_resume(core.clone(), have.clone(), presence, None).await;
-    Ok(have)
+    Ok(Found { have, settled: false })
 }
 
 /// Makes the files that are wanted ready for their bytes.
@@ -161,7 +200,8 @@ async fn in_the_way(core: &Arc<Core>, presence: &Presence) -> Result<Option<Path
 }
 
 /// Starts the swarm with what is there.
-fn start(core: &Arc<Core>, have: Bitfield) {
+fn start(core: &Arc<Core>, found: Found) {
+    let Found { have, settled } = found;
     let Ok(store) = core.store() else { return };
     let sink = Arc::new(Sink(Arc::downgrade(core)));
     let (layout, hashes) = (core.layout(), core.content().hashes.clone());
@@ -183,7 +223,7 @@ fn start(core: &Arc<Core>, have: Bitfield) {
         core.found_bytes.get_or_init(|| status::content_had(&status, padded));
         if status.left_bytes == 0 {
             brain.life.completion = Completion::Looking;
-            exchange.files.iter_mut().for_each(|files| files.finish(&exchange.swarm));
+            exchange.files.iter_mut().filter(|_| !settled).for_each(|files| files.finish(&exchange.swarm));
         }
         if brain.life.paused {
             brain.command(now, Command::Pause, effects);
@@ -200,6 +240,10 @@ fn start(core: &Arc<Core>, have: Bitfield) {
             brain.announce(now, effects);
         }
         effects.events.push(EventKind::Phase(brain.phase(now)));
+        if settled && status.left_bytes == 0 {
+            brain.complete(now, effects);
+            brain.look_at_sharing(now, &core.totals, effects);
+        }
     });
     core.engine.lsd.changed.notify_one();
 }
@@ -364,25 +408,26 @@ async fn holes(core: &Arc<Core>, had: Bitfield, pieces: &mut Bitfield) -> Result
     let (store, layout) = (core.store()?, core.layout().clone());
     let found = blocking(core, move || {
         let storage = store.storage();
-        let last_byte = |piece: PieceIndex| {
-            let last = layout.piece_span(piece).map(|span| Span { offset: span.end() - 1, length: 1 })?;
-            let extent = layout.extents(last).find(|extent| !extent.pad)?;
-            Some((piece, extent.file, last))
-        };
-        let ends: Vec<_> = had.iter().filter_map(last_byte).collect();
-        // A file without any hole is asked once, not once for each of its pieces.
-        let of_files = ends.chunk_by(|(_, one, _), (_, next, _)| one == next).filter(|ends| {
-            let (from, to) = (ends[0].2.offset, ends[ends.len() - 1].2.end());
-            !storage.has_no_hole(Span { offset: from, length: to - from })
-        });
-        Ok(of_files
-            .flatten()
-            .filter(|(_, _, last)| storage.is_hole(*last))
-            .map(|(piece, ..)| *piece)
-            .collect::<Vec<_>>())
+        Ok(ending_in_holes(&*storage, &layout, &had))
     });
     found.await?.into_iter().for_each(|piece| _ = pieces.insert(piece));
     Ok(())
+}
+
+/// Those of these pieces whose last byte is in a hole of its file.
+fn ending_in_holes(storage: &dyn Storage, layout: &Layout, pieces: &Bitfield) -> Vec<PieceIndex> {
+    let last_byte = |piece: PieceIndex| {
+        let last = layout.piece_span(piece).map(|span| Span { offset: span.end() - 1, length: 1 })?;
+        let extent = layout.extents(last).find(|extent| !extent.pad)?;
+        Some((piece, extent.file, last))
+    };
+    let ends: Vec<_> = pieces.iter().filter_map(last_byte).collect();
+    // A file without any hole is asked once, not once for each of its pieces.
+    let of_files = ends.chunk_by(|(_, one, _), (_, next, _)| one == next).filter(|ends| {
+        let (from, to) = (ends[0].2.offset, ends[ends.len() - 1].2.end());
+        !storage.has_no_hole(Span { offset: from, length: to - from })
+    });
+    of_files.flatten().filter(|(_, _, last)| storage.is_hole(*last)).map(|(piece, ..)| *piece).collect()
 }
 
 /// Hashes those of these pieces that are had; the bad ones are not had any more. How many there were.

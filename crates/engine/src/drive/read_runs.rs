@@ -42,6 +42,11 @@ pub(crate) struct ReadRun {
 }
 
 impl ReadRuns {
+    /// Whether nobody waits for anything.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.reading.is_empty() && self.readers.is_empty() && self.run.is_none()
+    }
+
     /// Adds a block. A run that it does not go on with is complete.
     pub(crate) fn add(
         &mut self,

@@ -15,6 +15,7 @@ use riverrun_storage::{FilePresence, Presence, check};
 use super::Core;
 use super::choice::Choice;
 use crate::TorrentError;
+use crate::errands::NotDone;
 use crate::sharing::Volume;
 
 /// So much is hashed on one thread, in bytes.
@@ -31,6 +32,12 @@ pub(crate) struct Known {
     pub(crate) shared: Duration,
 }
 
+/// Where the record of a torrent is, if one is kept. Worked out each time: thousands of torrents that rest need not hold it.
+fn place(core: &Core) -> Option<PathBuf> {
+    let state_dir = core.engine.settings.state_dir.as_deref()?;
+    Some(path(state_dir, core.info_hashes(), &core.options().path))
+}
+
 /// The place of the record. The content root is part of the name, so that two copies of one torrent do not fight.
 pub(crate) fn path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> PathBuf {
     let absolute = std::path::absolute(content).unwrap_or_else(|_| content.to_owned());
@@ -43,23 +50,9 @@ pub(crate) fn path(state_dir: &Path, hashes: InfoHashes, content: &Path) -> Path
     state_dir.join("resume").join(format!("{hash}-{root}.resume"))
 }
 
-/// Reads the record and judges it by what is there now; `None` if there is none to go by.
-pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known> {
-    let path = core.options().record.clone()?;
-    let (reader, now) = (core.clone(), presence.clone());
-    let judged = core.engine.blocking(move || {
-        let record = Record::read(&path)?;
-        let mut judged = record.judge(reader.info_hashes(), reader.layout(), &now)?;
-        if reader.options().trust_resume {
-            judged = Judged { trusted: record.have.clone(), doubtful: Bitfield::empty(record.have.pieces()) };
-        }
-        reader.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
-        reader.totals.up.store(record.uploaded_bytes, Ordering::Relaxed);
-        let choice = Choice::unpack(reader.layout(), &record.choice);
-        let shared = Duration::from_secs(record.shared_seconds);
-        Ok(Known { judged, choice, shared, ours: same_files(&record.presence, &now) })
-    });
-    match judged.await.ok()? {
+/// Reads the record and judges it by what is there now; `None` if there is none to go by. Blocks.
+pub(crate) fn read(core: &Core, presence: &Presence) -> Option<Known> {
+    match judge(core, presence, &place(core)?) {
         Ok(known) => Some(known),
         Err(ResumeError::None { .. }) => None,
         Err(error) => {
@@ -67,6 +60,19 @@ pub(crate) async fn read(core: &Arc<Core>, presence: &Presence) -> Option<Known>
             None
         }
     }
+}
+
+fn judge(core: &Core, now: &Presence, path: &Path) -> Result<Known, ResumeError> {
+    let record = Record::read(path)?;
+    let mut judged = record.judge(core.info_hashes(), core.layout(), now)?;
+    if core.options().trust_resume {
+        judged = Judged { trusted: record.have.clone(), doubtful: Bitfield::empty(record.have.pieces()) };
+    }
+    core.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
+    core.totals.up.store(record.uploaded_bytes, Ordering::Relaxed);
+    let choice = Choice::unpack(core.layout(), &record.choice);
+    let shared = Duration::from_secs(record.shared_seconds);
+    Ok(Known { judged, choice, shared, ours: same_files(&record.presence, now) })
 }
 
 /// Whether some file is the one of before, or none is there at all.
@@ -85,7 +91,7 @@ fn same_files(before: &Presence, now: &Presence) -> bool {
 
 /// Writes the record. What goes wrong is logged: the worst that comes of it is a check at the next start.
 pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) {
-    let Some(path) = core.options().record.clone() else { return };
+    let Some(path) = place(core) else { return };
     let choice = core.look(|brain| brain.choice.pack());
     let sums = sums(core);
     let record = Record {
@@ -116,7 +122,7 @@ pub(crate) fn sums(core: &Core) -> Sums {
 
 /// Writes what all runs came to into the record that is there, and nothing else: nobody has looked at the files again.
 pub(crate) async fn write_sums(core: &Arc<Core>) {
-    let Some(path) = core.options().record.clone() else { return };
+    let Some(path) = place(core) else { return };
     let sums = sums(core);
     let write = move || {
         let record = match Record::read(&path) {
@@ -131,11 +137,11 @@ pub(crate) async fn write_sums(core: &Arc<Core>) {
 
 /// Removes the record.
 pub(crate) async fn remove(core: &Arc<Core>) {
-    let Some(path) = core.options().record.clone() else { return };
+    let Some(path) = place(core) else { return };
     log(core.engine.blocking(move || Record::remove(&path)).await);
 }
 
-fn log(result: Result<Result<(), ResumeError>, tokio::task::JoinError>) {
+fn log(result: Result<Result<(), ResumeError>, NotDone>) {
     if let Ok(Err(error)) = result {
         tracing::warn!(%error, "resume record");
     }

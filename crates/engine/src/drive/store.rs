@@ -72,7 +72,10 @@ pub(crate) fn place(info: &Info, wish: &add::Place) -> Result<(PathBuf, Place), 
             None => FilePlace::File { path, executable: false },
         }
     });
-    Ok((path, Place { root: here(root), files: files.collect() }))
+    let (mut path, root) = (path, here(root));
+    // A joined path has room for as much again; thousands of torrents that rest would hold it.
+    path.shrink_to_fit();
+    Ok((path, Place { root, files: files.collect() }))
 }
 
 /// The last name of the user's path, if it can be kept as it is.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use riverrun::storage::{PartSuffix, StorageError};
 use riverrun::testing::{Content, LocalSwarm, loopback};
-use riverrun::{AddError, AddTorrent, Phase, Session, Settings, TorrentError};
+use riverrun::{AddError, AddTorrent, EventKind, Phase, Session, Settings, TorrentError};
 use tokio::time::timeout;
 
 use super::{PATIENCE, complete, same, session, until};
@@ -170,6 +170,40 @@ async fn damaged_content_is_not_shared() {
     let torrent = session.add(wish(&swarm).read_only(true)).await.unwrap();
     let ended = timeout(PATIENCE, torrent.completed()).await.unwrap();
     assert!(matches!(ended, Err(TorrentError::Incomplete { bad: 1, pieces: 62 })), "{ended:?}");
+}
+
+/// What the owner vouches for is shared at once, with no hash and no second look.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_believed_is_shared_without_a_hash() {
+    let swarm = swarm().await;
+    let mut content = swarm.content().clone();
+    content.files[0].1[100] ^= 1;
+    content.write_into(&swarm.dir()).unwrap();
+    let session = session().await;
+    let mut events = session.events();
+    let torrent = session.add(wish(&swarm).read_only(true).trust_resume(true)).await.unwrap();
+    timeout(PATIENCE, torrent.completed()).await.unwrap().unwrap();
+    assert!(matches!(torrent.status().phase, Phase::Seeding));
+    let mut phases = Vec::new();
+    while let Ok(Ok(event)) = timeout(std::time::Duration::ZERO, events.next()).await {
+        if let EventKind::Phase(phase) = event.kind {
+            phases.push(phase);
+        }
+    }
+    assert!(!phases.iter().any(|phase| matches!(phase, Phase::Checking { .. })), "{phases:?}");
+    assert!(matches!(phases.last(), Some(Phase::Seeding)), "{phases:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l4_content_that_is_believed_and_ends_in_a_hole_is_not_shared() {
+    let swarm = swarm().await;
+    std::fs::create_dir_all(swarm.dir()).unwrap();
+    let file = std::fs::File::create(swarm.dir().join("resume.bin")).unwrap();
+    file.set_len(LENGTH).unwrap();
+    let session = session().await;
+    let torrent = session.add(wish(&swarm).read_only(true).trust_resume(true)).await.unwrap();
+    let ended = timeout(PATIENCE, torrent.completed()).await.unwrap();
+    assert!(matches!(ended, Err(TorrentError::Incomplete { bad: 62, pieces: 62 })), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,8 @@ impl Brain {
         effects: &mut Effects,
     ) {
         let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange else { return };
-        if let Some(reader) = files.reads.done_for_reader(token) {
+        let Some(reads) = &mut files.reads else { return };
+        if let Some(reader) = reads.done_for_reader(token) {
             if let Err(error) = &result {
                 let error = error.clone();
                 self.look_again(&error, effects);
@@ -57,7 +58,7 @@ impl Brain {
             let _ = reader.send(result);
             return;
         }
-        let Some((connection, run)) = files.reads.done(token) else { return };
+        let Some((connection, run)) = reads.done(token) else { return };
         match result {
             Ok(buffers) => {
                 with_link(links, connection, effects, |link| {

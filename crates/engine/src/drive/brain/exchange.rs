@@ -35,7 +35,8 @@ pub(crate) struct Files {
     pub(crate) disk: DiskTorrent,
     pub(crate) saver: Saver,
     pub(super) layout: Arc<Layout>,
-    pub(super) reads: ReadRuns,
+    /// `None` while nobody is served.
+    pub(super) reads: Option<Box<ReadRuns>>,
     pub(super) writes: WriteRuns,
     pub(super) pressure: Pressure,
 }
@@ -85,12 +86,17 @@ impl Exchange {
 
 impl Files {
     pub(crate) fn new(disk: DiskTorrent, layout: Arc<Layout>, saver: Saver) -> Self {
-        Self { disk, saver, layout, reads: ReadRuns::default(), writes: WriteRuns::default(), pressure: Pressure::None }
+        Self { disk, saver, layout, reads: None, writes: WriteRuns::default(), pressure: Pressure::None }
     }
 
     /// Reads a span of one piece for somebody who is no peer.
     pub(crate) fn read_for_reader(&mut self, span: Span) -> oneshot::Receiver<Answer> {
-        self.reads.read_for_reader(&self.disk, span)
+        self.reads.get_or_insert_default().read_for_reader(&self.disk, span)
+    }
+
+    /// Nobody is connected any more: what is held for those who are served goes.
+    pub(super) fn rest(&mut self) {
+        self.reads.take_if(|reads| reads.is_idle());
     }
 
     /// Everything wanted is here, as the swarm knows.
