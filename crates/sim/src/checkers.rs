@@ -170,17 +170,44 @@ pub(crate) fn has_only_verified(swarm: &Swarm, disk: &Disk) -> Result<(), String
     if swarm.have().any_missing_from(disk.verified()) { Err("has what was not verified".to_owned()) } else { Ok(()) }
 }
 
-/// What a swarm keeps stays within its limits.
+/// What a swarm keeps of all that strangers do stays within its limits.
 ///
 /// # Errors
 /// It does not.
-pub(crate) fn within_limits(now: Instant, own: &Resident) -> Result<(), String> {
-    let status = own.swarm.status(now);
-    let (connections, candidates) = (status.connections, status.candidates);
-    if connections > own.ledger.places || candidates > limits::MAX_CANDIDATES {
-        return Err(format!("{connections} connections and {candidates} candidates"));
+pub(crate) fn within_limits(own: &Resident) -> Result<(), String> {
+    let (kept, missing) = (own.swarm.kept(), own.swarm.have().pieces() - own.swarm.have().count());
+    if kept.connections > own.ledger.places
+        || kept.candidates > limits::MAX_CANDIDATES
+        || kept.partial_pieces > missing as usize
+        || kept.outstanding > kept.connections * limits::MAX_REQQ as usize
+    {
+        return Err(format!("{kept:?} while {missing} pieces are missing"));
     }
     Ok(())
+}
+
+/// What a swarm keeps of one peer stays within its limits.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn peer_within_limits(own: &mut Resident, peer: ConnectionId) -> Result<(), String> {
+    let Some(kept) = own.swarm.kept_of(peer) else { return Ok(()) };
+    own.most_queued = own.most_queued.max(kept.queued);
+    if kept.queued > limits::MAX_QUEUED_REQUESTS || kept.asked > limits::MAX_REQQ as usize {
+        return Err(format!("{kept:?} of one peer"));
+    }
+    Ok(())
+}
+
+/// The same of each of its peers: what happens to one may have another asked.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn all_within_limits(
+    own: &mut Resident,
+    mut peers: impl Iterator<Item = ConnectionId>,
+) -> Result<(), String> {
+    peers.try_for_each(|peer| peer_within_limits(own, peer))
 }
 
 /// Nobody is banned who does not lie.

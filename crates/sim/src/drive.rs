@@ -7,7 +7,7 @@ use riverrun_proto::swarm::{Action, CloseReason, Command, ConnectionId, Event as
 use riverrun_proto::wire::Message;
 
 use crate::checkers;
-use crate::host::{HostId, Tenant};
+use crate::host::{Host, HostId, Tenant};
 use crate::queue::{Due, Event, Letters};
 use crate::stranger::Deed;
 use crate::world::World;
@@ -20,11 +20,15 @@ impl World {
 
     pub(crate) fn wake(&mut self, host: HostId) {
         let now = self.now;
-        match &mut self.hosts[host.0].tenant {
+        let Host { tenant, ends, .. } = &mut self.hosts[host.0];
+        match tenant {
             Tenant::Swarm(resident) => {
                 resident.wakes_at = None;
                 if resident.swarm.next_timeout().is_some_and(|at| at <= now) {
-                    let result = resident.ledger.woke(now).and_then(|()| checkers::within_limits(now, resident));
+                    let result = resident
+                        .ledger
+                        .woke(now)
+                        .and_then(|()| checkers::all_within_limits(resident, ends.keys().copied()));
                     result.unwrap_or_else(|what| self.broken(host, what));
                     self.feed(host, Input::Timeout);
                 } else {

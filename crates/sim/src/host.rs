@@ -39,6 +39,8 @@ pub(crate) struct Resident {
     pub(crate) wakes_at: Option<Instant>,
     /// What it told.
     pub(crate) events: Vec<Event>,
+    /// The most requests of one peer that were ever seen to wait.
+    pub(crate) most_queued: usize,
     /// Requests made in all lives.
     pub(crate) requests: u64,
     /// Since when it has everything; `None` while it does not.
@@ -140,6 +142,7 @@ impl Resident {
             swarm: Swarm::new(now, config),
             wakes_at: None,
             events: Vec::new(),
+            most_queued: 0,
             requests: 0,
         }
     }

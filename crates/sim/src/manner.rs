@@ -14,7 +14,7 @@
 //! | P11 | [`Flap`](Manner::Flap) | P25 | [`ClaimV2`](Manner::ClaimV2) |
 //! | P12 | [`Reject`](Manner::Reject), [`Unasked`](Manner::Unasked) | P27 | [`Punch`](Manner::Punch) |
 //! | P13 | [`Hints`](Manner::Hints) | P28 | [`Deny`](Manner::Deny) |
-//! | P14 | [`Greed`](Manner::Greed) | P29 | [`Sip`](Manner::Sip), [`Greed`](Manner::Greed) |
+//! | P14 | [`Greed`](Manner::Greed), [`Gulp`](Manner::Gulp) | P29 | [`Sip`](Manner::Sip), [`Greed`](Manner::Greed) |
 //! | P15 | [`Grab`](Manner::Grab) | | |
 //!
 //! The bytes behind P1, P2, P20 and P26 (lengths, depth, the search for a mark) and the timers of P17 and P19 before a
@@ -56,6 +56,8 @@ pub enum Manner {
     Hints,
     /// Asks for everything and never reads (P14, P29).
     Greed,
+    /// Says to have nothing, asks for everything at once when it may, and never reads (P14).
+    Gulp,
     /// Asks for what it may not ask for (P15).
     Grab,
     /// Talks without end and without sense (P16).
@@ -108,7 +110,7 @@ impl Manner {
         ("p11", &[Self::Flap(Duration::from_millis(700)), Self::Flap(Duration::from_secs(4))]),
         ("p12", &[Self::Reject, Self::Unasked]),
         ("p13", &[Self::Hints]),
-        ("p14", &[Self::Greed]),
+        ("p14", &[Self::Greed, Self::Gulp]),
         ("p15", &[Self::Grab]),
         ("p16", &[Self::Noise, Self::Flood]),
         ("p17", &[Self::Refuse(DialError::Timeout), Self::Refuse(DialError::Handshake), Self::Mirror]),
@@ -134,7 +136,7 @@ impl Manner {
 
     /// Whether it takes what is sent to it off the socket.
     pub(crate) fn reads(self) -> bool {
-        !matches!(self, Self::Greed | Self::Sip(_))
+        !matches!(self, Self::Greed | Self::Gulp | Self::Sip(_))
     }
 
     /// Whether it speaks the extension protocol (BEP 10).
@@ -163,6 +165,7 @@ impl Manner {
             | Self::Lie(_)
             | Self::Poison
             | Self::Bitfields
+            | Self::Gulp
             | Self::BlackHole
             | Self::Reject
             | Self::Refuse(_)

@@ -80,6 +80,16 @@ pub(crate) enum Event {
     Restart,
 }
 
+impl Event {
+    /// The connection on which it happens, if it is on one.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Batch { connection, .. } | Self::Left { connection, .. } => Some(*connection),
+            _ => None,
+        }
+    }
+}
+
 /// What will happen; the default queue is empty.
 ///
 /// Almost all is due within two seconds: it waits in a ring of moments and is put in order when its moment comes. A heap of all that

@@ -60,6 +60,8 @@ impl Stranger {
         self.asked.insert(connection, VecDeque::new());
         let mut first = match self.manner {
             Manner::Bitfields => bitfields(&self.torrent, self.greeted),
+            Manner::Gulp if fast => vec![Message::HaveNone],
+            Manner::Gulp => Vec::new(),
             _ if fast => vec![Message::HaveAll],
             _ => vec![Message::Bitfield(self.torrent.all().to_wire().into())],
         };
@@ -86,8 +88,10 @@ impl Stranger {
         strict: bool,
     ) -> Result<Vec<Deed>, String> {
         let Some(asked) = self.asked.get_mut(&connection) else { return Ok(Vec::new()) };
+        let mut unchoked = false;
         for message in messages {
             match message {
+                Message::Unchoke => unchoked = true,
                 Message::Request(block) => asked.push_back(block),
                 Message::Cancel(block) => asked.retain(|asked| *asked != block),
                 Message::Piece(block) | Message::Reject(block) if strict => {
@@ -102,6 +106,12 @@ impl Stranger {
             Manner::Lie(_) | Manner::Poison | Manner::Misshape => {
                 let (manner, torrent, given) = (self.manner, &self.torrent, &mut self.given);
                 asked.drain(..).map(|block| answer(manner, torrent, given, connection, block)).collect()
+            }
+            Manner::Gulp if unchoked => {
+                let all = (0..self.torrent.pieces()).map(PieceIndex);
+                let all: Vec<Block> = all.flat_map(|piece| self.torrent.blocks(piece)).collect();
+                all.iter().for_each(|block| *self.wanted.entry((connection, *block)).or_default() += 1);
+                all.into_iter().map(|block| Deed::Say(connection, Message::Request(block))).collect()
             }
             _ => Vec::new(),
         })

@@ -99,6 +99,12 @@ impl World {
         self.hosts[host.0].resident().map_or(0, |resident| resident.requests)
     }
 
+    /// The most requests of one peer that were ever seen to wait with a swarm.
+    #[must_use]
+    pub fn most_queued(&self, host: HostId) -> usize {
+        self.hosts[host.0].resident().map_or(0, |resident| resident.most_queued)
+    }
+
     /// What a swarm told.
     #[must_use]
     pub fn told(&self, host: HostId) -> &[Told] {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use riverrun_proto::swarm::{DiskDone, Input};
+use riverrun_proto::swarm::{ConnectionId, DiskDone, Input};
 
 use crate::chance::{Chance, Seed};
 use crate::checkers::{self, Violation};
@@ -127,9 +127,10 @@ impl World {
         if own.life == life && (own.up || matches!(event, Event::Restart)) {
             self.trace.add(self.age(), host.0 as u64, words(&event));
             self.show(host, &event);
+            let connection = event.connection();
             self.happen(host, event);
             self.note_completion(host);
-            self.check(host);
+            self.check(host, connection);
         }
         if self.trace.events() > MOST_EVENTS + MOST_EVENTS_PER_HOST * self.hosts.len() as u64 {
             self.broken(host, "events without end".to_owned());
@@ -144,9 +145,15 @@ impl World {
         }
     }
 
-    fn check(&mut self, host: HostId) {
-        let resident = self.hosts[host.0].resident().filter(|_| self.hosts[host.0].up);
-        let result = resident.map_or(Ok(()), |own| checkers::has_only_verified(&own.swarm, &own.disk));
+    /// `connection`: the one on which something has happened.
+    fn check(&mut self, host: HostId, connection: Option<ConnectionId>) {
+        if !self.hosts[host.0].up {
+            return;
+        }
+        let Some(own) = self.hosts[host.0].resident_mut() else { return };
+        let result = checkers::has_only_verified(&own.swarm, &own.disk);
+        let result = result.and_then(|()| checkers::within_limits(own));
+        let result = result.and_then(|()| connection.map_or(Ok(()), |peer| checkers::peer_within_limits(own, peer)));
         result.unwrap_or_else(|what| self.broken(host, what));
     }
 

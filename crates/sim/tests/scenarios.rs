@@ -40,6 +40,11 @@ fn p9_to_p18_bad_peers_do_not_stall_a_download() {
 }
 
 #[test]
+fn p14_who_asks_for_more_than_may_wait_has_no_more_waiting() {
+    try_seeds("gulp", 0..2);
+}
+
+#[test]
 fn p4_to_p6_liars_alone_are_banned() {
     try_seeds("liars", 0..4);
 }

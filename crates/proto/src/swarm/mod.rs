@@ -27,6 +27,7 @@ mod greeting;
 mod hashes;
 mod hurry;
 mod input;
+mod kept;
 mod metadata;
 mod outbox;
 mod outside;
@@ -71,6 +72,7 @@ pub use self::deadlines::Deadline;
 pub use self::input::{
     Command, Connected, ConnectionId, Content, DialError, DiskDone, Input, Judgement, Pressure, Source,
 };
+pub use self::kept::{Kept, KeptOfPeer};
 pub use self::metadata::MetadataStatus;
 pub use self::piece_priorities::{Priorities, Priority};
 pub use self::read_ahead::ReadAhead;

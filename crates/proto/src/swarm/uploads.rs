@@ -19,6 +19,11 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether the peer may have no more requests waiting.
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= limits::MAX_QUEUED_REQUESTS

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use riverrun_metainfo::BLOCK_LENGTH;
+use riverrun_proto::limits;
+
 use super::{Outcome, Scenario, rule, to_the_end};
 use crate::{Link, Manner, Seed, Torrent, World};
 
@@ -9,6 +12,27 @@ use crate::{Link, Manner, Seed, Torrent, World};
 pub(super) const HOSTILE: Scenario = Scenario { name: "hostile", play: hostile };
 /// Some lie in each block, some in few: only they are banned.
 pub(super) const LIARS: Scenario = Scenario { name: "liars", play: liars };
+
+/// More is asked for at once than may wait: the rest is rejected, and the others are served all the same (P14).
+pub(super) const GULP: Scenario = Scenario { name: "gulp", play: gulp };
+
+fn gulp(seed: Seed<'_>) -> Outcome {
+    // 5,200 blocks: 200 over what may wait, fewer than what ends a connection.
+    let mut world = World::new(seed, Torrent::new(325, 16, seed));
+    let source = world.add_seed(Link::FIBRE);
+    for _ in 0..3 {
+        let joins = Duration::from_millis(world.draw(1000).into());
+        world.add_stranger(Link::FIBRE, Manner::Gulp, joins);
+    }
+    world.add_leech(Link::FIBRE, Duration::from_millis(500));
+    // 85 MB at 12.5 MB/s, three times over at the worst.
+    let (world, result) = to_the_end(world, Duration::from_secs(21));
+    // Who was just unchoked is handed the first blocks at once; all others wait.
+    let handed_out = limits::MIN_SERVING_BYTES.div_ceil(u64::from(BLOCK_LENGTH));
+    let full = world.most_queued(source) as u64 + handed_out >= limits::MAX_QUEUED_REQUESTS as u64;
+    let result = rule(&world, result, full, "no queue was ever full: the limit was not tried");
+    (world, result)
+}
 
 fn hostile(seed: Seed<'_>) -> Outcome {
     let mut world = World::new(seed, Torrent::new(64, 16, seed));

@@ -58,6 +58,7 @@ const MAIN: &[Scenario] = &[
     links::UNEQUAL_LINKS,
     hostile::HOSTILE,
     hostile::LIARS,
+    hostile::GULP,
     crashes::CRASHES,
     patchwork::PATCHWORK,
     rows::MIXED,
