@@ -2,6 +2,7 @@
 //!
 //! Invariant: a block is free (may be asked for), asked (by `asked` peers at once), or received; never two of them.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block, Layout, PieceIndex};
@@ -144,15 +145,19 @@ impl Partial {
 
     /// Takes the first free block: it is asked for from now on.
     pub(super) fn ask_next(&mut self) -> Option<u32> {
-        self.ask_before(u32::MAX)
-    }
-
-    /// The same, if it is before block `end`.
-    pub(super) fn ask_before(&mut self, end: u32) -> Option<u32> {
-        let number = self.free.first().filter(|number| *number < end)?;
+        let number = self.free.first()?;
         self.free.remove(number);
         self.asked[number as usize] = 1;
         Some(number)
+    }
+
+    /// Takes free blocks in a row, from the first on: those before block `end`, and so many at the most. They are asked for from now
+    /// on; none if there are none. More may come behind them.
+    pub(super) fn ask_run(&mut self, end: u32, most: usize) -> Range<u32> {
+        let before = self.free.first().map_or(0, |first| end.saturating_sub(first));
+        let run = self.free.take_run(before.min(u32::try_from(most).unwrap_or(u32::MAX)));
+        self.asked[run.start as usize..run.end as usize].fill(1);
+        run
     }
 
     /// One more peer is asked for this block.
@@ -377,6 +382,16 @@ impl Bits {
         self.words[number as usize / 64] &= !(1 << (number % 64));
     }
 
+    /// Takes members in a row, from the first on: so many at the most, and those of one word.
+    fn take_run(&mut self, most: u32) -> Range<u32> {
+        let Some(first) = self.first().filter(|_| most > 0) else { return 0..0 };
+        let word = &mut self.words[self.first];
+        let length = (*word >> (first % 64)).trailing_ones().min(most);
+        *word &= !(u64::MAX >> (64 - length) << (first % 64));
+        self.count -= length;
+        first..first + length
+    }
+
     fn first(&mut self) -> Option<u32> {
         while *self.words.get(self.first)? == 0 {
             self.first += 1;
@@ -416,6 +431,30 @@ mod tests {
         assert!(!partial.release(66), "free already");
         assert!(partial.release(3));
         assert_eq!((partial.ask_next(), partial.ask_next(), partial.ask_next()), (Some(3), Some(66), None));
+    }
+
+    #[test]
+    fn runs_of_free_blocks_are_those_that_one_by_one_would_be_asked() {
+        let layout = layout();
+        for (end, most) in [(70, 1), (70, 3), (70, 64), (70, 500), (u32::MAX, usize::MAX), (8, 100), (66, 7), (0, 5)] {
+            let mut partials = Partials::default();
+            let partial = partials.begin(&layout, PieceIndex(0), Claim::Shared, birth());
+            [0, 3, 4, 9, 63, 65].into_iter().for_each(|number| partial.ask(number));
+            let mut asked = Vec::new();
+            loop {
+                let run = partial.ask_run(end, most);
+                assert!(run.len() <= most && run.clone().all(|number| partial.asked(number) == 1));
+                if run.is_empty() {
+                    break;
+                }
+                asked.extend(run);
+            }
+            let expected = (0..end.min(70)).filter(|number| ![0, 3, 4, 9, 63, 65].contains(number));
+            assert_eq!(asked, expected.collect::<Vec<_>>());
+            assert_eq!(partial.free() as usize, 64 - asked.len());
+        }
+        let mut partials = Partials::default();
+        assert!(partials.begin(&layout, PieceIndex(0), Claim::Shared, birth()).ask_run(70, 0).is_empty());
     }
 
     #[test]

@@ -51,10 +51,13 @@ impl Pipeline {
         self.live += 1;
     }
 
-    /// The answer to a request has come. Answers mostly come in order, so the search mostly ends at once.
+    /// The answer to a request has come. Mostly to the oldest, for answers mostly come in order.
     pub(super) fn take(&mut self, piece: PieceIndex, number: u32) -> Option<Asked> {
-        let at = self.queue.iter().position(|asked| asked.number == number && asked.piece == piece)?;
-        let asked = self.queue.remove(at)?;
+        let is = |asked: &Asked| asked.number == number && asked.piece == piece;
+        let asked = match self.queue.pop_front_if(|first| is(first)) {
+            Some(first) => first,
+            None => self.queue.remove(self.queue.iter().position(is)?)?,
+        };
         self.live -= usize::from(asked.live);
         Some(asked)
     }

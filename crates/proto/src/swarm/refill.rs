@@ -75,12 +75,16 @@ impl Requests {
             let Some(partial) = self.partials.get_mut(piece) else { break };
             let whole = partial.claim() == Claim::Whole(connection);
             let end = partial.first_free().map_or(0, |first| peer.down.braid.end_of_turn(first, whole));
-            while room > 0
-                && let Some(number) = partial.ask_before(end)
-            {
-                peer.down.pipeline.push(piece, number, now);
-                out.send(connection, Message::Request(partial.block(number)));
-                room -= 1;
+            loop {
+                let run = partial.ask_run(end, room);
+                if run.is_empty() {
+                    break;
+                }
+                room -= run.len();
+                for number in run {
+                    peer.down.pipeline.push(piece, number, now);
+                    out.send(connection, Message::Request(partial.block(number)));
+                }
             }
             match partial.first_free() {
                 None => peer.down.braid.leave(),
