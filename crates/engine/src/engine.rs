@@ -139,6 +139,11 @@ impl Engine {
         }
     }
 
+    /// The share of the memory for payload that is in use, 0 to 1; all of it if the disk cannot keep up.
+    pub(crate) fn used(&self) -> f32 {
+        if self.disk.is_behind() { 1.0 } else { self.pool().used() }
+    }
+
     pub(crate) fn pool(&self) -> &Pool {
         self.disk.pool()
     }

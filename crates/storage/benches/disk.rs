@@ -140,8 +140,7 @@ impl Rig {
                     buffer.append(block);
                     buffer
                 });
-                let run = run.collect();
-                self.torrent.write(piece, offset, run);
+                self.torrent.write(piece, offset, &mut run.collect());
                 if offset + length as u64 == span.end() {
                     self.torrent.verify(piece, false);
                 }

@@ -6,6 +6,7 @@
 //!
 //! Nothing here retries by itself: a torrent whose storage fails is parked until its owner says otherwise, and others go on.
 
+mod backlog;
 mod batch;
 mod park;
 mod prefixes;
@@ -21,6 +22,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle, ThreadId};
 
 use riverrun_metainfo::metainfo::{ExpectedV2, PieceHashes};
@@ -28,6 +30,7 @@ use riverrun_metainfo::piece_hash::Digester;
 use riverrun_metainfo::{Layout, PieceIndex, Span};
 
 use crate::{Buffer, Pool, Presence, Storage, StorageError};
+use backlog::Backlog;
 use queue::{Job, Queue, Work};
 pub use reading::read_cached;
 
@@ -55,6 +58,7 @@ struct Shared {
     /// Bytes of writes that wait in parked torrents, and how many may.
     held_bytes: AtomicUsize,
     max_held_bytes: usize,
+    backlog: Arc<Backlog>,
 }
 
 struct Threads {
@@ -151,6 +155,7 @@ impl Disk {
         let count = if config.threads == 0 { cores.clamp(2, 4) } else { config.threads };
         let pool = Pool::new(config.pool_bytes);
         let shared = Arc::new(Shared {
+            backlog: Arc::new(Backlog::new(config.pool_bytes)),
             max_held_bytes: pool.capacity() * riverrun_metainfo::BLOCK_LENGTH as usize / 4,
             pool,
             workers: (0..count).map(|_| Queue::default()).collect(),
@@ -171,6 +176,23 @@ impl Disk {
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.threads.shared.pool
+    }
+
+    /// Whether little enough waits to be written that more should come. Parked writes do not count.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.threads.shared.backlog.has_room()
+    }
+
+    /// Ready if [`has_room`](Self::has_room), or a promise to wake the task once it has.
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.threads.shared.backlog.poll_room(cx)
+    }
+
+    /// Whether somebody has waited for room for longer than moments: the disk is slower than what comes.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.threads.shared.backlog.is_long()
     }
 
     /// Opens a torrent's queue. It does not keep the threads alive: that is for `Disk` to do.
@@ -235,11 +257,15 @@ struct Handle {
 }
 
 impl DiskTorrent {
-    /// Writes adjacent blocks of one piece, as one run from `offset` of the byte stream. Never blocks; a failure parks the torrent.
-    pub fn write(&self, piece: PieceIndex, offset: u64, run: Vec<Buffer>) {
+    /// Writes adjacent blocks of one piece, as one run from `offset` of the byte stream, and leaves `run` empty. Never blocks; a failure
+    /// parks the torrent.
+    pub fn write(&self, piece: PieceIndex, offset: u64, run: &mut Vec<Buffer>) {
         let length: usize = run.iter().map(Buffer::len).sum();
         self.handle.torrent.queued_bytes.fetch_add(length, Ordering::Relaxed);
-        self.send(piece, Work::Write { piece, offset, length, run });
+        let share = Some(self.handle.shared.backlog.share(length));
+        let torrent = Arc::clone(&self.handle.torrent);
+        self.worker_of(piece)
+            .push_write(run, |run| Job { torrent, work: Work::Write { piece, offset, length, run, share } });
     }
 
     /// Hashes a piece behind its writes: `Done::Verified`.
@@ -296,12 +322,16 @@ impl DiskTorrent {
     }
 
     fn send(&self, piece: PieceIndex, work: Work) {
+        self.worker_of(piece).push(self.job(work));
+    }
+
+    fn worker_of(&self, piece: PieceIndex) -> &Queue {
         let torrent = &self.handle.torrent;
         let group = u64::from(piece.0) * u64::from(torrent.layout.piece_length()) / GROUP_BYTES;
         let workers = &self.handle.shared.workers;
         let worker =
             usize::try_from(group.wrapping_add(torrent.number) % workers.len() as u64).expect("below a length");
-        workers[worker].push(self.job(work));
+        &workers[worker]
     }
 
     fn send_to_all(&self, work: impl Fn() -> Work) {

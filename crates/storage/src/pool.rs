@@ -93,6 +93,12 @@ impl Pool {
         true
     }
 
+    /// Takes back many buffers at once and leaves the list empty: the same as dropping each, but faster.
+    pub fn give_back(&self, buffers: &mut Vec<Buffer>) {
+        debug_assert!(buffers.iter().all(|buffer| Arc::ptr_eq(&buffer.home, &self.shared)));
+        self.shared.give_back(buffers.drain(..).filter_map(|mut buffer| buffer.block.take()));
+    }
+
     /// The most buffers that can be out.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -155,11 +161,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_back(&self, block: Block) {
+    fn give_back(&self, blocks: impl Iterator<Item = Block>) {
         let woken: Vec<Waker> = {
             let mut state = self.lock();
-            state.slabs.put(block);
-            state.out -= 1;
+            for block in blocks {
+                state.slabs.put(block);
+                state.out -= 1;
+            }
             if state.waiting.is_empty() {
                 return;
             }
@@ -254,7 +262,7 @@ impl fmt::Debug for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
-            self.home.give_back(block);
+            self.home.give_back(std::iter::once(block));
         }
     }
 }

@@ -161,10 +161,11 @@ impl Brain {
                 }
                 files.saver.timeout(now, &exchange.swarm, &files.disk);
             }
-            if exchange.swarm.next_timeout().is_some_and(|due| due <= now) {
-                self.feed(now, Input::Timeout, &mut Payloads::default(), effects);
-            }
+            // First, so that no peer is late for what we ourselves do not read.
             self.look_at_room(now, used, effects);
+        }
+        if self.exchange.as_ref().and_then(|exchange| exchange.swarm.next_timeout()).is_some_and(|due| due <= now) {
+            self.feed(now, Input::Timeout, &mut Payloads::default(), effects);
         }
         if self.announcer.next_timeout().is_some_and(|due| due <= now) {
             self.announce(now, effects);

@@ -142,7 +142,9 @@ impl Connection {
         if starved {
             self.meter.release(Way::Down);
         }
-        let reads = !starved && !self.meter.waits(Way::Down) && self.control_bytes() < MAX_UNREAD_CONTROL;
+        let listens = !starved && !self.meter.waits(Way::Down) && self.control_bytes() < MAX_UNREAD_CONTROL;
+        let has_room = self.core.engine.disk.has_room();
+        let reads = listens && has_room;
         let writes = !self.meter.waits(Way::Up) && self.has_to_send();
         let interest = match (reads, writes) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -150,7 +152,8 @@ impl Connection {
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
-        let pool = self.core.engine.pool().clone();
+        let engine = self.core.engine.clone();
+        let pool = engine.pool();
         tokio::select! {
             () = self.wake.notified() => {
                 self.meter.look_again();
@@ -161,6 +164,7 @@ impl Connection {
                 if ready.is_readable() || ready.is_read_closed() { self.read() } else { Ok(()) }
             }
             buffer = poll_fn(|cx| pool.poll_take(cx)), if starved => self.go_on(buffer),
+            () = poll_fn(|cx| engine.disk.poll_room(cx)), if listens && !has_room => Ok(()),
         }
     }
 
@@ -179,7 +183,7 @@ impl Connection {
         }
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.resize(SCRATCH_BYTES, 0);
-            let result = self.stream.try_read(&mut scratch[..granted]);
+            let result = self.receive(&mut scratch[..granted]);
             self.meter.settle(Way::Down, granted, result.as_ref().map_or(0, |count| *count));
             match result {
                 Ok(0) => Err(CloseReason::Eof),
@@ -192,6 +196,17 @@ impl Connection {
                 Err(error) => Err(broken(error)),
             }
         })
+    }
+
+    /// Takes what the socket has. If that is less than there is room for the socket is empty, and need not be asked once more to say so.
+    fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
+        let mut received = None;
+        let result = self.stream.try_io(Interest::READABLE, || {
+            let count = rustix::io::read(&self.stream, &mut *into)?;
+            received = Some(count);
+            if 0 < count && count < into.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        });
+        received.map_or(result, Ok)
     }
 
     /// Decodes bytes; what cannot be taken now is kept.

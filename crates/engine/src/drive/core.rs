@@ -281,7 +281,7 @@ impl Core {
         batch: &mut Batch,
         outbox: &mut Outbox,
     ) -> Option<CloseReason> {
-        let used = self.engine.pool().used();
+        let used = self.engine.used();
         let closing = self.act(|brain, now, effects| {
             brain.attend(connection, &mut outbox.missed);
             if !outbox.served.is_empty() {
@@ -355,7 +355,7 @@ impl Core {
     }
 
     pub(crate) fn timeout(self: &Arc<Self>) {
-        let used = self.engine.pool().used();
+        let used = self.engine.used();
         self.act(|brain, now, effects| {
             brain.timeout(now, used, effects);
             if brain.sharing.next_timeout().is_some_and(|due| due <= now) {
@@ -464,7 +464,7 @@ impl DoneSink for Sink {
     fn done(&self, mut done: Vec<Done>) {
         let Some(core) = self.0.upgrade() else { return };
         done.iter_mut().for_each(|done| core.excuse(done));
-        let used = core.engine.pool().used();
+        let used = core.engine.used();
         core.act(|brain, now, effects| {
             brain.disk_done(now, done, effects);
             brain.look_at_room(now, used, effects);

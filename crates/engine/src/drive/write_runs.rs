@@ -3,9 +3,6 @@
 use riverrun_metainfo::{Block, Layout, PieceIndex};
 use riverrun_storage::{Buffer, DiskTorrent};
 
-/// Room for so many blocks is made at once: one read of a socket brings them.
-const USUAL_BLOCKS: usize = 16;
-
 /// The payloads of a batch of messages, by the place of their message.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads {
@@ -43,6 +40,8 @@ impl Payloads {
 #[derive(Debug, Default)]
 pub(crate) struct WriteRuns {
     run: Option<Run>,
+    /// The blocks of the run.
+    buffers: Vec<Buffer>,
 }
 
 #[derive(Debug)]
@@ -52,7 +51,6 @@ struct Run {
     offset: u64,
     /// Where the next block would start in the piece.
     end: u32,
-    buffers: Vec<Buffer>,
 }
 
 impl WriteRuns {
@@ -72,22 +70,20 @@ impl WriteRuns {
         let end = block.begin + block.length;
         match &mut self.run {
             Some(run) if run.piece == block.piece && run.end == block.begin => {
-                run.buffers.push(buffer);
                 run.end = end;
             }
             _ => {
                 self.flush(disk);
-                let mut buffers = Vec::with_capacity(USUAL_BLOCKS);
-                buffers.push(buffer);
-                self.run = Some(Run { piece: block.piece, offset: span.offset, end, buffers });
+                self.run = Some(Run { piece: block.piece, offset: span.offset, end });
             }
         }
+        self.buffers.push(buffer);
     }
 
     /// Hands the run to the disk.
     pub(crate) fn flush(&mut self, disk: &DiskTorrent) {
         if let Some(run) = self.run.take() {
-            disk.write(run.piece, run.offset, run.buffers);
+            disk.write(run.piece, run.offset, &mut self.buffers);
         }
     }
 }

@@ -9,6 +9,7 @@ use riverrun_metainfo::{PieceIndex, Span};
 use smallvec::SmallVec;
 
 use super::Torrent;
+use super::backlog::Share;
 use crate::{Buffer, StorageError};
 
 /// The most bytes that are written at once.
@@ -24,6 +25,7 @@ pub(super) struct Write {
     pub(super) offset: u64,
     pub(super) length: usize,
     pub(super) run: Vec<Buffer>,
+    pub(super) share: Option<Share>,
 }
 
 impl Write {

@@ -31,9 +31,9 @@ impl Parked {
 
     /// Holds a write, or drops it if too much is held on all threads together.
     pub(super) fn hold_write(&mut self, write: Write, held: &AtomicUsize, max: usize) {
-        let Write { torrent, piece, offset, length, run } = write;
+        let Write { torrent, piece, offset, length, run, .. } = write;
         if held.fetch_add(length, Ordering::Relaxed) + length <= max {
-            self.jobs.push(Job { torrent, work: Work::Write { piece, offset, length, run } });
+            self.jobs.push(Job { torrent, work: Work::Write { piece, offset, length, run, share: None } });
         } else {
             held.fetch_sub(length, Ordering::Relaxed);
             torrent.unqueue(length);

@@ -9,7 +9,11 @@ use std::time::Instant;
 use riverrun_metainfo::{PieceIndex, Span};
 
 use super::Torrent;
+use super::backlog::Share;
 use crate::Buffer;
+
+/// So many emptied lists are kept for the runs to come.
+const SPARE_RUNS: usize = 64;
 
 /// Something to do for a torrent.
 pub(super) struct Job {
@@ -23,6 +27,8 @@ pub(super) enum Work {
         offset: u64,
         length: usize,
         run: Vec<Buffer>,
+        /// What it has of the backlog; nothing once it was held.
+        share: Option<Share>,
     },
     Verify {
         piece: PieceIndex,
@@ -73,6 +79,30 @@ struct State {
     /// Something else than a job is a reason to look: buffers have become free.
     nudged: bool,
     sleeping: bool,
+    /// Bytes of the writes in `work`.
+    written: usize,
+    /// The thread sleeps on until there are so many, or something else than writes and verifies.
+    enough: usize,
+    urgent: bool,
+    /// Emptied runs, kept for their memory.
+    spare: Vec<Vec<Buffer>>,
+}
+
+/// What a thread has to do, and what it gives back.
+#[derive(Default)]
+pub(super) struct Tray {
+    pub(super) work: Vec<Job>,
+    pub(super) reads: VecDeque<Job>,
+    /// Emptied runs.
+    pub(super) spare: Vec<Vec<Buffer>>,
+}
+
+impl State {
+    /// Whether there is a reason to wake the thread.
+    fn is_ready(&self) -> bool {
+        let enough = !self.work.is_empty() && self.written >= self.enough;
+        enough || self.urgent || self.nudged || !self.reads.is_empty()
+    }
 }
 
 /// Why a thread that waited goes on.
@@ -93,8 +123,24 @@ impl Queue {
             state.reads.push_back(job);
             self.reads.store(true, Ordering::Release);
         } else {
+            state.urgent |= !matches!(job.work, Work::Verify { .. });
             state.work.push(job);
         }
+        self.wake(state);
+    }
+
+    /// The same for a write, whose run is taken out of a list that stays with its owner.
+    pub(super) fn push_write(&self, run: &mut Vec<Buffer>, job: impl FnOnce(Vec<Buffer>) -> Job) {
+        let mut state = self.lock();
+        let own = state.spare.pop().unwrap_or_default();
+        let job = job(std::mem::replace(run, own));
+        if state.stopped {
+            // Its buffers go back, which must not happen under the lock.
+            drop(state);
+            return drop(job);
+        }
+        state.written += job.work.write_length();
+        state.work.push(job);
         self.wake(state);
     }
 
@@ -108,29 +154,33 @@ impl Queue {
         drop(left);
     }
 
-    /// Moves everything that waits into empty collections; waits until something does, or until `deadline`.
-    pub(super) fn take(&self, work: &mut Vec<Job>, reads: &mut VecDeque<Job>, deadline: Option<Instant>) -> Woken {
+    /// Moves all that waits into the tray, once there is something; writes and verifies alone are left to gather until they are `enough`
+    /// bytes or the deadline has come.
+    pub(super) fn take(&self, tray: &mut Tray, enough: usize, deadline: Option<Instant>) -> Woken {
         let mut state = self.lock();
+        state.enough = enough;
+        let room = SPARE_RUNS.saturating_sub(state.spare.len()).min(tray.spare.len());
+        state.spare.extend(tray.spare.drain(..room));
         loop {
             if state.stopped {
                 return Woken::Stopped;
             }
-            if !state.work.is_empty() || !state.reads.is_empty() || state.nudged {
-                std::mem::swap(&mut state.work, work);
-                self.move_reads(&mut state, reads);
-                state.nudged = false;
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if state.is_ready() || (late && !state.work.is_empty()) {
+                std::mem::swap(&mut state.work, &mut tray.work);
+                self.move_reads(&mut state, &mut tray.reads);
+                (state.nudged, state.urgent, state.written) = (false, false, 0);
                 return Woken::Ready;
+            }
+            if late {
+                return Woken::TimedOut;
             }
             state.sleeping = true;
             state = match deadline {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
-                    let now = Instant::now();
-                    if now >= deadline {
-                        state.sleeping = false;
-                        return Woken::TimedOut;
-                    }
-                    self.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
             state.sleeping = false;
@@ -154,7 +204,7 @@ impl Queue {
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let sleeping = std::mem::take(&mut state.sleeping);
+        let sleeping = (state.stopped || state.is_ready()) && std::mem::take(&mut state.sleeping);
         drop(state);
         // Waking is a system call: only for a thread that sleeps.
         if sleeping {

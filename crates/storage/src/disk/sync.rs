@@ -1,15 +1,14 @@
 //! The thread that syncs: one sync can take seconds, and nothing else should wait for it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Done;
-use super::queue::{Queue, Woken, Work};
+use super::queue::{Queue, Tray, Woken, Work};
 
 pub(super) fn run(queue: &Queue) {
-    let (mut jobs, mut no_reads) = (Vec::new(), VecDeque::new());
-    while queue.take(&mut jobs, &mut no_reads, None) != Woken::Stopped {
-        for job in jobs.drain(..) {
+    let mut tray = Tray::default();
+    while queue.take(&mut tray, 0, None) != Woken::Stopped {
+        for job in tray.work.drain(..) {
             let Work::Sync { token } = job.work else { continue };
             if job.torrent.is_cancelled() {
                 continue;

@@ -18,6 +18,7 @@ use crate::{FilePresence, MemoryStorage};
 
 mod prefixes;
 mod reading;
+mod room;
 
 const BLOCK: u32 = BLOCK_LENGTH;
 /// Far longer than anything takes; only a failing test waits for it.
@@ -56,7 +57,7 @@ impl Rig {
             buffer.append(block);
             buffer
         });
-        self.torrent.write(piece, offset, run.collect());
+        self.torrent.write(piece, offset, &mut run.collect());
     }
 
     /// Writes a piece in runs of two blocks.

@@ -90,7 +90,9 @@ impl Verifies {
     }
 
     pub(super) fn take_if(&mut self, is_meant: impl Fn(&Verify) -> bool) -> Vec<Verify> {
-        self.waiting.extract_if(.., |verify| is_meant(verify)).collect()
+        let taken: Vec<_> = self.waiting.extract_if(.., |verify| is_meant(verify)).collect();
+        self.lanes -= taken.iter().map(Verify::lanes).sum::<usize>();
+        taken
     }
 }
 

@@ -13,12 +13,14 @@ use riverrun_metainfo::metainfo::Verdict;
 use super::batch::{self, Write};
 use super::park::Parked;
 use super::prefixes::Prefixes;
-use super::queue::{Job, Nudge, Queue, Woken, Work};
+use super::queue::{Job, Nudge, Queue, Tray, Woken, Work};
 use super::verifies::{Verifies, Verify};
 use super::{Done, Shared, Torrent, VerifyOutcome, reading};
 use crate::hashing::{Hasher, LANES, Piece};
 use crate::{Buffer, StorageError};
 
+/// How long the writes of a stream gather at most.
+const GATHER: Duration = Duration::from_millis(2);
 /// After this long without work, memory that only serves speed is given back.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -27,8 +29,7 @@ pub(super) struct Worker {
     number: usize,
     /// Wakes this thread when buffers become free.
     waker: Waker,
-    work: Vec<Job>,
-    reads: VecDeque<Job>,
+    tray: Tray,
     writes: VecDeque<Write>,
     /// Kept for its memory.
     order: Vec<(u64, u64, u64)>,
@@ -37,6 +38,8 @@ pub(super) struct Worker {
     parked: HashMap<u64, Parked>,
     ends: Ends,
     hasher: Hasher,
+    /// When bytes were written last.
+    wrote: Option<Instant>,
 }
 
 /// Ends of jobs, told in batches.
@@ -52,8 +55,7 @@ impl Worker {
             shared,
             number,
             waker,
-            work: Vec::new(),
-            reads: VecDeque::new(),
+            tray: Tray::default(),
             writes: VecDeque::new(),
             order: Vec::new(),
             prefixes: Prefixes::default(),
@@ -61,6 +63,7 @@ impl Worker {
             parked: HashMap::new(),
             ends: Ends::default(),
             hasher: Hasher::default(),
+            wrote: None,
         }
     }
 
@@ -68,25 +71,40 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let queue = &shared.workers[self.number];
         loop {
-            let deadline = self.deadline();
-            let woken = queue.take(&mut self.work, &mut self.reads, deadline);
+            let (enough, deadline) = self.patience();
+            let woken = queue.take(&mut self.tray, enough, deadline);
             if woken == Woken::Stopped {
                 return;
             }
-            if woken == Woken::TimedOut && self.verifies.is_empty() {
+            if woken == Woken::TimedOut && enough > 0 {
+                // No more is coming that could be waited for.
+                self.wrote = None;
+            } else if woken == Woken::TimedOut && self.verifies.is_empty() {
                 self.give_memory_back();
                 continue;
             }
             self.serve_reads(queue);
-            let mut work = std::mem::take(&mut self.work);
+            let mut work = std::mem::take(&mut self.tray.work);
             work.drain(..).for_each(|job| self.accept(job, queue));
-            self.work = work;
+            self.tray.work = work;
             self.flush_writes(queue);
             let due = self.verifies.take_due(&self.prefixes);
             self.hash(due, queue);
             self.prefixes.trim();
             self.ends.tell();
         }
+    }
+
+    /// How many bytes of writes to wait for, and when to look again although less came. While bytes come in a stream they are left to
+    /// gather for a moment, so that more pieces are hashed side by side and more is written at once.
+    fn patience(&self) -> (usize, Option<Instant>) {
+        let deadline = self.deadline();
+        if self.wrote.is_none() {
+            return (0, deadline);
+        }
+        let linger = Instant::now() + GATHER;
+        let enough = self.shared.backlog.most() / (2 * self.shared.workers.len());
+        (enough, Some(deadline.map_or(linger, |deadline| deadline.min(linger))))
     }
 
     /// When to look again although nothing came.
@@ -112,16 +130,16 @@ impl Worker {
             return;
         }
         match work {
-            Work::Write { piece, offset, length, run } => {
+            Work::Write { piece, offset, length, run, share } => {
                 if self.verifies.have(&torrent, piece) {
                     self.flush_writes(queue);
                     let waiting = self.verifies.take_all();
                     self.hash(waiting, queue);
                 }
-                self.writes.push_back(Write { torrent, piece, offset, length, run });
+                self.writes.push_back(Write { torrent, piece, offset, length, run, share });
             }
             Work::Verify { piece, digests } => self.verifies.push(Verify::new(torrent, piece, digests)),
-            Work::Read { .. } => self.reads.push_back(Job { torrent, work }),
+            Work::Read { .. } => self.tray.reads.push_back(Job { torrent, work }),
             Work::Barrier { token, left } => {
                 self.flush_writes(queue);
                 // What was met before the sync is told before the sync.
@@ -166,8 +184,13 @@ impl Worker {
             if let Err(error) = result {
                 self.park(&torrent, Arc::new(error));
             } else if !parked {
-                let length = self.writes.drain(..count).map(|write| write.length).sum();
-                torrent.unqueue(length);
+                for mut write in self.writes.drain(..count) {
+                    torrent.unqueue(write.length);
+                    self.shared.pool.give_back(&mut write.run);
+                    drop(write.share.take());
+                    self.tray.spare.push(write.run);
+                }
+                self.wrote = Some(Instant::now());
                 self.serve_reads(queue);
                 continue;
             }
@@ -227,7 +250,7 @@ impl Worker {
         if let Some(mut parked) = self.parked.remove(&torrent.number) {
             parked.take_jobs(&self.shared.held_bytes);
         }
-        self.reads.retain(|job| job.torrent.number != torrent.number);
+        self.tray.reads.retain(|job| job.torrent.number != torrent.number);
         self.prefixes.forget(torrent);
     }
 
@@ -291,11 +314,11 @@ impl Worker {
 
     /// Answers reads as long as there are buffers for them.
     fn serve_reads(&mut self, queue: &Queue) {
-        queue.take_reads(&mut self.reads);
-        if self.reads.is_empty() {
+        queue.take_reads(&mut self.tray.reads);
+        if self.tray.reads.is_empty() {
             return;
         }
-        while let Some(job) = self.reads.front() {
+        while let Some(job) = self.tray.reads.front() {
             let Work::Read { token, span, ahead } = job.work else { break };
             if !job.torrent.is_cancelled() {
                 let Poll::Ready(buffers) = self.buffers_for(span) else { break };
@@ -305,7 +328,7 @@ impl Worker {
                 let result = buffers.and_then(|buffers| reading::read(&job.torrent, span, buffers)).map_err(Arc::new);
                 self.ends.push(&job.torrent, Done::Read { token, result });
             }
-            self.reads.pop_front();
+            self.tray.reads.pop_front();
         }
         self.ends.tell();
     }

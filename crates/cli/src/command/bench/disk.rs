@@ -147,7 +147,7 @@ impl Rig {
                     buffer.append(block);
                     buffers.push(buffer);
                 }
-                self.torrent.write(piece, at + nth as u64 * u64::from(RUN), buffers);
+                self.torrent.write(piece, at + nth as u64 * u64::from(RUN), &mut buffers);
             }
             self.torrent.verify(piece, false);
         }

@@ -138,7 +138,14 @@ fn p9_pieces_that_never_end_are_forgotten_before_they_take_much_memory() {
         let mut buffer = rig.disk.pool().try_take().unwrap();
         buffer.append(&[1; 100]);
         let torrent = Arc::clone(&rig.torrent.handle.torrent);
-        Write { torrent, piece: PieceIndex(piece), offset: u64::from(piece * BLOCK), length: 100, run: vec![buffer] }
+        Write {
+            torrent,
+            piece: PieceIndex(piece),
+            offset: u64::from(piece * BLOCK),
+            length: 100,
+            run: vec![buffer],
+            share: None,
+        }
     };
     for batch in 0..250 {
         let writes: Vec<_> = (batch * 16..batch * 16 + 16).map(write).collect();
