@@ -80,6 +80,13 @@ impl World {
         self.status(host).map_or(0, |status| status.up_bytes)
     }
 
+    /// How many peers a swarm serves.
+    #[must_use]
+    pub fn serves(&self, host: HostId) -> usize {
+        let peers = self.hosts[host.0].resident().map(|resident| resident.swarm.peers(self.now)).unwrap_or_default();
+        peers.iter().filter(|peer| peer.interesting && !peer.choking).count()
+    }
+
     /// Payload of no use that all swarms received, and all that they received, in bytes.
     #[must_use]
     pub fn waste(&self) -> (u64, u64) {

@@ -55,6 +55,11 @@ fn each_way_of_a_seed_to_choose_serves_the_kind_that_it_is_for() {
 }
 
 #[test]
+fn an_uplink_is_filled_and_shared_among_as_many_as_it_bears() {
+    try_seeds("uplink", 0..1);
+}
+
+#[test]
 fn crashes_lose_only_what_was_not_synced() {
     try_seeds("crashes", 0..6);
 }

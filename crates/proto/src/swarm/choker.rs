@@ -21,8 +21,6 @@ const OPTIMISTIC_ROUNDS: u32 = 3;
 const STAY: Duration = Duration::from_secs(30);
 /// How long a peer counts as new, and is drawn with three times the chance.
 const NEW: Duration = Duration::from_secs(60);
-/// Slots at the beginning.
-const SLOTS: usize = 8;
 
 /// What the choker looks at in one peer that wants something.
 #[derive(Clone, Debug)]
@@ -79,7 +77,6 @@ impl Guests {
 /// Gives the slots.
 #[derive(Debug)]
 pub(super) struct Choker {
-    fixed: Option<usize>,
     /// While downloading, who gives nothing is a guest ([`Strategy::few_guests`](crate::swarm::Strategy)).
     few_guests: bool,
     guests: Guests,
@@ -89,26 +86,13 @@ pub(super) struct Choker {
 }
 
 impl Choker {
-    /// `fixed` is the number of slots that the owner wants; `None` leaves it to the choker.
-    pub(super) fn new(fixed: Option<usize>, few_guests: bool, rng: fastrand::Rng) -> Self {
-        Self { fixed, few_guests, guests: Guests::default(), round: 0, optimistic: None, rng }
-    }
-
-    /// Whether the owner says how many slots there are.
-    pub(super) fn is_fixed(&self) -> bool {
-        self.fixed.is_some()
+    pub(super) fn new(few_guests: bool, rng: fastrand::Rng) -> Self {
+        Self { few_guests, guests: Guests::default(), round: 0, optimistic: None, rng }
     }
 
     /// How many of these slots may be given between two rounds.
     pub(super) fn open(&self, slots: usize) -> usize {
         self.guests.open.map_or(slots, |open| open.min(slots))
-    }
-
-    /// How many slots there are at this upload rate in bytes per second. With the rate grows the number that it can be shared
-    /// among without starving each.
-    pub(super) fn slots(&self, up_rate: u64) -> usize {
-        let by_rate = usize::try_from((up_rate * 6 / 10_000).isqrt()).unwrap_or(usize::MAX);
-        self.fixed.unwrap_or_else(|| by_rate.clamp(SLOTS, 200))
     }
 
     /// The peers that have a slot until the next round, out of those who want something; `seeding` says whom a seed serves first,
@@ -219,16 +203,7 @@ pub(super) mod tests {
     const SEEDING: Option<(SeedChoker, &Market)> = Some((SeedChoker::RoundRobin, &Market::NONE));
 
     fn choker() -> Choker {
-        Choker::new(None, false, fastrand::Rng::with_seed(7))
-    }
-
-    #[test]
-    fn slots_grow_with_the_root_of_the_rate_and_are_fixed_on_demand() {
-        assert_eq!(
-            [0, 100_000, 1_000_000, 10_000_000, 100_000_000].map(|rate| choker().slots(rate)),
-            [8, 8, 24, 77, 200]
-        );
-        assert_eq!(Choker::new(Some(3), false, fastrand::Rng::with_seed(1)).slots(100_000_000), 3);
+        Choker::new(false, fastrand::Rng::with_seed(7))
     }
 
     #[test]
@@ -282,7 +257,7 @@ pub(super) mod tests {
     }
 
     fn bartering() -> Choker {
-        Choker::new(None, true, fastrand::Rng::with_seed(7))
+        Choker::new(true, fastrand::Rng::with_seed(7))
     }
 
     /// Twenty peers of which the first so many give and take 100 kB in each round.
@@ -351,7 +326,7 @@ pub(super) mod tests {
             seeding: bool,
             peers in proptest::collection::vec((any::<bool>(), 0u64..50, 0u64..50, any::<bool>(), 0u64..200), 0..30),
         ) {
-            let mut choker = Choker::new(None, false, fastrand::Rng::with_seed(seed));
+            let mut choker = Choker::new(false, fastrand::Rng::with_seed(seed));
             let views: Vec<_> = (0..).zip(&peers).map(|(number, (unchoked, gave, took, snubs, age))| View {
                 unchoked: *unchoked, gave: *gave, took: *took, snubs: *snubs, turned: later(200 - age), ..view(number)
             }).collect();
@@ -372,7 +347,7 @@ pub(super) mod tests {
 
         #[test]
         fn a_seed_serves_everyone_in_turn(seed: u64, count in 5usize..20, slots in 2usize..5) {
-            let mut choker = Choker::new(None, false, fastrand::Rng::with_seed(seed));
+            let mut choker = Choker::new(false, fastrand::Rng::with_seed(seed));
             let mut views: Vec<_> = (0..count as u64).map(view).collect();
             let mut served = BTreeSet::new();
             for round in 1..=(count as u64 * 10) {

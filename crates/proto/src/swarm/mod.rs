@@ -56,6 +56,7 @@ mod superseed;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod uplink;
 mod uploads;
 mod web_seeds;
 
@@ -78,7 +79,7 @@ pub use self::piece_priorities::{Priorities, Priority};
 pub use self::read_ahead::ReadAhead;
 pub use self::seed_choker::SeedChoker;
 pub use self::status::{PeerStatus, Sources, SwarmStatus, Waiting, WebSeedState, WebSeedStatus};
-pub use self::strategy::{PieceOrder, Strategy};
+pub use self::strategy::{PieceOrder, SlotRule, Strategy};
 pub use self::web_seeds::WebSeedId;
 use crate::address::AddressRules;
 use crate::mse::Encryption;
@@ -180,6 +181,7 @@ pub struct Swarm {
     web_seeds: web_seeds::WebSeeds,
     choker: choker::Choker,
     seed_choker: SeedChoker,
+    uplink: uplink::Uplink,
     first_copy: first_copy::FirstCopy,
     /// When somebody first wanted something of us.
     wanted_since: Option<Instant>,
@@ -224,8 +226,9 @@ impl Swarm {
             .ranked(config.strategy.canonical_priority),
             contacts: pex::Contacts::new(config.pex && !config.private),
             web_seeds: web_seeds::WebSeeds::default(),
-            choker: choker::Choker::new(config.upload_slots, config.strategy.few_guests, rng.fork()),
+            choker: choker::Choker::new(config.strategy.few_guests, rng.fork()),
             seed_choker: config.seed_choker,
+            uplink: uplink::Uplink::new(config.upload_slots.map_or(config.strategy.slots, SlotRule::Fixed), now),
             first_copy: first_copy::FirstCopy::default(),
             wanted_since: None,
             superseed: superseed::Superseed::default(),

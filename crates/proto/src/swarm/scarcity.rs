@@ -51,9 +51,9 @@ impl Swarm {
     /// How many slots there are, at the rate of uploading that is measured now.
     pub(super) fn slots(&self, now: Instant) -> usize {
         let rate = self.stats.up.per_second(now);
-        let slots = self.choker.slots(rate);
+        let slots = self.uplink.slots(rate);
         let young = self.wanted_since.is_none_or(|since| now.saturating_duration_since(since) < YOUTH);
-        if young && self.requests.strategy.short_queues && !self.choker.is_fixed() {
+        if young && self.requests.strategy.short_queues && !self.uplink.is_fixed() {
             return slots.min(young_slots(rate));
         }
         slots

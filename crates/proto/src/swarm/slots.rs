@@ -7,6 +7,7 @@ use crate::swarm::choker::{ROUND, View};
 use crate::swarm::outbox::Outbox;
 use crate::swarm::peer::Peer;
 use crate::swarm::seed_choker::Market;
+use crate::swarm::uplink::Load;
 use crate::swarm::{SeedChoker, Swarm};
 use crate::wire::Message;
 
@@ -35,6 +36,10 @@ impl Swarm {
         let piece_length = u64::from(self.progress.layout().piece_length());
         let wanting = self.peers.values_mut().filter(|peer| peer.up.interested);
         let views: Vec<View> = wanting.map(|peer| view(peer, now, piece_length, &market)).collect();
+        let took: Vec<u64> = views.iter().filter(|view| view.unchoked).map(|view| view.took).collect();
+        let waiting = views.iter().filter(|view| !view.unchoked && !view.idle).count();
+        let waiting = if self.spreads_first_copy() { 0 } else { waiting };
+        self.uplink.look(now, Load { total: self.stats.up.total(), took: &took, waiting });
         let slots = self.slots(now);
         let chosen = self.choker.decide(now, views, seeds.then_some((self.seed_choker, &market)), slots);
         for peer in self.peers.values_mut() {
@@ -48,6 +53,13 @@ impl Swarm {
         let any = self.peers.values().any(|peer| peer.up.interested || !peer.up.choking);
         self.timers.choke = any.then_some(now + ROUND);
         self.show_first_copy();
+    }
+
+    /// Whether all that leaves is the first copy, and most of those who are served wait for more of it: that is an uplink which is full,
+    /// and the more share it, the later anyone has a piece to pass on.
+    fn spreads_first_copy(&self) -> bool {
+        let served = || self.peers.values().filter(|peer| peer.up.interested && !peer.up.choking);
+        self.first_copy.is_under() && served().filter(|peer| !peer.up.queue.is_idle()).count() * 2 >= served().count()
     }
 
     /// What the order of a seed depends on.

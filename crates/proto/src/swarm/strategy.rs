@@ -13,6 +13,20 @@ pub enum PieceOrder {
     Sequential,
 }
 
+/// How many peers are served at once where the owner does not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SlotRule {
+    /// Eight, fewer on a narrow uplink, and more where that fills it: what they bring is tried out.
+    #[default]
+    Uplink,
+    /// By the root of the rate alone, and at least eight.
+    Root,
+    /// As libtorrent's rate-based choker: as many as take, fastest first, 2 KiB/s more each than the one before had to.
+    Stairs,
+    /// So many.
+    Fixed(usize),
+}
+
 /// The rules that decide who is asked for what, who is trusted and who stays. The default is what is shipped; nothing else is offered to
 /// users. Each rule is looked up in one place, away from the path of blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +56,8 @@ pub struct Strategy {
     pub parole: bool,
     /// A peer that chokes again and again is asked for one block at a time (THREATS P11).
     pub choke_flaps: bool,
+    /// How many peers are served at once.
+    pub slots: SlotRule,
     /// While downloading, slots are for those who give, and for few others while the uplink is busy: who gives nothing gets little.
     pub few_guests: bool,
     /// When all places are taken, a few peers that bring nothing are exchanged for candidates now and then.
@@ -64,6 +80,7 @@ impl Default for Strategy {
             smart_ban: true,
             parole: true,
             choke_flaps: true,
+            slots: SlotRule::default(),
             few_guests: true,
             turnover: true,
             canonical_priority: true,

@@ -6,13 +6,14 @@ mod plot;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use riverrun_proto::swarm::{PieceOrder, Strategy};
+use riverrun_proto::swarm::{PieceOrder, SlotRule, Strategy};
 use riverrun_sim::Manner;
 use riverrun_sim::crowd::Crowd;
 
 const USAGE: &str = "usage: swarm KIND [PEERS [PIECES [BLOCKS [SEED]]]]   CSV of crowds, one line for each
        swarm plot TITLE < CSV > SVG                       draws the time of each line beside the optimum
 KIND: flash (as shipped), orders (rarest first, random, sequential), rules (each rule of young swarms turned off),
+slots (as many as the uplink bears, by the root of the rate, as libtorrent's rate-based choker, eight),
 trouble (a tenth of black holes, a tenth of drippers, a twentieth of liars on top of the crowd)";
 
 fn main() -> ExitCode {
@@ -75,7 +76,23 @@ fn crowds(kind: &str, base: &Crowd) -> Vec<(&'static str, Crowd)> {
             ("as shipped", base.clone()),
             ("no first copy", with(Strategy { first_copy: false, ..on })),
             ("no whole pieces", with(Strategy { whole_pieces: false, ..on })),
+            (
+                "slots and suggestions of libtorrent",
+                with(Strategy {
+                    slots: SlotRule::Fixed(8),
+                    few_guests: false,
+                    first_copy: false,
+                    suggestions: false,
+                    ..on
+                }),
+            ),
             ("no steal", with(Strategy { steal: false, ..on })),
+        ],
+        "slots" => vec![
+            ("as the uplink bears", base.clone()),
+            ("by the root", with(Strategy { slots: SlotRule::Root, ..on })),
+            ("stairs", with(Strategy { slots: SlotRule::Stairs, ..on })),
+            ("eight", with(Strategy { slots: SlotRule::Fixed(8), ..on })),
         ],
         "trouble" => vec![
             ("none", base.clone()),

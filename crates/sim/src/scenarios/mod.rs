@@ -16,6 +16,7 @@ pub mod streaming;
 pub mod superseed;
 pub mod switches;
 mod uneven;
+pub mod uplink;
 
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ const MAIN: &[Scenario] = &[
     private::PRIVATE,
     fairness::FAIRNESS,
     seeding::SEEDING,
+    uplink::UPLINK,
 ];
 
 /// All scenarios.

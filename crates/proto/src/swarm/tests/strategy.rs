@@ -7,7 +7,7 @@ use riverrun_metainfo::{Bitfield, PieceIndex};
 
 use super::lab::{Lab, Manner};
 use super::net::{config, layout};
-use crate::swarm::{Action, Command, ConnectionId, Input, PieceOrder, Pressure, Strategy, SwarmConfig};
+use crate::swarm::{Action, Command, ConnectionId, Input, PieceOrder, Pressure, SlotRule, Strategy, SwarmConfig};
 use crate::wire::Message;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,6 +23,7 @@ const ON: Strategy = Strategy {
     smart_ban: true,
     parole: true,
     choke_flaps: true,
+    slots: SlotRule::Uplink,
     few_guests: true,
     turnover: true,
     canonical_priority: true,
