@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use riverrun_metainfo::BLOCK_LENGTH;
-use riverrun_proto::swarm::Strategy;
+use riverrun_proto::swarm::{Command, Strategy};
 
 use crate::chance::Seed;
 use crate::checkers::Violation;
@@ -29,6 +29,8 @@ pub struct Crowd {
     pub link: Link,
     /// Bad peers among the crowd, by manner.
     pub strangers: Vec<(Manner, u32)>,
+    /// The seed superseeds (BEP 16).
+    pub superseeding: bool,
     /// The rules of all swarms.
     pub strategy: Strategy,
     /// All chance.
@@ -45,6 +47,8 @@ pub struct CrowdReport {
     /// The age of the world when the swarm without the seed held one copy of each piece, and the bytes that the seed had
     /// sent then.
     pub first_copy: Option<(Duration, u64)>,
+    /// The share of the downloaders' uplinks that was used in each second.
+    pub uplinks: Vec<f64>,
     /// Payload of no use, and all payload that was received, in bytes.
     pub waste: (u64, u64),
     /// The digest over all that happened.
@@ -60,7 +64,17 @@ impl Crowd {
         let link = Link { up: 1_000_000, down: 8_000_000, ..Link::FIBRE };
         let strategy = Strategy::default();
         let deadline = Duration::from_secs(3600);
-        Self { peers, pieces, blocks_per_piece, link, strangers: Vec::new(), strategy, seed, deadline }
+        Self {
+            peers,
+            pieces,
+            blocks_per_piece,
+            link,
+            strangers: Vec::new(),
+            superseeding: false,
+            strategy,
+            seed,
+            deadline,
+        }
     }
 
     /// The bytes of the torrent.
@@ -85,6 +99,9 @@ impl Crowd {
         let mut world = World::new(seed, Torrent::new(self.pieces, self.blocks_per_piece, self.seed));
         let source = world.add_seed(self.link);
         world.follows(source, self.strategy);
+        if self.superseeding {
+            world.command(source, Command::SetSuperseeding(true));
+        }
         for _ in 0..self.peers {
             let peer = world.add_leech(self.link, Duration::ZERO);
             world.follows(peer, self.strategy);
@@ -102,16 +119,20 @@ impl Crowd {
     pub fn run(&self) -> Result<CrowdReport, Violation> {
         let (mut world, source) = self.gather(self.seed.into());
         let mut first_copy = None;
+        let hosts = || (1..=self.peers as usize).map(HostId);
+        let all_uplinks = self.link.up as f64 * f64::from(self.peers) * STEP.as_secs_f64();
+        let (mut uplinks, mut left) = (Vec::new(), 0);
         while !world.all_complete() && world.age() < self.deadline {
             world.run_for(STEP)?;
+            let before = std::mem::replace(&mut left, world.bytes_left(hosts()));
+            uplinks.push((left - before) as f64 / all_uplinks);
             if first_copy.is_none() && world.holds_a_copy(source) {
                 first_copy = Some((world.age(), world.up_bytes(source)));
             }
         }
-        let hosts = (1..=self.peers as usize).map(HostId);
-        let mut done: Vec<Duration> = hosts.filter_map(|host| world.completed_at(host)).collect();
+        let mut done: Vec<Duration> = hosts().filter_map(|host| world.completed_at(host)).collect();
         done.sort_unstable();
         let (digest, events) = world.trace();
-        Ok(CrowdReport { done, first_copy, waste: world.waste(), digest, events })
+        Ok(CrowdReport { done, first_copy, uplinks, waste: world.waste(), digest, events })
     }
 }

@@ -35,17 +35,27 @@ pub(crate) struct Pipes {
     link: Link,
     up_free: Instant,
     down_free: Instant,
+    /// Bytes that were handed over.
+    posted: u64,
 }
 
 impl Pipes {
     pub(crate) fn new(link: Link, now: Instant) -> Self {
-        Self { link, up_free: now, down_free: now }
+        Self { link, up_free: now, down_free: now, posted: 0 }
     }
 
     /// When bytes that are handed over now have left the host.
     pub(crate) fn send(&mut self, now: Instant, bytes: u64) -> Instant {
+        self.posted += bytes;
         self.up_free = self.up_free.max(now) + time_for(bytes, self.link.up);
         self.up_free
+    }
+
+    /// Bytes that have left the host by now, with those of messages.
+    pub(crate) fn left(&self, now: Instant) -> u64 {
+        let nanoseconds = self.up_free.saturating_duration_since(now).as_nanos();
+        let waiting = nanoseconds * u128::from(self.link.up) / 1_000_000_000;
+        self.posted.saturating_sub(u64::try_from(waiting).unwrap_or(u64::MAX))
     }
 
     /// When bytes that reach the host at `reached` have been received.
@@ -62,4 +72,19 @@ impl Pipes {
 
 fn time_for(bytes: u64, rate: u64) -> Duration {
     Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_at_the_rate_of_the_link_and_no_faster() {
+        let born = Instant::now();
+        let mut pipes = Pipes::new(Link { up: 1000, ..Link::FIBRE }, born);
+        let after = |seconds: f64| born + Duration::from_secs_f64(seconds);
+        pipes.send(after(1.0), 500);
+        pipes.send(after(1.0), 1000);
+        assert_eq!([1.0, 1.25, 2.0, 2.5, 9.0].map(|at| pipes.left(after(at))), [0, 250, 1000, 1500, 1500]);
+    }
 }

@@ -87,6 +87,12 @@ impl World {
         peers.iter().filter(|peer| peer.interesting && !peer.choking).count()
     }
 
+    /// All bytes that have left these hosts by now.
+    #[must_use]
+    pub fn bytes_left(&self, hosts: impl Iterator<Item = HostId>) -> u64 {
+        hosts.map(|host| self.hosts[host.0].pipes.left(self.now)).sum()
+    }
+
     /// Payload of no use that all swarms received, and all that they received, in bytes.
     #[must_use]
     pub fn waste(&self) -> (u64, u64) {

@@ -12,7 +12,7 @@ use riverrun_sim::crowd::Crowd;
 
 const USAGE: &str = "usage: swarm KIND [PEERS [PIECES [BLOCKS [SEED]]]]   CSV of crowds, one line for each
        swarm plot TITLE < CSV > SVG                       draws the time of each line beside the optimum
-KIND: flash (as shipped), orders (rarest first, random, sequential), rules (each rule of young swarms turned off),
+KIND: flash (as shipped), seeding (how the first copy leaves the seed), orders (rarest first, random, sequential), rules (each rule of young swarms turned off),
 slots (as many as the uplink bears, by the root of the rate, as libtorrent's rate-based choker, eight),
 trouble (a tenth of black holes, a tenth of drippers, a twentieth of liars on top of the crowd)";
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         return usage();
     }
     println!(
-        "kind,crowd,peers,pieces,blocks,seed,optimum_s,first_s,median_s,last_s,last_over_optimum,first_copy_s,first_copy_sent,waste,events,wall_s,digest"
+        "kind,crowd,peers,pieces,blocks,seed,optimum_s,first_s,median_s,last_s,last_over_optimum,first_copy_s,first_copy_sent,waste,uplinks_15_s,events,wall_s,digest"
     );
     for (name, crowd) in crowds {
         if !tell(kind, name, &crowd) {
@@ -67,6 +67,11 @@ fn crowds(kind: &str, base: &Crowd) -> Vec<(&'static str, Crowd)> {
     };
     match kind {
         "flash" => vec![("as shipped", base.clone())],
+        "seeding" => vec![
+            ("first copy", base.clone()),
+            ("superseeding", Crowd { superseeding: true, ..base.clone() }),
+            ("neither", with(Strategy { first_copy: false, ..on })),
+        ],
         "orders" => vec![
             ("rarest first", base.clone()),
             ("random", with(Strategy { piece_order: PieceOrder::Random, ..on })),
@@ -74,6 +79,7 @@ fn crowds(kind: &str, base: &Crowd) -> Vec<(&'static str, Crowd)> {
         ],
         "rules" => vec![
             ("as shipped", base.clone()),
+            ("no short queues", with(Strategy { short_queues: false, ..on })),
             ("no first copy", with(Strategy { first_copy: false, ..on })),
             ("no whole pieces", with(Strategy { whole_pieces: false, ..on })),
             (
@@ -124,7 +130,7 @@ fn tell(kind: &str, name: &str, crowd: &Crowd) -> bool {
     let (copied_at, sent) =
         report.first_copy.map_or((0.0, 0.0), |(at, sent)| (at.as_secs_f64(), ratio(sent, crowd.bytes())));
     println!(
-        "{kind},{name},{peers},{},{},{},{optimum:.2},{:.2},{:.2},{:.2},{:.3},{copied_at:.0},{sent:.3},{:.4},{},{:.0},{:016x}",
+        "{kind},{name},{peers},{},{},{},{optimum:.2},{:.2},{:.2},{:.2},{:.3},{copied_at:.0},{sent:.3},{:.4},{:.3},{},{:.0},{:016x}",
         crowd.pieces,
         crowd.blocks_per_piece,
         crowd.seed,
@@ -133,11 +139,16 @@ fn tell(kind: &str, name: &str, crowd: &Crowd) -> bool {
         seconds(peers - 1),
         seconds(peers - 1) / optimum,
         ratio(report.waste.0, report.waste.1),
+        mean(report.uplinks.get(..15).unwrap_or(&report.uplinks)),
         report.events,
         start.elapsed().as_secs_f64(),
         report.digest
     );
     true
+}
+
+fn mean(of: &[f64]) -> f64 {
+    of.iter().sum::<f64>() / of.len().max(1) as f64
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
