@@ -193,6 +193,8 @@ pub const MAX_READERS: usize = 64;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a peer may bring no useful block while another could.
 pub const PROGRESS_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a peer that has brought nothing yet may hold up what it was asked for while another could bring it.
+pub const TRIAL: Duration = Duration::from_secs(2);
 /// How long the answer to a request that was taken back is waited for (BEP 6) before it is counted as lost.
 pub const TAKEN_BACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long we stay silent before a keep-alive (BEP 3 lets peers close after two minutes).
@@ -201,6 +203,8 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(160);
 /// How long a peer with an upload slot may take no bytes before it loses the slot (P29).
 pub const SLOT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a peer with an upload slot may ask for nothing before its slot counts as free for others.
+pub const SLOT_SLEEP: Duration = Duration::from_secs(3);
 /// How long a peer that is useless both ways keeps its connection when others wait for one.
 pub const USELESS_TIMEOUT: Duration = Duration::from_secs(60);
 /// Dials under way at once for one torrent.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use self::allowance::Allowance;
+use self::allowance::{Allowance, Recent};
 use self::book::{Book, turn};
 use self::candidate::{Candidate, State, order_of, rank};
 use crate::address::AddressRules;
@@ -40,8 +40,7 @@ pub(super) struct Candidates {
     /// How many each party named by peer exchange (P22).
     told: BTreeMap<IpAddr, usize>,
     allowance: Allowance,
-    /// When addresses were dialled within the last minute.
-    recent: BTreeMap<IpAddr, (Instant, u32)>,
+    recent: Recent,
     outside: Outside,
     /// Whether canonical priorities count (BEP 40).
     ranked: bool,
@@ -80,7 +79,7 @@ impl Candidates {
             sources: Sources::default(),
             told: BTreeMap::new(),
             allowance: Allowance { dials: 2 * limits::DIALS_PER_SECOND, counted: now },
-            recent: BTreeMap::new(),
+            recent: Recent::default(),
             outside: Outside::default(),
             ranked: true,
             listen_port,
@@ -235,13 +234,13 @@ impl Candidates {
         if !self.may_dial(now, terms) {
             return None;
         }
-        self.recent.retain(|_, (since, _)| now.saturating_duration_since(*since) < Duration::from_secs(60));
+        self.recent.forget(now);
         self.known.ripen(now);
         let addr = self.best(now, terms)?;
         self.known.change(addr, |known| (known.state, known.rests_until) = (State::Dialling, None))?;
         self.dialling += 1;
         self.allowance.dials -= 1;
-        self.recent.entry(addr.ip()).or_insert((now, 0)).1 += 1;
+        self.recent.dialled(now, addr.ip());
         Some(addr)
     }
 
@@ -285,7 +284,7 @@ impl Candidates {
         if ip.is_loopback() {
             return true;
         }
-        if self.recent.get(&ip).is_some_and(|(_, dials)| *dials >= limits::MAX_DIALS_PER_ADDRESS_PER_MINUTE) {
+        if self.recent.to(ip) >= limits::MAX_DIALS_PER_ADDRESS_PER_MINUTE {
             return false;
         }
         self.known.busy_at(ip) < limits::MAX_DIALS_PER_ADDRESS

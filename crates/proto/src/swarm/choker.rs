@@ -45,7 +45,7 @@ pub(super) struct View {
     pub(super) lacks_rare: u64,
     /// It let our requests wait: it gets a slot by luck alone.
     pub(super) snubs: bool,
-    /// It had a slot and took nothing for long (P29).
+    /// It had a slot and took nothing for long (P29), or has one and asks for nothing.
     pub(super) idle: bool,
 }
 

@@ -72,6 +72,8 @@ impl Swarm {
             }
             *nth += 1;
         }
+        // Whoever answers at all is alive, also if another was sooner.
+        peer.down.doubted &= stored + wasted == 0;
         peer.down.rate.add(now, stored + wasted);
         self.stats.down.add(now, stored + wasted);
         self.stats.wasted_bytes += wasted;

@@ -24,6 +24,8 @@ const STALLED: Duration = Duration::from_millis(100);
 const CERTAIN_GAIN: Duration = Duration::from_secs(2);
 /// What is late enough to be asked of another in the middle of a download.
 const VERY_LATE: Duration = Duration::from_secs(10);
+/// No network takes longer for a request and its block: the rest of what a peer takes is its own doing.
+const MOST_WIRE: Duration = Duration::from_secs(1);
 /// How late a block must be to be asked of a peer of which nothing is known yet.
 const TRUST: Duration = Duration::from_secs(4);
 
@@ -96,10 +98,11 @@ impl Requests {
             // A peer that was silent for a while is likely to be so for as long again.
             let due = |ahead: usize| each.map_or(idle * 4, |each| each * clamped(ahead + 1) + idle * 2);
             // What is on the wire already comes before a cancel can stop it.
-            let worth = worth.max(holder.down.delay * 2);
+            let wire = holder.down.delay.min(MOST_WIRE);
+            let worth = worth.max(wire * 2);
             let live = holder.down.pipeline.live();
             let last_first = holder.down.pipeline.iter().rev().filter(|asked| asked.live).zip((0..live).rev());
-            let stalled = idle > (holder.down.delay * 4).max(each.unwrap_or_default() * 8).max(STALLED);
+            let stalled = idle > (wire * 4).max(each.unwrap_or_default() * 8).max(STALLED);
             let mut most = if stalled { usize::MAX } else { holder.may_be_robbed_of() };
             for (asked, ahead) in last_first.take_while(|(_, ahead)| due(*ahead) > worth) {
                 if most == 0 && due(ahead) <= worth + CERTAIN_GAIN {

@@ -31,6 +31,7 @@ mod kept;
 mod metadata;
 mod outbox;
 mod outside;
+mod overdue;
 mod partial;
 mod peer;
 mod pex;

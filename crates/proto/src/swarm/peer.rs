@@ -84,6 +84,8 @@ pub(super) struct Download {
     pub(super) cancels: Cancels,
     /// It let requests wait for too long: one block at a time until it delivers.
     pub(super) snubbed: bool,
+    /// It was silent from the first: it has one request to answer, whose block is asked of others meanwhile.
+    pub(super) doubted: bool,
     /// There was nothing to ask it for, and nothing has changed since.
     pub(super) starved: bool,
     /// The pieces that its next requests go on with.
@@ -176,6 +178,7 @@ impl Peer {
                 delay: Duration::ZERO,
                 cancels: Cancels::default(),
                 snubbed: false,
+                doubted: false,
                 starved: false,
                 braid: Braid::default(),
                 run: None,

@@ -102,6 +102,11 @@ impl Pipeline {
         self.queue.iter()
     }
 
+    /// When the oldest request was sent for which an answer may come.
+    pub(super) fn first(&self) -> Option<Instant> {
+        self.queue.front().map(|asked| asked.at)
+    }
+
     /// When the oldest request that is still wanted was sent.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.queue.iter().find(|asked| asked.live).map(|asked| asked.at)

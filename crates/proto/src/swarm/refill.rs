@@ -139,7 +139,8 @@ impl Requests {
                 window.min((down.pipeline.live() + left).max(LEAST_UNDER_LIMIT))
             }
         };
-        let room = window.saturating_sub(down.pipeline.live());
+        let waits = if down.doubted { down.pipeline.len() } else { down.pipeline.live() };
+        let room = window.saturating_sub(waits);
         (room.min((most as usize).saturating_sub(down.pipeline.len())), window)
     }
 

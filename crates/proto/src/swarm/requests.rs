@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
 
-use crate::limits;
 use crate::swarm::blame::{Blame, Sender};
 use crate::swarm::conduct::Breach;
 use crate::swarm::deadlines::Deadlines;
@@ -246,7 +245,7 @@ impl Requests {
     }
 
     /// Lets others go on with the pieces that this peer had for itself. A piece on parole begins again.
-    fn drop_claims(&mut self, peer: &mut Peer, progress: &Progress, blame: &mut Blame, now: Instant) {
+    pub(super) fn drop_claims(&mut self, peer: &mut Peer, progress: &Progress, blame: &mut Blame, now: Instant) {
         peer.down.braid.clear();
         let connection = peer.who.connection;
         let claims = self.partials.iter().filter(|partial| !partial.is_verifying());
@@ -272,66 +271,6 @@ impl Requests {
                 self.freed = true;
             }
         }
-    }
-
-    /// The peer is silent: the failed pieces that nobody but it may fetch begin again with another.
-    fn drop_paroles(
-        &mut self,
-        peer: &mut Peer,
-        progress: &Progress,
-        blame: &mut Blame,
-        now: Instant,
-        out: &mut Outbox,
-    ) {
-        let its_own = Claim::Parole(Some(peer.who.connection));
-        let paroles = self.partials.iter().filter(|partial| !partial.is_verifying() && partial.claim() == its_own);
-        for piece in paroles.map(Partial::piece).collect::<Vec<_>>() {
-            self.give_up(peer, |asked| asked.piece == piece, Some(&mut *out));
-            blame.parole_broken(piece, peer.who.connection);
-            self.again(piece, progress, blame, now);
-        }
-    }
-
-    /// Requests that waited too long, beyond what is our own doing, are taken back. Gives true if the peer counts as snubbed from now on.
-    pub(super) fn overdue(
-        &mut self,
-        peer: &mut Peer,
-        others: bool,
-        progress: &Progress,
-        blame: &mut Blame,
-        now: Instant,
-        out: &mut Outbox,
-    ) -> bool {
-        let read_since = self.paused_reading;
-        let waited =
-            move |since: Instant| now.saturating_duration_since(read_since.map_or(since, |read| since.max(read)));
-        let slowness = self.own_slowness();
-        self.forget_unanswered(peer, |asked| waited(asked.at) >= limits::TAKEN_BACK_TIMEOUT);
-        let Some(oldest) = peer.down.pipeline.oldest() else { return false };
-        let silent = waited(peer.down.progress);
-        if others && silent >= limits::PAROLE_SILENCE + slowness {
-            self.drop_paroles(peer, progress, blame, now, out);
-        }
-        let patience = if others { limits::PROGRESS_TIMEOUT } else { limits::REQUEST_TIMEOUT };
-        if silent >= patience + slowness {
-            self.give_up(peer, |_| true, Some(out));
-            self.drop_claims(peer, progress, blame, now);
-            peer.down.snubbed = true;
-            peer.down.window.collapse(now);
-            return true;
-        }
-        let patience = limits::REQUEST_TIMEOUT + slowness;
-        if waited(oldest) >= patience {
-            self.give_up(peer, |asked| waited(asked.at) >= patience, Some(out));
-        }
-        false
-    }
-
-    /// Answers to those requests that were taken back and that `which` names are not waited for any more.
-    pub(super) fn forget_unanswered(&mut self, peer: &mut Peer, which: impl Fn(&Asked) -> bool) {
-        let mut forgotten = 0;
-        peer.down.pipeline.drop_where(|asked| !asked.live && which(asked), |_| forgotten += 1);
-        peer.conduct.grace += forgotten;
     }
 
     /// The disk is done with a piece, and it is right.

@@ -15,10 +15,9 @@ impl Swarm {
     /// Gives free slots to peers that want something, who waits longest first. Nobody waits for a round while a slot is free.
     pub(super) fn grant_slots(&mut self, now: Instant) {
         let slots = self.choker.open(self.slots(now));
-        let mut used = self.peers.values().filter(|peer| peer.up.interested && !peer.up.choking).count();
+        let mut used = self.peers.values().filter(|peer| wants(peer) && !peer.up.choking && !sleeps(peer, now)).count();
         while used < slots {
-            let waiting =
-                self.peers.values_mut().filter(|peer| peer.up.interested && peer.up.choking && !peer.up.thief);
+            let waiting = self.peers.values_mut().filter(|peer| wants(peer) && peer.up.choking && !peer.up.thief);
             let Some(peer) = waiting.min_by_key(|peer| (peer.up.turned, peer.who.connection)) else { break };
             unchoke(peer, now, &mut self.out);
             used += 1;
@@ -34,7 +33,7 @@ impl Swarm {
         let seeds = self.progress.is_finished();
         let market = if seeds { self.market() } else { Market::NONE };
         let piece_length = u64::from(self.progress.layout().piece_length());
-        let wanting = self.peers.values_mut().filter(|peer| peer.up.interested);
+        let wanting = self.peers.values_mut().filter(|peer| wants(peer));
         let views: Vec<View> = wanting.map(|peer| view(peer, now, piece_length, &market)).collect();
         let took: Vec<u64> = views.iter().filter(|view| view.unchoked).map(|view| view.took).collect();
         let waiting = views.iter().filter(|view| !view.unchoked && !view.idle).count();
@@ -78,6 +77,18 @@ impl Swarm {
     }
 }
 
+/// Whether a peer wants something of ours. Who has everything can take nothing, whatever it says: it would hold a slot for nothing.
+fn wants(peer: &Peer) -> bool {
+    peer.up.interested && !peer.pieces.is_all()
+}
+
+/// Whether a peer has a slot for a while and has asked for nothing: whoever else wants something need not wait for its slot.
+fn sleeps(peer: &Peer, now: Instant) -> bool {
+    let up = &peer.up;
+    let asked = !up.queue.is_idle() || up.rate.total() > up.at_turn;
+    !up.choking && !asked && now.saturating_duration_since(up.turned) >= limits::SLOT_SLEEP
+}
+
 /// What the choker sees of a peer; what counts by round begins anew.
 fn view(peer: &mut Peer, now: Instant, piece_length: u64, market: &Market) -> View {
     let (down, up) = (peer.down.rate.total(), peer.up.rate.total());
@@ -98,7 +109,7 @@ fn view(peer: &mut Peer, now: Instant, piece_length: u64, market: &Market) -> Vi
         holds: u64::from(peer.pieces.count()) * piece_length,
         lacks_rare: market.lacks(|piece| peer.pieces.has(piece)),
         snubs: peer.down.snubbed,
-        idle: peer.up.thief,
+        idle: peer.up.thief || sleeps(peer, now),
     };
     (peer.down.at_last_round, peer.up.at_last_round) = (down, up);
     view

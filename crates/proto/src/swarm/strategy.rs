@@ -48,6 +48,8 @@ pub struct Strategy {
     /// Blocks that a slow peer holds up are asked of a faster one that has nothing else to do: the endgame, and what comes
     /// late before it.
     pub steal: bool,
+    /// What was asked of a peer that brings nothing from the first is soon asked of others.
+    pub trial: bool,
     /// Pieces that a reader waits for come before all others, from peers that bring them in time.
     pub deadlines: bool,
     /// When a piece that failed is right at last, whoever sent another block before is banned.
@@ -76,6 +78,7 @@ impl Default for Strategy {
             first_copy: true,
             short_queues: true,
             steal: true,
+            trial: true,
             deadlines: true,
             smart_ban: true,
             parole: true,

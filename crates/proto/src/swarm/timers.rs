@@ -159,6 +159,7 @@ impl Swarm {
         idle.into_iter().for_each(|connection| self.close(now, connection, CloseReason::Idle));
         let able = |down: &super::peer::Download| !down.choked && !down.snubbed && down.useful > 0;
         let count = self.peers.values().filter(|peer| able(&peer.down)).count();
+        let proven = self.peers.values().any(|peer| able(&peer.down) && peer.down.rate.total() > 0);
         self.make_room(now);
         self.metadata_tick(now);
         for peer in self.peers.values_mut() {
@@ -167,6 +168,9 @@ impl Swarm {
                 self.out.send(peer.who.connection, Message::KeepAlive);
             }
             let others = count > usize::from(able(&peer.down));
+            if proven {
+                self.requests.try_out(peer, &self.progress, &mut self.blame, now, &mut self.out);
+            }
             if self.requests.overdue(peer, others, &self.progress, &mut self.blame, now, &mut self.out) {
                 tracing::debug!(connection = peer.who.connection.0, "snubbed");
             }
@@ -249,13 +253,15 @@ impl Swarm {
         self.requests.freed = false;
     }
 
-    /// Peers with nothing to do look again for blocks that others hold up.
+    /// Peers with nothing to do look again for blocks that others hold up, those first that were fastest when they last had something
+    /// to do.
     fn steal_all(&mut self, now: Instant) {
         let free = self.peers.values().filter(|peer| self.requests.room(peer, now).0 > 0);
+        let rate = |peer: &Peer| peer.down.window.rate().max(peer.down.rate.per_second(now));
         let mut order: Vec<_> =
-            free.map(|peer| (std::cmp::Reverse(peer.down.rate.per_second(now)), peer.who.connection)).collect();
+            free.map(|peer| (peer.down.snubbed, std::cmp::Reverse(rate(peer)), peer.who.connection)).collect();
         order.sort_unstable();
-        for (_, connection) in order.into_iter().take(THIEVES) {
+        for (.., connection) in order.into_iter().take(THIEVES) {
             if self.fill_own(now, connection) {
                 self.requests.steal(&mut self.peers, connection, now, &mut self.out);
                 self.timers.steal.get_or_insert(now + self.timers.steal_pause);

@@ -147,6 +147,26 @@ fn p23_one_address_is_dialled_twice_at_once_and_ten_times_a_minute_at_most() {
 }
 
 #[test]
+fn p23_ten_dials_in_any_minute_and_not_ten_at_the_end_of_one_and_ten_in_the_next() {
+    let mut all = candidates(false);
+    let ports: Vec<_> = (1..=100u16).map(|port| SocketAddr::from(([10, 0, 0, 1], 2000 + port))).collect();
+    all.add(Source::Pex, &ports);
+    let mut dials = Vec::new();
+    for half_second in 0..600 {
+        let now = birth() + Duration::from_millis(half_second * 500);
+        // One long before the others, so that a minute which began with it would end among them.
+        let most = if (1..100).contains(&half_second) { 0 } else { 1 };
+        for _ in 0..most {
+            let Some(addr) = all.dial(now, TERMS) else { break };
+            dials.push(now);
+            all.dial_failed(now, addr, DialError::Refused);
+        }
+    }
+    assert!(dials.len() > 40, "{}", dials.len());
+    assert!(dials.windows(11).all(|eleven| eleven[10] - eleven[0] >= Duration::from_secs(60)));
+}
+
+#[test]
 fn p23_dials_under_way_and_per_second_are_bounded() {
     let mut all = candidates(false);
     let many: Vec<_> = (0..200u8).map(|n| SocketAddr::from(([10, 0, n, 1], 80))).collect();

@@ -277,7 +277,7 @@ fn p9_a_black_hole_is_snubbed_and_has_one_block_in_flight_after_that() {
     lab.wait(limits::PROGRESS_TIMEOUT + 3 * SECOND);
     assert_eq!(lab.asked(hole).len(), 1);
     let cancels = sent(&lab.done, hole).iter().filter(|message| matches!(message, Message::Cancel(_))).count();
-    assert_eq!(cancels, 32);
+    assert_eq!(cancels, 31, "all but the one that it has left");
     // Without another peer it is given a minute.
     let mut lab = Lab::leech(&layout);
     let hole = lab.connect_seed(1, true, Manner::Silent);

@@ -10,6 +10,7 @@ mod exchange;
 mod first_copy;
 mod hashes;
 mod hostile;
+mod idlers;
 mod lab;
 mod magnet;
 mod net;

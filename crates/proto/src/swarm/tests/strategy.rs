@@ -19,6 +19,7 @@ const ON: Strategy = Strategy {
     first_copy: true,
     short_queues: true,
     steal: true,
+    trial: true,
     deadlines: true,
     smart_ban: true,
     parole: true,
@@ -94,7 +95,7 @@ fn suggested_pieces_come_first() {
 #[test]
 fn what_a_silent_peer_holds_up_is_asked_of_another() {
     let took = |steal| {
-        let mut lab = leech(20, 16, Strategy { steal, ..ON });
+        let mut lab = leech(20, 16, Strategy { steal, trial: false, ..ON });
         lab.connect_seed(1, true, Manner::Silent);
         lab.connect_seed(2, true, Manner::Honest(8));
         lab.until_complete(300 * SECOND)
@@ -125,7 +126,7 @@ fn in_a_young_swarm_nothing_is_asked_for_twice() {
     // Ten pieces are at two peers, ten are at nobody yet.
     let mut known = Bitfield::empty(20);
     (0..10).for_each(|piece| _ = known.insert(PieceIndex(piece)));
-    let mut lab = leech(20, 4, ON);
+    let mut lab = leech(20, 4, Strategy { trial: false, ..ON });
     let slow = lab.connect(1, true, Manner::Silent);
     lab.says(slow, &[Message::Bitfield(known.to_wire().into()), Message::Unchoke]);
     let held: BTreeSet<_> = lab.asked(slow).into_iter().collect();
