@@ -25,6 +25,11 @@ fn a_throng_is_done_within_its_bound() {
 }
 
 #[test]
+fn p9_p10_p5_some_bad_peers_cost_a_crowd_little() {
+    try_seeds("trouble", 0..1);
+}
+
+#[test]
 fn a_crowd_that_knows_only_the_seed_finds_itself_by_peer_exchange() {
     try_seeds("hearsay", 0..4);
 }

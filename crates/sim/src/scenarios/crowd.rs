@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Outcome, Scenario, rule, to_the_end};
 use crate::crowd::Crowd;
-use crate::{Link, Seed, Torrent, World};
+use crate::{Link, Manner, Seed, Torrent, World};
 
 /// Twelve leechers within two seconds, one seed of the same link: they must feed each other.
 pub(super) const FLASH_CROWD: Scenario = Scenario { name: "flash-crowd", play };
@@ -14,6 +14,36 @@ pub(super) const HEARSAY: Scenario = Scenario { name: "hearsay", play: hearsay }
 
 /// A hundred at once, beside what is possible at all: in a size for every day. So small a torrent is over before the swarm has found its stride: docs/swarm.md has the larger ones.
 pub(super) const THRONG: Scenario = Scenario { name: "throng", play: throng };
+
+/// A tenth of black holes or of drippers, or a twentieth of liars, on top of a crowd: it takes at most 1.4 times as long as it does without
+/// them. docs/swarm.md has larger ones.
+pub(super) const TROUBLE: Scenario = Scenario { name: "trouble", play: trouble };
+
+fn trouble(seed: Seed<'_>) -> Outcome {
+    let among = |strangers: Vec<(Manner, u32)>| {
+        let (world, _) = Crowd { strangers, ..Crowd::new(40, 128, 4, 1) }.gather(seed);
+        to_the_end(world, Duration::from_secs(120))
+    };
+    let alone = match among(Vec::new()) {
+        (_, Ok(alone)) => alone,
+        broken => return broken,
+    };
+    let kinds = [(Manner::BlackHole, 4), (Manner::Drip(Duration::from_secs(5)), 4), (Manner::Lie(4), 2)];
+    let mut last = None;
+    for (manner, count) in kinds {
+        let (world, result) = among(vec![(manner, count)]);
+        let (wasted, came) = world.waste();
+        let soon = result.as_ref().is_ok_and(|took| *took <= alone * 7 / 5);
+        let what = format!("took {:?} with {manner:?}, and {alone:?} without", result.as_ref().ok());
+        let result = rule(&world, result, soon, &what);
+        let result = rule(&world, result, wasted * 5 < came, &format!("more than a fifth was waste with {manner:?}"));
+        if result.is_err() {
+            return (world, result);
+        }
+        last = Some((world, result));
+    }
+    last.expect("there are three kinds")
+}
 
 fn throng(seed: Seed<'_>) -> Outcome {
     let crowd = Crowd { link: Link { up: 500_000, down: 4_000_000, ..Link::FIBRE }, ..Crowd::new(100, 256, 2, 1) };

@@ -56,6 +56,7 @@ const MAIN: &[Scenario] = &[
     crowd::FLASH_CROWD,
     crowd::HEARSAY,
     crowd::THRONG,
+    crowd::TROUBLE,
     links::UNEQUAL_LINKS,
     hostile::HOSTILE,
     hostile::LIARS,
