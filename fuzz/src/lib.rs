@@ -8,6 +8,7 @@ mod bencode;
 mod bits;
 mod dht;
 mod discovery;
+mod file_request;
 mod hash;
 mod hashes;
 mod layout;
@@ -28,6 +29,7 @@ pub use address_list::address_list;
 pub use bencode::bencode;
 pub use dht::{dht_node, krpc};
 pub use discovery::{lsd, pex};
+pub use file_request::file_request;
 pub use hash::hash;
 pub use hashes::hashes;
 pub use layout::layout;
@@ -53,6 +55,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("bencode", bencode),
     ("dht_node", dht_node),
     ("extended", extended),
+    ("file_request", file_request),
     ("hash", hash),
     ("hashes", hashes),
     ("krpc", krpc),

@@ -21,6 +21,7 @@ pub mod address;
 mod compact;
 mod crc32c;
 pub mod dht;
+pub mod file_request;
 pub mod limits;
 pub mod lsd;
 pub mod mse;

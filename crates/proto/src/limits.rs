@@ -63,6 +63,10 @@ pub const PEX_MEMORY: Duration = Duration::from_secs(6 * 60);
 pub const MAX_PEX_GONE: usize = 2000;
 /// Candidates of one torrent that one teller (an IPv4 address, or a /64 of IPv6) named by peer exchange (P22): a tenth of the list.
 pub const MAX_CANDIDATES_PER_TELLER: usize = MAX_CANDIDATES / 10;
+/// The longest head of a request for a file on the loopback, in bytes (A11).
+pub const MAX_FILE_REQUEST_HEAD: usize = 8 * 1024;
+/// The most fields in it.
+pub const MAX_FILE_REQUEST_FIELDS: usize = 64;
 /// The longest packet of local discovery, in bytes, sent or read (BEP 14).
 pub const MAX_LSD_PACKET: usize = 1400;
 /// The longest cookie in such a packet that is looked at, in bytes.

@@ -1,9 +1,8 @@
 //! Files of a torrent over HTTP on the loopback, for players: GET and HEAD, with ranges, while it comes.
 //!
-//! The head of a request is all that is read (`request`); a server of HTTP would bring bodies, upgrades and their limits.
+//! The head of a request is all that is read (`proto::file_request`); a server of HTTP would bring bodies, upgrades and their limits.
 
 mod page;
-mod request;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use riverrun_proto::file_request::{self, BadHead, Head, Wanted};
+use riverrun_proto::limits::MAX_FILE_REQUEST_HEAD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +20,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 pub use self::page::is_playable;
-use self::request::{BadHead, Head, MAX_HEAD, Wanted};
 use crate::{FileReader, Torrent, TorrentError};
 
 /// Connections at once; more wait. A player has a few.
@@ -170,7 +170,7 @@ async fn serve(stream: TcpStream, shelf: &Shelf) -> io::Result<()> {
 /// Reads up to the end of a head; `None`: the player has gone.
 async fn read_head(from: &mut OwnedReadHalf, received: &mut Vec<u8>) -> io::Result<Option<Result<Head, BadHead>>> {
     loop {
-        match request::read(received) {
+        match file_request::read(received) {
             Ok(None) => {}
             Ok(Some((head, length))) => {
                 received.drain(..length);
@@ -178,7 +178,7 @@ async fn read_head(from: &mut OwnedReadHalf, received: &mut Vec<u8>) -> io::Resu
             }
             Err(error) => return Ok(Some(Err(error))),
         }
-        if from.take(MAX_HEAD as u64).read_buf(received).await? == 0 {
+        if from.take(MAX_FILE_REQUEST_HEAD as u64).read_buf(received).await? == 0 {
             return Ok(None);
         }
     }
@@ -193,8 +193,8 @@ async fn send(body: Body, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, rec
     reader.seek_to(range.start);
     let mut content = (*reader).take(range.end - range.start);
     let gone = async {
-        while received.len() < MAX_HEAD {
-            if from.take(MAX_HEAD as u64).read_buf(received).await.unwrap_or(0) == 0 {
+        while received.len() < MAX_FILE_REQUEST_HEAD {
+            if from.take(MAX_FILE_REQUEST_HEAD as u64).read_buf(received).await.unwrap_or(0) == 0 {
                 return;
             }
         }
@@ -242,7 +242,7 @@ impl Answer {
 
 impl Shelf {
     fn answer(&self, head: &Head) -> Answer {
-        if !head.host.as_deref().is_some_and(request::is_loopback) {
+        if !head.host.as_deref().is_some_and(file_request::is_loopback) {
             return Answer::plain(403, "Forbidden");
         }
         if !matches!(head.method.as_str(), "GET" | "HEAD") {
@@ -269,7 +269,7 @@ impl Shelf {
         let etag = self.etag(nth);
         let current = head.if_range.as_ref().is_none_or(|tag| *tag == etag);
         let range = head.range.as_deref().filter(|_| current);
-        let (status, range, more) = match range.map_or(Wanted::All, |range| request::wanted(range, *length)) {
+        let (status, range, more) = match range.map_or(Wanted::All, |range| file_request::wanted(range, *length)) {
             Wanted::Beyond => {
                 let more = format!("Content-Range: bytes */{length}\r\nAccept-Ranges: bytes\r\n");
                 return Answer { more, ..Answer::plain(416, "Range Not Satisfiable") };
