@@ -166,14 +166,18 @@ impl Requests {
             return peer.conduct.unasked_block(tolerated).map(|()| Use::Wasted);
         };
         let from = Contributor { connection: peer.who.connection, sender: peer.who.sender() };
-        let receipt = self.partials.get_mut(block.piece).map_or(Receipt::Useless, |part| part.receive(number, from));
+        let partial = self.partials.get_mut(block.piece);
+        let (receipt, others) = partial.map_or((Receipt::Useless, false), |partial| {
+            let receipt = partial.receive(number, from);
+            (receipt, partial.asked(number) > u8::from(asked.live))
+        });
         self.answered(&asked);
         peer.down.cancels.futile += usize::from(!asked.live);
         if receipt == Receipt::Useless {
             return Ok(Use::Wasted);
         }
         out.store(peer.who.connection, nth, block);
-        if self.partials.get(block.piece).is_some_and(|partial| partial.asked(number) > 0) {
+        if others {
             self.doubled.push(block);
         }
         if receipt == Receipt::Complete {
