@@ -1,18 +1,18 @@
 //! Simulates crowds and prints what came of them as CSV, or draws it: `just sim-swarm`. docs/swarm.md has the figures.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
+mod crowds;
 mod plot;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use riverrun_proto::swarm::{PieceOrder, SlotRule, Strategy};
-use riverrun_sim::Manner;
 use riverrun_sim::crowd::Crowd;
 
 const USAGE: &str = "usage: swarm KIND [PEERS [PIECES [BLOCKS [SEED]]]]   CSV of crowds, one line for each
        swarm plot TITLE < CSV > SVG                       draws the time of each line beside the optimum
-KIND: flash (as shipped), seeding (how the first copy leaves the seed), orders (rarest first, random, sequential), rules (each rule of young swarms turned off),
+KIND: flash (as shipped), seeding (how the first copy leaves the seed), orders (rarest first, random, sequential),
+rules (each rule that counts here turned off, and libtorrent's), libtorrent (its rules beside those shipped, with and without bad peers),
 slots (as many as the uplink bears, by the root of the rate, as libtorrent's rate-based choker, eight),
 trouble (a tenth of black holes, a tenth of drippers, a twentieth of liars on top of the crowd)";
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     if [peers, pieces, blocks].contains(&0) {
         return usage();
     }
-    let crowds = crowds(kind, &Crowd::new(peers, pieces, blocks, seed.into()));
+    let crowds = crowds::of_kind(kind, &Crowd::new(peers, pieces, blocks, seed.into()));
     if crowds.is_empty() {
         return usage();
     }
@@ -55,59 +55,6 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("{USAGE}");
     ExitCode::from(2)
-}
-
-/// The crowds of a kind, each with its name.
-fn crowds(kind: &str, base: &Crowd) -> Vec<(&'static str, Crowd)> {
-    let with = |strategy: Strategy| Crowd { strategy, ..base.clone() };
-    let on = Strategy::default();
-    let among = |manner: Manner, percent: u32| {
-        let count = (base.peers * percent).div_ceil(100);
-        Crowd { strangers: vec![(manner, count)], ..base.clone() }
-    };
-    match kind {
-        "flash" => vec![("as shipped", base.clone())],
-        "seeding" => vec![
-            ("first copy", base.clone()),
-            ("superseeding", Crowd { superseeding: true, ..base.clone() }),
-            ("neither", with(Strategy { first_copy: false, ..on })),
-        ],
-        "orders" => vec![
-            ("rarest first", base.clone()),
-            ("random", with(Strategy { piece_order: PieceOrder::Random, ..on })),
-            ("sequential", with(Strategy { piece_order: PieceOrder::Sequential, ..on })),
-        ],
-        "rules" => vec![
-            ("as shipped", base.clone()),
-            ("no short queues", with(Strategy { short_queues: false, ..on })),
-            ("no first copy", with(Strategy { first_copy: false, ..on })),
-            ("no whole pieces", with(Strategy { whole_pieces: false, ..on })),
-            (
-                "slots and suggestions of libtorrent",
-                with(Strategy {
-                    slots: SlotRule::Fixed(8),
-                    few_guests: false,
-                    first_copy: false,
-                    suggestions: false,
-                    ..on
-                }),
-            ),
-            ("no steal", with(Strategy { steal: false, ..on })),
-        ],
-        "slots" => vec![
-            ("as the uplink bears", base.clone()),
-            ("by the root", with(Strategy { slots: SlotRule::Root, ..on })),
-            ("stairs", with(Strategy { slots: SlotRule::Stairs, ..on })),
-            ("eight", with(Strategy { slots: SlotRule::Fixed(8), ..on })),
-        ],
-        "trouble" => vec![
-            ("none", base.clone()),
-            ("10 % black holes", among(Manner::BlackHole, 10)),
-            ("10 % drippers", among(Manner::Drip(Duration::from_secs(5)), 10)),
-            ("5 % liars", among(Manner::Lie(4), 5)),
-        ],
-        _ => Vec::new(),
-    }
 }
 
 /// Runs one crowd and prints its line; false if a rule was broken or somebody was not served.
