@@ -22,6 +22,6 @@ pub fn hash(data: &[u8]) {
         Sha1::update_many(&mut one.iter_mut().zip(parts.iter().copied()).collect::<Vec<_>>());
         Sha256::update_many(&mut two.iter_mut().zip(parts.iter().copied()).collect::<Vec<_>>());
     }
-    assert_eq!(Sha1::finish_many(one), inputs.iter().map(|bytes| sha1(bytes)).collect::<Vec<_>>());
-    assert_eq!(Sha256::finish_many(two), inputs.iter().map(|bytes| sha256(bytes)).collect::<Vec<_>>());
+    assert!(Sha1::finish_many(one).eq(inputs.iter().map(|bytes| sha1(bytes))));
+    assert!(Sha256::finish_many(two).eq(inputs.iter().map(|bytes| sha256(bytes))));
 }

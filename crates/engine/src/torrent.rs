@@ -28,6 +28,10 @@ impl Torrent {
         Self { core }
     }
 
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Its number in the session.
     #[must_use]
     pub fn id(&self) -> TorrentId {

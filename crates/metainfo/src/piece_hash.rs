@@ -117,13 +117,15 @@ impl Digester {
     }
 
     /// The hashes of the bytes that came to each piece, in order: the same as [`Digester::finish`] on one after the other, but faster.
-    #[must_use]
-    pub fn finish_many(digesters: Vec<Self>) -> Vec<PieceDigest> {
-        let (v1, v2): (Vec<_>, Vec<_>) = digesters.into_iter().map(|digester| (digester.v1, digester.v2)).unzip();
-        let with_v1: Vec<bool> = v1.iter().map(Option::is_some).collect();
-        let mut done = Sha1::finish_many(v1.into_iter().flatten().collect()).into_iter();
-        let v1 = with_v1.into_iter().map(|is| if is { done.next() } else { None });
-        v1.zip(v2).map(|(v1, v2)| PieceDigest { v1, v2: v2.map(Leaves::finish) }).collect()
+    pub fn finish_many(digesters: impl IntoIterator<Item = Self>) -> impl ExactSizeIterator<Item = PieceDigest> {
+        let mut digesters: SmallVec<[Self; USUAL]> = digesters.into_iter().collect();
+        let v1: SmallVec<[Option<Sha1>; USUAL]> = digesters.iter_mut().map(|digester| digester.v1.take()).collect();
+        let with_v1: SmallVec<[bool; USUAL]> = v1.iter().map(Option::is_some).collect();
+        let mut done = Sha1::finish_many(v1.into_iter().flatten());
+        digesters.into_iter().zip(with_v1).map(move |(digester, with_v1)| PieceDigest {
+            v1: if with_v1 { done.next() } else { None },
+            v2: digester.v2.map(Leaves::finish),
+        })
     }
 
     /// The hashes of the bytes that came.
@@ -247,7 +249,7 @@ mod tests {
             });
             Digester::update_many(&mut digesters.iter_mut().zip(parts).collect::<Vec<_>>());
         }
-        Digester::finish_many(digesters)
+        Digester::finish_many(digesters).collect()
     }
 
     fn leaves(content: &[u8]) -> Vec<Node> {

@@ -26,7 +26,7 @@ fn a_clock_that_calls_wide_kernels_slow_leaves_one_input_at_a_time_and_right_dig
     Sha1::update_many(
         &mut states.iter_mut().zip(&inputs).map(|(state, bytes)| (state, &bytes[..])).collect::<Vec<_>>(),
     );
-    assert_eq!(Sha1::finish_many(states), inputs.iter().map(|bytes| sha1(bytes)).collect::<Vec<_>>());
+    assert!(Sha1::finish_many(states).eq(inputs.iter().map(|bytes| sha1(bytes))));
     assert_eq!(
         sha256_many(inputs.iter().map(|bytes| &bytes[..])),
         inputs.iter().map(|bytes| sha256(bytes)).collect::<Vec<_>>()

@@ -26,8 +26,8 @@ const RUN: u64 = 256 << 10;
 
 struct Sink(SyncSender<Done>);
 impl DoneSink for Sink {
-    fn done(&self, done: Vec<Done>) {
-        done.into_iter().for_each(|done| self.0.send(done).unwrap());
+    fn done(&self, done: &mut Vec<Done>) {
+        done.drain(..).for_each(|done| self.0.send(done).unwrap());
     }
 }
 

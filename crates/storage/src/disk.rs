@@ -115,8 +115,8 @@ pub enum Done {
 
 /// Takes the ends of jobs, on a disk thread; must not block for long.
 pub trait DoneSink: Send + Sync {
-    /// One batch of ends.
-    fn done(&self, done: Vec<Done>);
+    /// One batch of ends, to be taken out of the list; what is left in it is forgotten, and its memory is used again.
+    fn done(&self, done: &mut Vec<Done>);
 }
 
 /// What is known of one torrent on the threads.
@@ -176,6 +176,13 @@ impl Disk {
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.threads.shared.pool
+    }
+
+    /// How often the locks of the threads' queues were taken, this time counted: for measuring.
+    #[must_use]
+    pub fn queue_lock_holds(&self) -> u64 {
+        let shared = &self.threads.shared;
+        shared.workers.iter().chain([&shared.syncs]).map(Queue::lock_holds).sum()
     }
 
     /// Whether little enough waits to be written that more should come. Parked writes do not count.

@@ -3,8 +3,12 @@
 use std::io::{IoSlice, IoSliceMut};
 
 use riverrun_metainfo::{Extent, Layout, Span};
+use smallvec::SmallVec;
 
 use crate::StorageError;
+
+/// So many slices are written at once without taking memory for their list: the blocks of 1 MiB.
+const USUAL_SLICES: usize = 64;
 
 /// Reads a span with `read` for each extent; padding and gaps become zeros. What the slices of `into` point at afterwards is not said.
 pub(crate) fn read<E: From<StorageError>>(
@@ -45,8 +49,8 @@ pub(crate) fn write(
     mut write: impl FnMut(Extent, &mut [IoSlice<'_>]) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     check_span(layout, span, from.iter().map(|slice| slice.len()).sum())?;
-    let mut slices = from.to_vec();
-    let mut rest = slices.as_mut_slice();
+    let mut slices: SmallVec<[_; USUAL_SLICES]> = SmallVec::from_slice(from);
+    let mut rest = &mut slices[..];
     for (extent, length) in parts(layout, span) {
         if length == span.length
             && let Some(extent) = extent

@@ -14,6 +14,7 @@ use std::time::Instant;
 use riverrun_metainfo::hash::{Sha1, Sha256, calibrate};
 use riverrun_metainfo::piece_hash::{Digester, PieceDigest};
 use riverrun_metainfo::{BLOCK_LENGTH, Layout, PieceIndex, Span};
+use smallvec::SmallVec;
 
 use crate::{Storage, StorageError};
 
@@ -127,7 +128,8 @@ impl Hasher {
             self.scratch.resize(SCRATCH_BYTES.max(slice * going), 0);
             let slices = self.scratch.chunks_exact_mut(slice);
             let going = pieces.iter_mut().filter(|piece| piece.is_going());
-            let mut read: Vec<_> = going.zip(slices).filter_map(|(piece, slice)| piece.read(slice)).collect();
+            let mut read: SmallVec<[_; LANES]> =
+                going.zip(slices).filter_map(|(piece, slice)| piece.read(slice)).collect();
             let length = read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
             calibrate_once_worth_it(length);
             Digester::update_many(&mut read);
@@ -190,8 +192,8 @@ fn crosses(before: u64, bytes: u64) -> bool {
 }
 
 fn finish(pieces: &mut [Piece<'_>]) {
-    let mut open = Vec::with_capacity(pieces.len());
-    let mut digesters = Vec::with_capacity(pieces.len());
+    let mut open: SmallVec<[_; LANES]> = SmallVec::new();
+    let mut digesters: SmallVec<[_; LANES]> = SmallVec::new();
     for piece in pieces {
         match std::mem::replace(&mut piece.state, State::Away) {
             State::Open(digester) => {

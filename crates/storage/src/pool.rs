@@ -39,6 +39,8 @@ struct State {
     /// The fewest at rest since the last trim: so many were not needed.
     spare: usize,
     waiting: VecDeque<Waker>,
+    /// How often the lock was taken.
+    holds: u64,
 }
 
 impl Pool {
@@ -118,6 +120,12 @@ impl Pool {
         self.out() as f32 / self.shared.capacity as f32
     }
 
+    /// How often its lock was taken, this time counted: for measuring.
+    #[must_use]
+    pub fn lock_holds(&self) -> u64 {
+        self.shared.lock().holds
+    }
+
     /// The memory that the pool holds now, in use or at rest, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -158,7 +166,9 @@ impl fmt::Debug for Pool {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock half way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.holds += 1;
+        state
     }
 
     fn give_back(&self, blocks: impl Iterator<Item = Block>) {

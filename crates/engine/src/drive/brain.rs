@@ -46,6 +46,8 @@ pub(crate) struct Brain {
     pub(crate) early: Vec<(Source, SocketAddr)>,
     /// Somebody is looking what became of the files.
     looking: bool,
+    /// How often somebody acted on it, each time with the lock.
+    pub(crate) acts: u64,
     /// When the timer queue will have us looked at.
     scheduled: Option<Instant>,
 }
@@ -61,6 +63,7 @@ impl Brain {
             sharing: Sharing::default(),
             early,
             looking: false,
+            acts: 0,
             scheduled: None,
         }
     }

@@ -214,6 +214,7 @@ impl Core {
         let mut effects = Effects::default();
         let result = {
             let mut brain = self.lock();
+            brain.acts += 1;
             let now = Instant::now();
             let result = act(&mut brain, now, &mut effects);
             brain.plan(now, &mut effects);
@@ -461,7 +462,7 @@ impl Core {
 pub(crate) struct Sink(pub(crate) Weak<Core>);
 
 impl DoneSink for Sink {
-    fn done(&self, mut done: Vec<Done>) {
+    fn done(&self, done: &mut Vec<Done>) {
         let Some(core) = self.0.upgrade() else { return };
         done.iter_mut().for_each(|done| core.excuse(done));
         let used = core.engine.used();

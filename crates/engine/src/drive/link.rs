@@ -198,7 +198,7 @@ impl Outbox {
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<usize, E> {
         let written = {
-            let mut slices = Slices { list: Vec::with_capacity(8), left: most };
+            let mut slices = Slices { list: SmallVec::new(), left: most };
             let mid_block = self.block_sent > 0;
             let mut blocks = self.blocks.iter();
             if let Some(first) = mid_block.then(|| blocks.next()).flatten() {
@@ -264,7 +264,7 @@ impl Outbox {
 }
 
 struct Slices<'a> {
-    list: Vec<IoSlice<'a>>,
+    list: SmallVec<[IoSlice<'a>; MAX_SLICES]>,
     left: usize,
 }
 

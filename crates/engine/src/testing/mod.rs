@@ -4,11 +4,13 @@
 
 mod content;
 mod dht;
+mod locks;
 mod swarm;
 mod tracker;
 
 pub use content::{Content, fill};
 pub use dht::LocalDht;
+pub use locks::LockHolds;
 pub use riverrun_metainfo::piece_hash::Format;
 pub use swarm::{LocalSwarm, LocalSwarmBuilder, loopback};
 pub use tracker::Tracker;

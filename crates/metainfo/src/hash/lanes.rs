@@ -31,9 +31,8 @@ impl Sha1 {
     }
 
     /// The digests of all bytes that came to each state, in order: the same as [`Sha1::finish`] on one after the other, but faster.
-    #[must_use]
-    pub fn finish_many(states: Vec<Self>) -> Vec<[u8; SHA1_LENGTH]> {
-        finish_many(kernel::SHA1.in_use(), states.into_iter().map(|state| state.0).collect())
+    pub fn finish_many(states: impl IntoIterator<Item = Self>) -> impl ExactSizeIterator<Item = [u8; SHA1_LENGTH]> {
+        finish_many(kernel::SHA1.in_use(), states.into_iter().map(|state| state.0))
     }
 }
 
@@ -49,9 +48,8 @@ impl Sha256 {
     }
 
     /// The digests of all bytes that came to each state, in order: the same as [`Sha256::finish`] on one after the other, but faster.
-    #[must_use]
-    pub fn finish_many(states: Vec<Self>) -> Vec<[u8; SHA256_LENGTH]> {
-        finish_many(kernel::SHA256.in_use(), states.into_iter().map(|state| state.0).collect())
+    pub fn finish_many(states: impl IntoIterator<Item = Self>) -> impl ExactSizeIterator<Item = [u8; SHA256_LENGTH]> {
+        finish_many(kernel::SHA256.in_use(), states.into_iter().map(|state| state.0))
     }
 }
 
@@ -65,7 +63,8 @@ impl Way {
 type Job<'a, const WORDS: usize> = (&'a mut [u32; WORDS], &'a [[u8; BLOCK]]);
 
 /// As many as go side by side take no memory of their own.
-type Jobs<'a, const WORDS: usize> = SmallVec<[Job<'a, WORDS>; 16]>;
+const USUAL: usize = 16;
+type Jobs<'a, const WORDS: usize> = SmallVec<[Job<'a, WORDS>; USUAL]>;
 
 pub(super) fn update_many<'a, const WORDS: usize>(
     kernels: &[Kernel<WORDS>],
@@ -79,11 +78,11 @@ pub(super) fn update_many<'a, const WORDS: usize>(
 
 pub(super) fn finish_many<const WORDS: usize, const BYTES: usize>(
     kernels: &[Kernel<WORDS>],
-    streams: Vec<Stream<WORDS>>,
-) -> Vec<[u8; BYTES]> {
-    let mut ends: Vec<_> = streams.iter().map(|stream| (stream.words(), stream.padding())).collect();
+    streams: impl Iterator<Item = Stream<WORDS>>,
+) -> impl ExactSizeIterator<Item = [u8; BYTES]> {
+    let mut ends: SmallVec<[_; USUAL]> = streams.map(|stream| (stream.words(), stream.padding())).collect();
     run(kernels, ends.iter_mut().map(|(words, padding)| (words, padding.blocks())).collect());
-    ends.iter().map(|(words, _)| digest(words)).collect()
+    ends.into_iter().map(|(words, _)| digest(&words))
 }
 
 /// Compresses all jobs to their end. The longest start first, so that they do not stay behind alone.

@@ -50,7 +50,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; SHA256_LENGTH] {
 pub fn sha256_many<'a>(inputs: impl IntoIterator<Item = &'a [u8]>) -> Vec<[u8; SHA256_LENGTH]> {
     let mut states: Vec<(Sha256, &[u8])> = inputs.into_iter().map(|bytes| (Sha256::new(), bytes)).collect();
     Sha256::update_many(&mut states.iter_mut().map(|(state, bytes)| (state, *bytes)).collect::<Vec<_>>());
-    Sha256::finish_many(states.into_iter().map(|(state, _)| state).collect())
+    Sha256::finish_many(states.into_iter().map(|(state, _)| state)).collect()
 }
 
 impl Sha1 {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 /// The most that should wait, in bytes; and the part of the pool that it may be at most.
 const MOST: usize = 8 << 20;
 const POOL_PART: usize = 2;
@@ -31,7 +33,7 @@ pub(super) struct Backlog {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    wakers: Vec<Waker>,
+    wakers: SmallVec<[Waker; 4]>,
     since: Option<Instant>,
 }
 

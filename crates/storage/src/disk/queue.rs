@@ -12,8 +12,10 @@ use super::Torrent;
 use super::backlog::Share;
 use crate::Buffer;
 
-/// So many emptied lists are kept for the runs to come.
-const SPARE_RUNS: usize = 64;
+/// So many emptied lists are kept for the runs to come: about as many as wait when each has one block.
+const SPARE_RUNS: usize = 512;
+/// A new list has room for the blocks of one long read, so that it need not grow later.
+const USUAL_BLOCKS: usize = 16;
 
 /// Something to do for a torrent.
 pub(super) struct Job {
@@ -86,6 +88,8 @@ struct State {
     urgent: bool,
     /// Emptied runs, kept for their memory.
     spare: Vec<Vec<Buffer>>,
+    /// How often the lock was taken, after sleep too.
+    holds: u64,
 }
 
 /// What a thread has to do, and what it gives back.
@@ -132,7 +136,7 @@ impl Queue {
     /// The same for a write, whose run is taken out of a list that stays with its owner.
     pub(super) fn push_write(&self, run: &mut Vec<Buffer>, job: impl FnOnce(Vec<Buffer>) -> Job) {
         let mut state = self.lock();
-        let own = state.spare.pop().unwrap_or_default();
+        let own = state.spare.pop().unwrap_or_else(|| Vec::with_capacity(USUAL_BLOCKS));
         let job = job(std::mem::replace(run, own));
         if state.stopped {
             // Its buffers go back, which must not happen under the lock.
@@ -142,6 +146,12 @@ impl Queue {
         state.written += job.work.write_length();
         state.work.push(job);
         self.wake(state);
+    }
+
+    /// Frees what is kept for speed alone.
+    pub(super) fn give_memory_back(&self) {
+        let spare = std::mem::take(&mut self.lock().spare);
+        drop(spare);
     }
 
     /// Ends the thread at its next look; nothing more is taken.
@@ -184,6 +194,7 @@ impl Queue {
                 }
             };
             state.sleeping = false;
+            state.holds += 1;
         }
     }
 
@@ -196,6 +207,11 @@ impl Queue {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.lock().stopped
+    }
+
+    /// How often its lock was taken, this time counted.
+    pub(super) fn lock_holds(&self) -> u64 {
+        self.lock().holds
     }
 
     fn move_reads(&self, state: &mut State, reads: &mut VecDeque<Job>) {
@@ -214,7 +230,9 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock half way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.holds += 1;
+        state
     }
 }
 

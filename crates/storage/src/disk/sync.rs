@@ -15,7 +15,7 @@ pub(super) fn run(queue: &Queue) {
             }
             let storage = &job.torrent.storage;
             let result = storage.sync().and_then(|()| storage.presence()).map_err(Arc::new);
-            job.torrent.sink.done(vec![Done::Synced { token, result }]);
+            job.torrent.sink.done(&mut vec![Done::Synced { token, result }]);
             if queue.is_stopped() {
                 return;
             }

@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Channel(Mutex<SyncSender<Done>>);
 impl DoneSink for Channel {
-    fn done(&self, done: Vec<Done>) {
+    fn done(&self, done: &mut Vec<Done>) {
         let sender = self.0.lock().unwrap();
-        done.into_iter().for_each(|done| _ = sender.send(done));
+        done.drain(..).for_each(|done| _ = sender.send(done));
     }
 }
 
@@ -398,7 +398,7 @@ fn dropping_a_torrent_cancels_what_is_queued_and_gives_its_buffers_back() {
 fn l15_dropping_the_last_disk_ends_the_threads_even_from_one_of_them() {
     struct Keeper(Mutex<Option<Disk>>, Mutex<SyncSender<()>>);
     impl DoneSink for Keeper {
-        fn done(&self, _: Vec<Done>) {
+        fn done(&self, _: &mut Vec<Done>) {
             drop(self.0.lock().unwrap().take());
             self.1.lock().unwrap().send(()).unwrap();
         }

@@ -24,6 +24,8 @@ const BUSY_LINGERS: u32 = 8;
 #[derive(Default)]
 pub(super) struct Verifies {
     waiting: Vec<Verify>,
+    /// An empty list, kept for its memory.
+    spare: Vec<Verify>,
     /// How many inputs they are to be hashed side by side.
     lanes: usize,
     /// How long they wait for company.
@@ -86,11 +88,18 @@ impl Verifies {
 
     pub(super) fn take_all(&mut self) -> Vec<Verify> {
         self.last = Some(Instant::now());
-        std::mem::take(&mut self.waiting)
+        std::mem::replace(&mut self.waiting, std::mem::take(&mut self.spare))
+    }
+
+    /// Takes back a list whose pieces are hashed.
+    pub(super) fn keep(&mut self, list: Vec<Verify>) {
+        debug_assert!(list.is_empty());
+        self.spare = list;
     }
 
     pub(super) fn take_if(&mut self, is_meant: impl Fn(&Verify) -> bool) -> Vec<Verify> {
-        let taken: Vec<_> = self.waiting.extract_if(.., |verify| is_meant(verify)).collect();
+        let mut taken = std::mem::take(&mut self.spare);
+        taken.extend(self.waiting.extract_if(.., |verify| is_meant(verify)));
         self.lanes -= taken.iter().map(Verify::lanes).sum::<usize>();
         taken
     }

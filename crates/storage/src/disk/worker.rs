@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use riverrun_metainfo::Span;
 use riverrun_metainfo::metainfo::Verdict;
+use smallvec::SmallVec;
 
 use super::batch::{self, Write};
 use super::park::Parked;
@@ -23,6 +24,8 @@ use crate::{Buffer, StorageError};
 const GATHER: Duration = Duration::from_millis(2);
 /// After this long without work, memory that only serves speed is given back.
 const IDLE: Duration = Duration::from_secs(10);
+/// So many emptied lists of ends are kept for the batches to come.
+const SPARE_BATCHES: usize = 4;
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -46,6 +49,8 @@ pub(super) struct Worker {
 #[derive(Default)]
 struct Ends {
     of_torrents: Vec<(Arc<Torrent>, Vec<Done>)>,
+    /// Emptied lists, kept for their memory.
+    spare: Vec<Vec<Done>>,
 }
 
 impl Worker {
@@ -73,6 +78,8 @@ impl Worker {
         loop {
             let (enough, deadline) = self.patience();
             let woken = queue.take(&mut self.tray, enough, deadline);
+            // More than are ever needed at once.
+            self.tray.spare.clear();
             if woken == Woken::Stopped {
                 return;
             }
@@ -80,7 +87,7 @@ impl Worker {
                 // No more is coming that could be waited for.
                 self.wrote = None;
             } else if woken == Woken::TimedOut && self.verifies.is_empty() {
-                self.give_memory_back();
+                self.give_memory_back(queue);
                 continue;
             }
             self.serve_reads(queue);
@@ -116,7 +123,8 @@ impl Worker {
         holds_memory.then(|| Instant::now() + IDLE)
     }
 
-    fn give_memory_back(&mut self) {
+    fn give_memory_back(&mut self, queue: &Queue) {
+        queue.give_memory_back();
         self.hasher.give_memory_back();
         if self.number == 0 {
             self.shared.pool.trim();
@@ -256,11 +264,13 @@ impl Worker {
 
     /// Hashes pieces, or what is left of them.
     fn hash(&mut self, verifies: Vec<Verify>, queue: &Queue) {
-        let mut waiting = self.settle_without_hashing(verifies);
+        // Collected where it lies: no list of its own.
+        let mut waiting: Vec<_> =
+            verifies.into_iter().filter_map(|verify| self.settle_without_hashing(verify)).collect();
         let mut hasher = std::mem::take(&mut self.hasher);
         while !waiting.is_empty() {
-            let verifies: Vec<_> = waiting.drain(..LANES.min(waiting.len())).collect();
-            let mut pieces: Vec<_> = verifies.iter().map(Verify::to_piece).collect();
+            let verifies: SmallVec<[_; LANES]> = waiting.drain(..LANES.min(waiting.len())).collect();
+            let mut pieces: SmallVec<[_; LANES]> = verifies.iter().map(Verify::to_piece).collect();
             let finished = hasher.hash(&mut pieces, |_| {
                 self.serve_reads(queue);
                 if queue.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -269,7 +279,7 @@ impl Worker {
                 // The thread ends, and nobody waits for these.
                 break;
             }
-            let results: Vec<_> = pieces.into_iter().map(Piece::into_result).collect();
+            let results: SmallVec<[_; LANES]> = pieces.into_iter().map(Piece::into_result).collect();
             for (mut verify, result) in verifies.into_iter().zip(results) {
                 let verdict = result.map(|digest| verify.expected().judge(&digest));
                 if verify.prefix.take().is_some() && !matches!(verdict, Ok(Verdict::Good)) {
@@ -284,32 +294,32 @@ impl Worker {
             self.ends.tell();
         }
         self.hasher = hasher;
+        waiting.clear();
+        self.verifies.keep(waiting);
     }
 
-    /// The pieces that are to be hashed; those which lost writes are told at once, those whose writes are held wait on with them.
-    fn settle_without_hashing(&mut self, verifies: Vec<Verify>) -> Vec<Verify> {
-        let mut left = Vec::with_capacity(verifies.len());
-        for mut verify in verifies {
-            verify.prefix = self.prefixes.take(&verify.torrent, verify.piece);
-            if verify.torrent.is_cancelled() {
-                continue;
-            }
-            let number = verify.torrent.number;
-            match self.parked.get_mut(&number) {
-                Some(parked) if parked.has_failed(verify.piece) => {
-                    let outcome = VerifyOutcome::Failed(parked.tell_failed(verify.piece));
-                    if parked.is_over() {
-                        self.parked.remove(&number);
-                    }
-                    self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
-                }
-                Some(parked) if parked.holds(verify.piece) => {
-                    parked.hold_verify(verify.into_job());
-                }
-                _ => left.push(verify),
-            }
+    /// The piece, if it is to be hashed; one that lost writes is told at once, one whose writes are held waits on with them.
+    fn settle_without_hashing(&mut self, mut verify: Verify) -> Option<Verify> {
+        verify.prefix = self.prefixes.take(&verify.torrent, verify.piece);
+        if verify.torrent.is_cancelled() {
+            return None;
         }
-        left
+        let number = verify.torrent.number;
+        match self.parked.get_mut(&number) {
+            Some(parked) if parked.has_failed(verify.piece) => {
+                let outcome = VerifyOutcome::Failed(parked.tell_failed(verify.piece));
+                if parked.is_over() {
+                    self.parked.remove(&number);
+                }
+                self.ends.push(&verify.torrent, Done::Verified { piece: verify.piece, outcome });
+                None
+            }
+            Some(parked) if parked.holds(verify.piece) => {
+                parked.hold_verify(verify.into_job());
+                None
+            }
+            _ => Some(verify),
+        }
     }
 
     /// Answers reads as long as there are buffers for them.
@@ -347,14 +357,20 @@ impl Ends {
         if let Some((_, batch)) = self.of_torrents.iter_mut().find(|(of, _)| of.number == torrent.number) {
             batch.push(done);
         } else {
-            self.of_torrents.push((Arc::clone(torrent), vec![done]));
+            let mut batch = self.spare.pop().unwrap_or_default();
+            batch.push(done);
+            self.of_torrents.push((Arc::clone(torrent), batch));
         }
     }
 
     fn tell(&mut self) {
-        for (torrent, batch) in self.of_torrents.drain(..) {
+        for (torrent, mut batch) in self.of_torrents.drain(..) {
             if !torrent.is_cancelled() {
-                torrent.sink.done(batch);
+                torrent.sink.done(&mut batch);
+            }
+            batch.clear();
+            if self.spare.len() < SPARE_BATCHES {
+                self.spare.push(batch);
             }
         }
     }

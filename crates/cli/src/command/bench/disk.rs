@@ -99,9 +99,9 @@ fn ours(dir: &Path, sample: &Sample, table: &mut Table, stop: &Stop) -> Result<(
 struct Sink(SyncSender<Done>);
 
 impl DoneSink for Sink {
-    fn done(&self, done: Vec<Done>) {
+    fn done(&self, done: &mut Vec<Done>) {
         // Nobody waits any more once the user wants us to go.
-        done.into_iter().for_each(|done| drop(self.0.send(done)));
+        done.drain(..).for_each(|done| drop(self.0.send(done)));
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{EventKind, TorrentError};
 
 impl Brain {
     /// Takes the ends of disk jobs.
-    pub(crate) fn disk_done(&mut self, now: Instant, done: Vec<Done>, effects: &mut Effects) {
-        for done in done {
+    pub(crate) fn disk_done(&mut self, now: Instant, done: &mut Vec<Done>, effects: &mut Effects) {
+        for done in done.drain(..) {
             match done {
                 Done::Verified { piece, outcome } => self.verified(now, piece, outcome, effects),
                 Done::Read { token, result } => self.read_done(now, token, result, effects),

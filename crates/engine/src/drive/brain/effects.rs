@@ -10,18 +10,19 @@ use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::WebSeedId;
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::Presence;
+use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 
 use crate::EventKind;
 use crate::drive::tracker::Job;
 
-/// What is to be done once the lock is free.
+/// What is to be done once the lock is free. What blocks and pieces lead to usually takes no memory of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) wakes: Vec<Arc<Notify>>,
+    pub(crate) wakes: SmallVec<[Arc<Notify>; 4]>,
     pub(crate) dials: Vec<(SocketAddr, &'static [Way])>,
     pub(crate) web_seeds: Vec<WebSeedId>,
-    pub(crate) events: Vec<EventKind>,
+    pub(crate) events: SmallVec<[EventKind; 2]>,
     pub(crate) errands: Vec<Errand>,
     pub(crate) schedule: Option<Instant>,
 }

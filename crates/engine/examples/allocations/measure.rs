@@ -1,10 +1,7 @@
-//! Counts the allocations of a download in steady state, by whose threads make them.
+//! A download whose allocations and locks are counted, for the example that prints them and the test that holds them.
 //!
-//! `cargo run --release -p riverrun --example allocations [-- MIB]`
-//!
-//! A seeder and a downloader, each a session on threads of its own, over loopback; what is allocated between 25 % and 75 % of the
-//! download is counted, by block of 16 KiB. Disk threads of both sides are counted together; where reading does not wait, as in
-//! tmpfs, they are the downloader's.
+//! A seeder and a downloader, each a session on threads of its own, over loopback; what happens between 25 % and 75 % of the download is
+//! counted. Disk threads of both sides are counted together; where reading does not wait, as in tmpfs, they are the downloader's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,15 +9,12 @@ use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use riverrun::testing::{Content, Format, loopback};
+use riverrun::testing::{Content, Format, LockHolds, loopback};
 use riverrun::{AddTorrent, Session, Settings, Torrent};
 use tokio::runtime::{Builder, Runtime};
 
 const BLOCK_BYTES: u64 = 16 << 10;
 const PIECE_BYTES: u32 = 1 << 20;
-/// The least that has a steady state.
-const LEAST_MIB: usize = 64;
-const USUAL_MIB: usize = 512;
 /// How often the downloader is asked how far it is.
 const LOOK: Duration = Duration::from_millis(1);
 /// A download that takes longer is stuck.
@@ -86,13 +80,29 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "its results are for whoever started it")]
-fn main() -> Result<(), Box<dyn Error>> {
+/// What one side of a download did in its steady middle.
+pub(crate) struct Side {
+    /// Allocations.
+    pub(crate) calls: u64,
+    /// What they came to, in bytes.
+    pub(crate) bytes: u64,
+}
+
+/// What a download did in its steady middle.
+pub(crate) struct Figures {
+    /// Blocks of 16 KiB that came.
+    pub(crate) blocks: u64,
+    pub(crate) seeder: Side,
+    pub(crate) downloader: Side,
+    /// Of both sides.
+    pub(crate) disks: Side,
+    /// How often the downloader took its locks.
+    pub(crate) holds: LockHolds,
+}
+
+/// Downloads a torrent of so many MiB.
+pub(crate) fn measure(mib: usize) -> Result<Figures, Box<dyn Error>> {
     WHOSE.set(MEASURE);
-    let mib = std::env::args().nth(1).map_or(Ok(USUAL_MIB), |mib| mib.parse())?;
-    if mib < LEAST_MIB {
-        return Err(format!("a steady state needs {LEAST_MIB} MiB").into());
-    }
     let content = Content::file("content", 1, mib << 20);
     let bytes = content.torrent(Format::V1, Some(PIECE_BYTES), &[]);
     let folder = tempfile::tempdir()?;
@@ -113,20 +123,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let torrent = downloading.block_on(downloader.add(add))?;
     let (from, to) = downloading.block_on(async { tokio::time::timeout(PATIENCE, steady_state(&torrent)).await })?;
     downloading.block_on(async { tokio::time::timeout(PATIENCE, torrent.completed()).await })??;
-
-    let blocks = (to.received - from.received) / BLOCK_BYTES;
-    println!("{blocks} blocks of {} in steady state", (mib as u64) << 20 >> 14);
-    for (whose, name) in [(SEEDER, "seeder"), (DOWNLOADER, "downloader"), (DISKS, "disk threads")] {
-        let (calls, bytes) = (to.counts[whose].0 - from.counts[whose].0, to.counts[whose].1 - from.counts[whose].1);
-        println!(
-            "{name:<13} {calls:>7} allocations, {:.3} per block; {} bytes per block",
-            by(calls, blocks),
-            bytes / blocks
-        );
-    }
     downloading.block_on(downloader.shutdown(Duration::from_secs(5)));
     seeding.block_on(seeder.shutdown(Duration::from_secs(5)));
-    Ok(())
+
+    let side = |whose: usize| Side {
+        calls: to.counts[whose].0 - from.counts[whose].0,
+        bytes: to.counts[whose].1 - from.counts[whose].1,
+    };
+    Ok(Figures {
+        blocks: (to.received - from.received) / BLOCK_BYTES,
+        seeder: side(SEEDER),
+        downloader: side(DOWNLOADER),
+        disks: side(DISKS),
+        holds: LockHolds {
+            swarm: to.holds.swarm - from.holds.swarm,
+            pool: to.holds.pool - from.holds.pool,
+            queues: to.holds.queues - from.holds.queues,
+        },
+    })
+}
+
+/// How many for each block.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(crate) fn by_block(count: u64, blocks: u64) -> f64 {
+    count as f64 / blocks.max(1) as f64
 }
 
 /// What was counted at a moment.
@@ -134,12 +154,13 @@ struct Moment {
     received: u64,
     /// Allocations and bytes, by whose threads they were of.
     counts: [(u64, u64); COUNTS.len()],
+    holds: LockHolds,
 }
 
 impl Moment {
-    fn new(received: u64) -> Self {
+    fn new(torrent: &Torrent, received: u64) -> Self {
         let read = |count: &Count| (count.calls.load(Ordering::Relaxed), count.bytes.load(Ordering::Relaxed));
-        Self { received, counts: COUNTS.each_ref().map(read) }
+        Self { received, counts: COUNTS.each_ref().map(read), holds: LockHolds::of(torrent) }
     }
 }
 
@@ -149,9 +170,9 @@ async fn steady_state(torrent: &Torrent) -> (Moment, Moment) {
     loop {
         let status = torrent.status();
         match &from {
-            None if status.have_bytes * 4 >= status.total_bytes => from = Some(Moment::new(status.down_bytes)),
+            None if status.have_bytes * 4 >= status.total_bytes => from = Some(Moment::new(torrent, status.down_bytes)),
             Some(_) if status.have_bytes * 4 >= status.total_bytes * 3 => {
-                return (from.take().expect("it is there"), Moment::new(status.down_bytes));
+                return (from.take().expect("it is there"), Moment::new(torrent, status.down_bytes));
             }
             _ => {}
         }
@@ -166,9 +187,4 @@ fn runtime(whose: usize) -> std::io::Result<Runtime> {
 /// A session that knows of nobody but whom it is told of.
 fn quiet() -> Settings {
     Settings { lsd: false, pex: false, ..loopback() }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn by(calls: u64, blocks: u64) -> f64 {
-    calls as f64 / blocks.max(1) as f64
 }
