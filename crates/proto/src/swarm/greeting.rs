@@ -37,6 +37,7 @@ impl Swarm {
         peer.up.shown = self.superseed_met(now);
         self.greet(&peer);
         self.name_node(&peer, connected.handshake.reserved.dht());
+        self.twins.begins(&peer.who);
         self.peers.insert(connected.connection, peer);
         self.pex_list(connected.connection);
         self.requests.awake(&self.progress, &self.hashes, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
@@ -69,7 +70,7 @@ impl Swarm {
 
     /// The connection that there is to the same peer already.
     fn twin(&self, new: &Connected) -> Option<&Peer> {
-        self.peers.values().find(|peer| peer.who.peer_id == new.handshake.peer_id || peer.who.addr == new.addr)
+        self.peers.get(&self.twins.of(new.handshake.peer_id, new.addr)?)
     }
 
     /// Which of two connections to one peer stays. Both sides decide alike: of two dialled at once that one which the peer
@@ -91,9 +92,8 @@ impl Swarm {
                 CloseReason::Myself => self.candidates.is_ourselves(addr),
                 CloseReason::Banned => self.candidates.remove(addr),
                 CloseReason::Duplicate => {
-                    let id = connected.handshake.peer_id;
-                    let twin = self.peers.values_mut().find(|peer| peer.who.peer_id == id);
-                    if let Some(twin) = twin {
+                    let twin = self.twins.with_id(connected.handshake.peer_id);
+                    if let Some(twin) = twin.and_then(|twin| self.peers.get_mut(&twin)) {
                         twin.who.listens = Some(addr);
                         let twin = twin.who.connection;
                         self.candidates.connected(addr, twin, Source::Tracker);
@@ -173,6 +173,7 @@ impl Swarm {
     /// A connection has ended, or will at once: all that hung on it is given back.
     pub(super) fn closed(&mut self, now: Instant, connection: ConnectionId, reason: &CloseReason) {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
+        self.twins.ends(&peer.who);
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);
         self.web_seed_closed(now, &peer, reason);

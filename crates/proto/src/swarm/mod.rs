@@ -57,6 +57,7 @@ mod superseed;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod twins;
 mod uplink;
 mod uploads;
 mod web_seeds;
@@ -175,6 +176,7 @@ pub struct Swarm {
     serving: metadata::Serving,
     progress: progress::Progress,
     peers: BTreeMap<ConnectionId, peer::Peer>,
+    twins: twins::Twins,
     requests: requests::Requests,
     hashes: hashes::HashExchange,
     candidates: candidates::Candidates,
@@ -215,6 +217,7 @@ impl Swarm {
             serving: metadata::Serving::new(now, config.metadata),
             progress: progress::Progress::new(config.layout, config.have),
             peers: BTreeMap::new(),
+            twins: twins::Twins::default(),
             requests: requests::Requests::new(config.strategy),
             hashes: hashes::HashExchange::new(config.info_hashes, config.hashes),
             candidates: candidates::Candidates::new(
