@@ -15,8 +15,9 @@ use crate::swarm::requests::Requests;
 
 /// Blocks of a piece that are asked for in a row: long enough to be read and written as one run at both ends.
 pub(super) const UNIT: u32 = 8;
-/// Pieces in the braids of all peers together, in proportion to what each brings.
-pub(super) const STRANDS: usize = 16;
+/// Pieces in the braids of all peers together, in proportion to what each brings: enough for the sixteen lanes of each of two disk threads,
+/// which share the pieces.
+pub(super) const STRANDS: usize = 32;
 /// Fewer that a peer brings in time are not worth it.
 const LEAST_STRANDS: usize = 4;
 /// How often in a second a peer should bring all pieces of its braid: a quarter of a second later may one of them be whole.

@@ -161,7 +161,8 @@ fn little_is_asked_of_peers_with_few_pieces_while_others_are_asked() {
 fn few_are_served_at_once_in_the_first_minute() {
     let served = |short_queues, upload_slots: Option<usize>, later: Duration| {
         let layout = layout(100, 4);
-        let strategy = Strategy { short_queues, ..ON };
+        // By the root of the rate there are eight, whoever takes what.
+        let strategy = Strategy { short_queues, slots: SlotRule::Root, ..ON };
         let mut lab = Lab::with(SwarmConfig { strategy, upload_slots, ..config(&layout, Bitfield::full(100), 200) });
         let peers: Vec<_> = (1..=20).map(|number| lab.connect(number, true, Manner::Silent)).collect();
         peers.iter().for_each(|peer| _ = lab.says(*peer, &[Message::HaveNone, Message::Interested]));
