@@ -10,7 +10,7 @@ use std::time::Instant;
 use riverrun_sim::crowd::Crowd;
 
 const USAGE: &str = "usage: swarm KIND [PEERS [PIECES [BLOCKS [SEED]]]]   CSV of crowds, one line for each
-       swarm plot TITLE < CSV > SVG                       draws the time of each line beside the optimum
+       swarm plot TITLE < CSV > SVG                       draws the time of each line beside the optimum; draws what `streaming` prints, too
 KIND: flash (as shipped), seeding (how the first copy leaves the seed), orders (rarest first, random, sequential),
 rules (each rule that counts here turned off, and libtorrent's), libtorrent (its rules beside those shipped, with and without bad peers),
 slots (as many as the uplink bears, by the root of the rate, as libtorrent's rate-based choker, eight),

@@ -13,6 +13,8 @@ use super::Torrent;
 use super::batch::Write;
 use crate::hashing::{LANES, lanes_of_machine};
 
+/// So many pieces may go on in one batch without a list on the heap.
+const USUAL: usize = 2 * LANES;
 /// The most memory for pieces in progress on one thread, in bytes; beyond that the ones that wait longest are forgotten.
 const MAX_BYTES: usize = 256 << 10;
 
@@ -50,7 +52,7 @@ impl Prefixes {
     /// sorted and do not overlap.
     pub(super) fn hash(&mut self, writes: &[Write]) {
         self.batch += 1;
-        let mut lanes: SmallVec<[Lane<'_>; LANES]> = SmallVec::new();
+        let mut lanes: SmallVec<[Lane<'_>; USUAL]> = SmallVec::new();
         let mut width = 0;
         for run in writes.chunk_by(|one, next| one.key() == next.key() && one.end() == next.offset) {
             if self.goes_on(&run[0]) {
@@ -65,24 +67,29 @@ impl Prefixes {
             self.begin(lane);
         }
         let mut lanes = lanes.into_iter().peekable();
-        let mut going: SmallVec<[_; LANES]> = SmallVec::new();
+        let mut going: SmallVec<[_; USUAL]> = SmallVec::new();
         for prefix in &mut self.of {
             if let Some(lane) = lanes.next_if(|lane| lane.key == prefix.key) {
                 prefix.batch = self.batch;
                 going.push((prefix, lane.writes.iter().flat_map(Write::blocks)));
             }
         }
-        loop {
-            let next = going.iter_mut().filter_map(|(prefix, blocks)| {
-                let block = blocks.next()?;
-                prefix.until += block.len() as u64;
-                Some((&mut prefix.digester, block))
-            });
-            let mut inputs: SmallVec<[_; LANES]> = next.collect();
-            if inputs.is_empty() {
-                break;
+        // As many as there are lanes, and about as many in each group.
+        let groups = going.len().div_ceil(LANES).max(1);
+        let size = going.len().div_ceil(groups).max(1);
+        for group in going.chunks_mut(size) {
+            loop {
+                let next = group.iter_mut().filter_map(|(prefix, blocks)| {
+                    let block = blocks.next()?;
+                    prefix.until += block.len() as u64;
+                    Some((&mut prefix.digester, block))
+                });
+                let mut inputs: SmallVec<[_; LANES]> = next.collect();
+                if inputs.is_empty() {
+                    break;
+                }
+                Digester::update_many(&mut inputs);
             }
-            Digester::update_many(&mut inputs);
         }
     }
 
