@@ -1,5 +1,6 @@
 //! What rate limits come to: one session gives many torrents to another over loopback, each by a connection of its own, under one limit
-//! of the one that downloads, and without. With limits each run takes a minute. `cargo run --release --example rates [CONNECTIONS,…] [BYTES_PER_SECOND,…]`; 0 is no limit.
+//! of the one that downloads, and without. With limits each run takes a minute.
+//! `cargo run --release -p riverrun --example rates -- [CONNECTIONS,… [BYTES_PER_SECOND,…]]`; 0 is no limit.
 
 #![allow(clippy::print_stdout, reason = "a program for developers")]
 

@@ -1,21 +1,16 @@
 //! Who is served and who is met, in figures: `cargo run --release -p riverrun-sim --example served -- [SEED] [HOW_MANY]`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
+#[path = "shared/seeds.rs"]
+mod seeds;
+
 use std::process::ExitCode;
 
 use riverrun_sim::Violation;
 use riverrun_sim::scenarios::{places, superseed};
 
 fn main() -> ExitCode {
-    let number = |at: usize| std::env::args().nth(at).and_then(|text| text.parse::<u64>().ok());
-    let first = number(1).unwrap_or(1);
-    for seed in first..first.saturating_add(number(2).unwrap_or(1)) {
-        if let Err(violation) = print(seed) {
-            eprintln!("seed {seed}: {violation}");
-            return ExitCode::FAILURE;
-        }
-    }
-    ExitCode::SUCCESS
+    seeds::each(print)
 }
 
 fn print(seed: u64) -> Result<(), Violation> {

@@ -282,8 +282,7 @@ fn may_take_parole(partial: &Partial, peer: &Peer, picker: Option<&Picker>, blam
 /// Whether the peer may go on with a piece of its braid.
 fn may_go_on(partial: &Partial, peer: &Peer) -> bool {
     let its_own = match partial.claim() {
-        Claim::Shared => true,
-        Claim::Whole(_) => true,
+        Claim::Shared | Claim::Whole(_) => true,
         Claim::Urgent(_) => false,
         Claim::Parole(owner) => owner == Some(peer.who.connection),
     };
