@@ -31,6 +31,7 @@ struct World {
     /// Every limit, and how far below it the node was at its lowest, times 10^9.
     nodes: BTreeMap<u32, (u64, i128, u64)>,
     wakes: usize,
+    random: fastrand::Rng,
 }
 
 struct Leaf {
@@ -72,7 +73,7 @@ impl World {
                 nodes.insert(number, (rate, 0, 0));
             }
         }
-        Self { tree, start: now, now, leaves, nodes, wakes: 0 }
+        Self { tree, start: now, now, leaves, nodes, wakes: 0, random: fastrand::Rng::with_seed(1) }
     }
 
     /// What of its demand a leaf has not had; one without a demand always wants much.
@@ -91,7 +92,10 @@ impl World {
         while let Some(granted) = self.tree.poll() {
             self.leaves.iter_mut().filter(|leaf| leaf.id == granted).for_each(|leaf| leaf.waits = false);
         }
-        for number in 0..self.leaves.len() {
+        // In any order, as sockets become ready: who always comes first has what a late timer let pile up.
+        let mut order: Vec<usize> = (0..self.leaves.len()).collect();
+        self.random.shuffle(&mut order);
+        for number in order {
             while !self.leaves[number].waits && self.wants(&self.leaves[number]) > 0 {
                 let (id, want) = (self.leaves[number].id, self.wants(&self.leaves[number]));
                 match self.tree.take(self.now, id, want) {
