@@ -6,8 +6,8 @@ use std::sync::Arc;
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::PieceHashes;
 
+use super::padding::Padding;
 use super::web_seed::WebSeed;
-use crate::status::Padding;
 
 /// The pieces of a torrent, and how its owner wants them. Never changes.
 #[derive(Debug)]

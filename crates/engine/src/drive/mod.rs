@@ -21,6 +21,7 @@ pub(crate) mod listen;
 pub(crate) mod lsd;
 mod metadata;
 pub(crate) mod open;
+mod padding;
 mod read_runs;
 pub(crate) mod records;
 mod saver;
