@@ -21,6 +21,7 @@ mod tracker_server;
 mod trackers;
 mod uploads;
 mod web_seeds;
+mod web_seeds_company;
 mod web_server;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use riverrun::{AddTorrent, EventKind, Net, Session, Settings, Torrent, WebSeedSt
 use super::web_server::{Manner, WebServer};
 use super::{PATIENCE, complete, same, session, until};
 
-const PIECE: u32 = 64 * 1024;
+pub(crate) const PIECE: u32 = 64 * 1024;
 
 fn folder() -> Content {
     let files = [
@@ -28,7 +28,7 @@ fn big() -> Content {
 }
 
 /// Adds a torrent of this content, which no tracker knows, with these web seeds of the owner's.
-async fn add(
+pub(crate) async fn add(
     session: &Session,
     content: &Content,
     format: Format,
@@ -41,13 +41,13 @@ async fn add(
 }
 
 /// Waits until a web seed rests, and gives its status.
-async fn rests(torrent: &Torrent, seed: usize) -> WebSeedStatus {
+pub(crate) async fn rests(torrent: &Torrent, seed: usize) -> WebSeedStatus {
     let status = || torrent.status().web_seeds.get(seed).cloned();
     until("the web seed rests", || status().is_some_and(|seed| matches!(seed.state, WebSeedState::Rests(_)))).await;
     status().unwrap()
 }
 
-fn error(status: &WebSeedStatus) -> String {
+pub(crate) fn error(status: &WebSeedStatus) -> String {
     status.error.clone().unwrap_or_default()
 }
 
@@ -115,6 +115,32 @@ async fn a_server_without_ranges_is_read_from_the_start_in_one_go() {
 }
 
 #[tokio::test]
+async fn t9_bodies_whose_length_no_head_tells_are_taken_as_far_as_was_asked() {
+    for manner in [Manner::Chunked, Manner::UntilClose] {
+        let content = folder();
+        let server = WebServer::start(&content, manner).await;
+        let session = session().await;
+        let (torrent, dir) = add(&session, &content, Format::Hybrid, &[&server]).await;
+        complete(&torrent).await;
+        content.compare(dir.path()).unwrap();
+        assert_eq!(torrent.status().web_seeds[0].error, None);
+    }
+}
+
+#[tokio::test]
+async fn a_busy_server_is_not_asked_again_before_the_time_that_it_names() {
+    let content = folder();
+    let server = WebServer::start(&content, Manner::Later(600)).await;
+    let session = session().await;
+    let (torrent, _dir) = add(&session, &content, Format::V1, &[&server]).await;
+    let status = rests(&torrent, 0).await;
+    let WebSeedState::Rests(rest) = status.state else { panic!("{status:?}") };
+    assert!(rest > Duration::from_secs(500) && rest <= Duration::from_secs(600), "{rest:?}");
+    assert_eq!((error(&status).as_str(), status.given_up), ("is busy (answers 503)", false));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_comes_from_another_and_the_rest_from_here() {
     let content = folder();
     let partial = WebServer::start(&content, Manner::Lacks("50%")).await;
@@ -158,6 +184,8 @@ async fn t9_whoever_lies_rests_for_long_and_others_bring_what_is_right() {
         (Manner::Gzip, "lies: compresses what was asked for as it is"),
         (Manner::Endless, "lies: sends more than it was asked for"),
         (Manner::Longer, "has a file of 2000001 bytes in place of one of 2000000"),
+        (Manner::Half, "lies: a part of another length"),
+        (Manner::Beyond, "has a file of 50 bytes in place of one of 2000000"),
     ];
     for (manner, said) in lies {
         let content = Content::file("one.bin", 5, 2_000_000);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use riverrun::testing::Content;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -35,7 +36,28 @@ pub(crate) enum Manner {
     Endless,
     /// The files are longer than they should be.
     Longer,
+    /// Requests are read and never answered.
+    Silent,
+    /// The head, so many bytes of the body, and nothing more.
+    Stalls(usize),
+    /// One byte of the body at a time, with a while between them.
+    Drips,
+    /// The body comes in chunks, and no head says how long it is.
+    Chunked,
+    /// The body ends with the connection, and no head says how long it is.
+    UntilClose,
+    /// The head says that half as much comes as was asked for, and so it is.
+    Half,
+    /// No file is so long that it has the range.
+    Beyond,
+    /// 503, to be asked again after so many seconds.
+    Later(u64),
 }
+
+/// What passes between two bytes of a server that drips.
+const DRIP: Duration = Duration::from_millis(50);
+/// Bytes in one chunk; no block is a multiple of it.
+const CHUNK: usize = 5000;
 
 /// One request: the path, decoded, and the range.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -141,10 +163,15 @@ fn decoded(path: &str) -> String {
 /// Answers; false if the connection is over.
 async fn answer(stream: &mut TcpStream, shared: &Shared, request: &Request) -> std::io::Result<bool> {
     let manner = next_manner(shared);
+    if manner == Manner::Silent {
+        return stalled(stream).await;
+    }
     let plain = |status: &str, fields: &str| format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 0\r\n\r\n");
     let path = request.path.strip_prefix("/new").unwrap_or(&request.path);
     let refusal = match &manner {
         Manner::Busy(_) => Some(plain("503 Busy", "Retry-After: 1\r\n")),
+        Manner::Later(seconds) => Some(plain("503 Busy", &format!("Retry-After: {seconds}\r\n"))),
+        Manner::Beyond => Some(plain("416 Range Not Satisfiable", "Content-Range: bytes */50\r\n")),
         Manner::Lacks(what) if path.contains(what) => Some(plain("404 Not Found", "")),
         Manner::Redirects(to) => Some(plain("302 Found", &format!("Location: {to}\r\n"))),
         Manner::Moved if !request.path.starts_with("/new") => {
@@ -172,28 +199,60 @@ async fn answer(stream: &mut TcpStream, shared: &Shared, request: &Request) -> s
         Some(_) => format!("Content-Range: bytes {first}-{}/{}\r\n", end - 1, file.len()),
         None => String::new(),
     };
+    let end = if manner == Manner::Half { first + (end - first) / 2 } else { end };
     match manner {
         Manner::Gzip => fields.push_str("Content-Encoding: gzip\r\n"),
-        Manner::Endless => fields.push_str("Transfer-Encoding: chunked\r\n"),
+        Manner::Endless | Manner::Chunked => fields.push_str("Transfer-Encoding: chunked\r\n"),
         _ => {}
     }
-    if manner != Manner::Endless {
-        fields.push_str(&format!("Content-Length: {}\r\n", end - first));
+    match manner {
+        Manner::Endless | Manner::Chunked => {}
+        Manner::UntilClose => fields.push_str("Connection: close\r\n"),
+        _ => fields.push_str(&format!("Content-Length: {}\r\n", end - first)),
     }
     let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
     stream.write_all(format!("HTTP/1.1 {status}\r\n{fields}\r\n").as_bytes()).await?;
-    if manner == Manner::Endless {
-        let chunk = &file[first..end];
-        loop {
-            stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
-            stream.write_all(chunk).await?;
-            stream.write_all(b"\r\n").await?;
+    body(stream, &manner, &file[first..end]).await
+}
+
+/// Sends a body; false if the connection is over.
+async fn body(stream: &mut TcpStream, manner: &Manner, bytes: &[u8]) -> std::io::Result<bool> {
+    match manner {
+        Manner::Endless => loop {
+            chunk(stream, bytes).await?;
+        },
+        Manner::Chunked => {
+            for some in bytes.chunks(CHUNK) {
+                chunk(stream, some).await?;
+            }
+            chunk(stream, &[]).await.map(|()| true)
         }
+        Manner::Stalls(after) => {
+            stream.write_all(&bytes[..bytes.len().min(*after)]).await?;
+            stalled(stream).await
+        }
+        Manner::Drips => {
+            for byte in bytes {
+                stream.write_all(&[*byte]).await?;
+                tokio::time::sleep(DRIP).await;
+            }
+            Ok(true)
+        }
+        Manner::Resets(_) => stream.write_all(&bytes[..bytes.len() / 2]).await.map(|()| false),
+        _ => stream.write_all(bytes).await.map(|()| *manner != Manner::UntilClose),
     }
-    let resets = matches!(manner, Manner::Resets(_));
-    let end = if resets { first + (end - first) / 2 } else { end };
-    stream.write_all(&file[first..end]).await?;
-    Ok(!resets)
+}
+
+async fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).await?;
+    stream.write_all(bytes).await?;
+    stream.write_all(b"\r\n").await
+}
+
+/// Keeps the connection and says nothing until the client goes away.
+async fn stalled(stream: &mut TcpStream) -> std::io::Result<bool> {
+    while stream.read(&mut [0; 64]).await? > 0 {}
+    Ok(false)
 }
 
 /// The manner for this request: what is bad a number of times becomes honest.
