@@ -96,30 +96,40 @@ def download(bench, client, torrent, rep, seeders=1, where="shm", count=False):
         shutil.rmtree(out, ignore_errors=True)
 
 
-def seed(bench, client, torrent, rep, leechers=1, depth=500, count=False):
+def leech(bench, job, conns, base, *how):
+    """A partner that leeches over so many connections, from as many addresses counted up from `base`; its log ends with a line of JSON."""
+    torrent, log = job.torrent, os.path.join(job.work, f"partner-{base}.log")
+    return Proc([bench.partner, "leech", f"10.77.0.1:{job.port}", torrent.infohash, str(torrent.piece_len), str(torrent.total),
+                 "--conns", str(conns), "--bind", base, *how], log), log
+
+
+def told(log):
+    with open(log) as f:
+        return json.loads(f.read().strip().splitlines()[-1])
+
+
+def seed(bench, client, torrent, rep, leechers=1, depth=500, count=False, crowd=0):
+    """`crowd`: so many others are connected and want nothing."""
     bench.tracker.peers = []
-    job = Job(torrent, bench.work_dir())
+    job = Job(torrent, bench.work_dir(), most=max(1000, crowd + leechers + 10))
     bench.settle(torrent)
-    s = client.seed(job)
+    s, others = client.seed(job), None
     try:
         wait(s.ready, LIMIT, "ready", 0.02)
+        if crowd:
+            others, _ = leech(bench, job, crowd, "10.77.120.1", "--idle", "600", "--silent", "--give-up", "600")
+            wait(lambda: others.said("all in"), LIMIT, "all others are connected", 0.02)
         time.sleep(1.0)
         counts = Counts(os.path.join(job.work, "counts"))
         if count:
             counts.attach(s.proc.pid)
         noise = Noise()
         before = s.proc.cpu()
-        argv = [bench.partner, "leech", "10.77.0.1:7000", torrent.infohash, str(torrent.piece_len),
-                str(torrent.total), "--conns", str(leechers), "--bind", "10.77.100.1", "--depth", str(depth),
-                "--give-up", str(PATIENCE)]
-        if rep == 0:
-            argv += ["--verify", torrent.flat]
-        log = os.path.join(job.work, "partner.log")
-        p = Proc(argv, log)
+        verify = ["--verify", torrent.flat] if rep == 0 else []
+        p, log = leech(bench, job, leechers, "10.77.100.1", "--depth", str(depth), "--give-up", str(PATIENCE), *verify)
         wait(lambda: p.poll() is not None, LIMIT, "leech", 0.001)
         after = s.proc.cpu()
-        with open(log) as f:
-            got = json.loads(f.read().strip().splitlines()[-1])
+        got = told(log)
         if not got["bytes"]:
             raise Failed("nothing received")
         cpu = (after[0] - before[0], after[1] - before[1])
@@ -131,6 +141,8 @@ def seed(bench, client, torrent, rep, leechers=1, depth=500, count=False):
         r.update(partner=got, complete=got["complete"], first_block=got["first"] - got["connected"], spread=got["end"] - got["end_first_conn"])
         return r
     finally:
+        if others:
+            others.stop()
         s.close()
 
 
@@ -250,7 +262,7 @@ def wan(bench, client, torrent, rep, delay_ms, loss, utp=False, mbit=500):
 
 
 def idle_peers(bench, client, torrent, rep, conns=200, secs=20):
-    """A seeder with many connected leechers, each asking for one block every two seconds."""
+    """A seeder with many leechers, who all come at once; each that is unchoked asks for one block every two seconds."""
     bench.tracker.peers = []
     job = Job(torrent, bench.work_dir(), most=conns + 10)
     s = client.seed(job)
@@ -259,21 +271,22 @@ def idle_peers(bench, client, torrent, rep, conns=200, secs=20):
         time.sleep(1.0)
         rss0 = s.proc.sample()
         noise = Noise()
-        log = os.path.join(job.work, "partner.log")
-        before = sum(s.proc.cpu())
-        t = now()
-        p = Proc([bench.partner, "leech", "10.77.0.1:7000", torrent.infohash, str(torrent.piece_len),
-                  str(torrent.total), "--conns", str(conns), "--bind", "10.77.100.1", "--idle", str(secs),
-                  "--give-up", str(secs + 5)], log)
-        time.sleep(secs - 1)
-        st = s.proc.sample()
+        start, before = now(), sum(s.proc.cpu())
+        p, log = leech(bench, job, conns, "10.77.100.1", "--idle", str(secs), "--give-up", str(secs + 5))
+        try:
+            wait(lambda: p.said("all in"), secs / 2, "all connected")
+        except Failed:
+            pass
+        time.sleep(1.0)
+        in_cpu, t = sum(s.proc.cpu()), now()
+        time.sleep(secs - 1 - (t - start))
+        st, out_cpu, wall = s.proc.sample(), sum(s.proc.cpu()), now() - t
         wait(lambda: p.poll() is not None, 60, "leech", 0.01)
-        cpu = sum(s.proc.cpu()) - before
-        wall = now() - t
-        with open(log) as f:
-            got = json.loads(f.read().strip().splitlines()[-1])
-        r = figures(s.proc, wall, (cpu, 0), 0, noise, sum(p.cpu()))
-        r.update(idle_cpu_pct=100 * cpu / wall, connected=got["finished"], blocks=got["bytes"] // 16384,
+        time.sleep(1.0)
+        cpu, got = sum(s.proc.cpu()) - before, told(log)
+        r = figures(s.proc, now() - start, (cpu, 0), 0, noise, sum(p.cpu()))
+        r.update(idle_cpu_pct=100 * (out_cpu - in_cpu) / wall, connected=got["finished"], blocks=got["bytes"] // 16384,
+                 all_in=got["all_in"], in_cpu=in_cpu - before, out_cpu=cpu - (out_cpu - before), tries=got["tries"],
                  anon_growth_kib=int(st["RssAnon"].split()[0]) - int(rss0["RssAnon"].split()[0]),
                  rss_kib=int(st["VmRSS"].split()[0]))
         return r
