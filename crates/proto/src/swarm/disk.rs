@@ -126,7 +126,9 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         peer.up.rate.add(now, bytes);
         (peer.up.took, peer.spoke) = (now, now);
-        peer.up.thief = false;
+        if std::mem::take(&mut peer.up.thief) {
+            self.line.place(peer);
+        }
         peer.up.queue.done(bytes);
         if self.first_copy.is_under() {
             for run in blocks.chunk_by(|one, next| one.piece == next.piece) {

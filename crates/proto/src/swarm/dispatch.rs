@@ -6,6 +6,7 @@ use bytes::Bytes;
 use riverrun_metainfo::{Bitfield, Block, PieceIndex};
 
 use crate::limits;
+use crate::swarm::choker::ROUND;
 use crate::swarm::conduct::Breach;
 use crate::swarm::pieces::PeerPieces;
 use crate::swarm::requests::Use;
@@ -193,6 +194,8 @@ impl Swarm {
     fn interested(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
         peer.up.interested = true;
+        self.line.place(peer);
+        self.timers.choke.get_or_insert(now + ROUND);
         self.wanted_since.get_or_insert(now);
         if std::mem::take(&mut peer.up.stranger) {
             self.out.event(Event::Downloader(peer.who.addr));
@@ -205,6 +208,7 @@ impl Swarm {
     fn not_interested(&mut self, now: Instant, connection: ConnectionId) -> Result<(), Breach> {
         let Some(peer) = self.peers.get_mut(&connection) else { return Ok(()) };
         peer.up.interested = false;
+        self.line.place(peer);
         peer.conduct.idle_message(now)?;
         self.grant_slots(now);
         Ok(())
@@ -219,6 +223,9 @@ impl Swarm {
         if !peer.pieces.insert(piece) {
             peer.conduct.redundant_have(total)?;
             return peer.conduct.idle_message(now);
+        }
+        if peer.pieces.is_all() {
+            self.line.place(peer);
         }
         self.first_copy.spread(std::iter::once(piece));
         if let Some(picker) = &mut self.requests.picker {
@@ -264,6 +271,7 @@ impl Swarm {
             self.superseed.lost(&peer.pieces, None);
         }
         peer.pieces = pieces;
+        self.line.place(peer);
         self.first_copy.spread(peer.pieces.bits().into_iter().flat_map(Bitfield::iter));
         peer.down.useful = peer.pieces.count_common(self.progress.needed());
         peer.down.starved = false;
@@ -357,6 +365,9 @@ impl Swarm {
         let was_seed = peer.pieces.is_all();
         if !peer.pieces.remove(piece) {
             return peer.conduct.idle_message(now);
+        }
+        if was_seed {
+            self.line.place(peer);
         }
         self.superseed.lost(&peer.pieces, Some(piece));
         if let Some(picker) = &mut self.requests.picker {

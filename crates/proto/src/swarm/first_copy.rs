@@ -165,15 +165,16 @@ impl Swarm {
             return;
         }
         if matches!(self.first_copy, FirstCopy::Unknown) {
-            if self.peers.values().filter(|peer| is_served(peer)).count() < CROWD {
+            let holders = self.line.holders().filter_map(|connection| self.peers.get(&connection));
+            if holders.filter(|peer| is_served(peer)).count() < CROWD {
                 return;
             }
             let total = self.progress.layout().piece_count();
             let showing = Showing::new(total, self.peers.values(), &mut self.rng);
             self.first_copy = FirstCopy::Under(Box::new(showing));
         }
-        let connections: Vec<ConnectionId> = self.peers.keys().copied().collect();
-        connections.into_iter().for_each(|connection| self.show_first_copy_to(connection));
+        let holders: Vec<ConnectionId> = self.line.holders().collect();
+        holders.into_iter().for_each(|connection| self.show_first_copy_to(connection));
     }
 
     /// A peer said something: maybe it got what it was shown.

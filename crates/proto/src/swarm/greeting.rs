@@ -174,6 +174,7 @@ impl Swarm {
     pub(super) fn closed(&mut self, now: Instant, connection: ConnectionId, reason: &CloseReason) {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
         self.twins.ends(&peer.who);
+        self.line.leave(&peer);
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);
         self.web_seed_closed(now, &peer, reason);

@@ -28,6 +28,7 @@ mod hashes;
 mod hurry;
 mod input;
 mod kept;
+mod line;
 mod metadata;
 mod outbox;
 mod outside;
@@ -184,6 +185,7 @@ pub struct Swarm {
     web_seeds: web_seeds::WebSeeds,
     choker: choker::Choker,
     seed_choker: SeedChoker,
+    line: line::Line,
     uplink: uplink::Uplink,
     first_copy: first_copy::FirstCopy,
     /// When somebody first wanted something of us.
@@ -232,6 +234,7 @@ impl Swarm {
             web_seeds: web_seeds::WebSeeds::default(),
             choker: choker::Choker::new(config.strategy.few_guests, rng.fork()),
             seed_choker: config.seed_choker,
+            line: line::Line::default(),
             uplink: uplink::Uplink::new(config.upload_slots.map_or(config.strategy.slots, SlotRule::Fixed), now),
             first_copy: first_copy::FirstCopy::default(),
             wanted_since: None,

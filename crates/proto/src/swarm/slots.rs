@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::limits;
 use crate::swarm::choker::{ROUND, View};
+use crate::swarm::line::{Line, wants};
 use crate::swarm::outbox::Outbox;
 use crate::swarm::peer::Peer;
 use crate::swarm::seed_choker::Market;
@@ -14,16 +15,16 @@ use crate::wire::Message;
 impl Swarm {
     /// Gives free slots to peers that want something, who waits longest first. Nobody waits for a round while a slot is free.
     pub(super) fn grant_slots(&mut self, now: Instant) {
-        let slots = self.choker.open(self.slots(now));
-        let mut used = self.peers.values().filter(|peer| wants(peer) && !peer.up.choking && !sleeps(peer, now)).count();
-        while used < slots {
-            let waiting = self.peers.values_mut().filter(|peer| wants(peer) && peer.up.choking && !peer.up.thief);
-            let Some(peer) = waiting.min_by_key(|peer| (peer.up.turned, peer.who.connection)) else { break };
-            unchoke(peer, now, &mut self.out);
-            used += 1;
-        }
-        if self.timers.choke.is_none() && self.peers.values().any(|peer| peer.up.interested) {
-            self.timers.choke = Some(now + ROUND);
+        if self.line.first().is_some() {
+            let slots = self.choker.open(self.slots(now));
+            let holders = self.line.holders().filter_map(|connection| self.peers.get(&connection));
+            let mut used = holders.filter(|peer| wants(peer) && !sleeps(peer, now)).count();
+            while used < slots
+                && let Some(peer) = self.line.first().and_then(|first| self.peers.get_mut(&first))
+            {
+                unchoke(peer, now, &mut self.line, &mut self.out);
+                used += 1;
+            }
         }
         self.show_first_copy();
     }
@@ -44,9 +45,10 @@ impl Swarm {
         for peer in self.peers.values_mut() {
             let chosen = chosen.contains(&peer.who.connection);
             if chosen && peer.up.choking {
-                unchoke(peer, now, &mut self.out);
+                unchoke(peer, now, &mut self.line, &mut self.out);
             } else if !chosen && !peer.up.choking {
-                choke(peer, now, &mut self.out);
+                choke(peer, now, &mut self.line, &mut self.out);
+                self.first_copy.unserved(peer.who.connection);
             }
         }
         let any = self.peers.values().any(|peer| peer.up.interested || !peer.up.choking);
@@ -75,11 +77,6 @@ impl Swarm {
             }
         }
     }
-}
-
-/// Whether a peer wants something of ours. Who has everything can take nothing, whatever it says: it would hold a slot for nothing.
-fn wants(peer: &Peer) -> bool {
-    peer.up.interested && !peer.pieces.is_all()
 }
 
 /// Whether a peer has a slot for a while and has asked for nothing: whoever else wants something need not wait for its slot.
@@ -115,18 +112,22 @@ fn view(peer: &mut Peer, now: Instant, piece_length: u64, market: &Market) -> Vi
     view
 }
 
-fn unchoke(peer: &mut Peer, now: Instant, out: &mut Outbox) {
+fn unchoke(peer: &mut Peer, now: Instant, line: &mut Line, out: &mut Outbox) {
+    line.leave(peer);
     peer.up.choking = false;
     (peer.up.turned, peer.up.took) = (now, now);
+    line.place(peer);
     peer.up.at_turn = peer.up.rate.total();
     peer.spoke = now;
     out.send(peer.who.connection, Message::Unchoke);
 }
 
 /// Chokes, then rejects what waits (BEP 6: in this order); without the fast extension the choke says it all.
-pub(super) fn choke(peer: &mut Peer, now: Instant, out: &mut Outbox) {
+fn choke(peer: &mut Peer, now: Instant, line: &mut Line, out: &mut Outbox) {
+    line.leave(peer);
     peer.up.choking = true;
     peer.up.turned = now;
+    line.place(peer);
     peer.spoke = now;
     let (connection, fast) = (peer.who.connection, peer.who.fast);
     out.send(connection, Message::Choke);

@@ -6,7 +6,7 @@ use riverrun_metainfo::PieceIndex;
 
 use crate::swarm::peer::Peer;
 use crate::swarm::rate::Rate;
-use crate::swarm::{PeerStatus, Pressure, Sources, Swarm, SwarmStatus, Waiting};
+use crate::swarm::{MetadataStatus, PeerStatus, Pressure, Sources, Swarm, SwarmStatus, Waiting};
 
 /// Nothing must have come for so long before a reason is given.
 const WAITING_AFTER: Duration = Duration::from_secs(5);
@@ -49,9 +49,21 @@ impl Swarm {
             seeds: self.peers.values().filter(|peer| peer.pieces.is_all() && peer.who.web_seed.is_none()).count(),
             candidates: self.candidates.len(),
             sources: Sources { web_seed: self.web_seeds.len(), ..self.candidates.sources() },
-            metadata: self.beginning.as_ref().and_then(|beginning| beginning.status()),
+            metadata: self.metadata_status(),
             waiting: self.waiting(now),
         }
+    }
+
+    /// What [`status`](Self::status) says of `left_bytes`, without a look at each peer.
+    #[must_use]
+    pub fn left_bytes(&self) -> u64 {
+        self.progress.left_bytes()
+    }
+
+    /// How far the metadata is; `None` once it is here.
+    #[must_use]
+    pub fn metadata_status(&self) -> Option<MetadataStatus> {
+        self.beginning.as_ref().and_then(|beginning| beginning.status())
     }
 
     /// One line per connection, ordered by connection.

@@ -173,6 +173,7 @@ impl Chaos {
             let useful = useful.filter(|piece| self.wanted.has(*piece) && !self.swarm.have().has(*piece)).count();
             assert_eq!(far.interested, useful > 0, "interest of {connection:?}");
         }
+        assert!(self.swarm.line.is_of(self.swarm.peers.values()), "whoever waits stands in line");
         let next = self.swarm.next_timeout();
         assert!(next.is_none_or(|next| next > self.now) || from.is_some() || next <= Some(self.now));
     }

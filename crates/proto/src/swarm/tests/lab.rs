@@ -86,6 +86,7 @@ impl Lab {
     pub(in crate::swarm) fn feed(&mut self, input: Input<'_>) -> Vec<Action> {
         self.swarm.handle(self.now, input);
         let actions: Vec<_> = std::iter::from_fn(|| self.swarm.poll()).collect();
+        assert!(self.swarm.line.is_of(self.swarm.peers.values()), "whoever waits stands in line");
         self.done.extend(actions.iter().cloned());
         let mut verify = Vec::new();
         for action in &actions {
