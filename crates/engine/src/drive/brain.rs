@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use riverrun_metainfo::PieceIndex;
 use riverrun_proto::swarm::{
-    self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, SwarmStatus,
-    WebSeedId,
+    self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, Swarm,
+    SwarmStatus, WebSeedId,
 };
 use tokio::sync::Notify;
 
@@ -344,7 +344,7 @@ impl Brain {
             None => Priorities::all(exchange.swarm.have().pieces()),
         };
         self.command(now, Command::SetPriorities(priorities), effects);
-        if !self.is_finished(now) && self.life.completion != Completion::No {
+        if !self.is_finished() && self.life.completion != Completion::No {
             self.life.reopen();
             self.announcer.goes_on(now);
             self.announce(now, effects);
@@ -367,8 +367,9 @@ impl Brain {
 
     /// As a user sees it.
     pub(crate) fn phase(&self, now: Instant) -> Phase {
-        let status = self.status(now);
-        match (self.life.phase(now, status.left_bytes), status.metadata) {
+        let swarm = self.exchange.as_ref().map(|exchange| &exchange.swarm);
+        let left = swarm.map_or(0, Swarm::left_bytes);
+        match (self.life.phase(now, left), swarm.and_then(Swarm::metadata_status)) {
             (Phase::Opening, Some(MetadataStatus { have_blocks, blocks, peers })) => {
                 Phase::FetchingMetadata { have_blocks, blocks, peers }
             }
@@ -390,8 +391,8 @@ impl Brain {
     }
 
     /// Whether everything wanted is here, as the swarm knows.
-    pub(crate) fn is_finished(&self, now: Instant) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.swarm.status(now).left_bytes == 0)
+    pub(crate) fn is_finished(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.swarm.left_bytes() == 0)
     }
 }
 

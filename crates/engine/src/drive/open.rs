@@ -305,7 +305,7 @@ pub(crate) async fn last_look(core: Arc<Core>, have: Bitfield, presence: Presenc
                 save_resume(core.clone(), have, presence, None).await;
             }
             core.act(|brain, now, effects| {
-                if brain.life.completion == Completion::Looking && brain.is_finished(now) {
+                if brain.life.completion == Completion::Looking && brain.is_finished() {
                     brain.complete(now, effects);
                     brain.look_at_sharing(now, &core.totals, effects);
                 }
