@@ -18,6 +18,7 @@ use reqwest::{Certificate, Client, Response, header, redirect};
 use riverrun_proto::address::AddressRules;
 use riverrun_proto::limits::{MAX_TRACKER_HEADER, MAX_TRACKER_REPLY, TRACKER_TIMEOUT};
 use riverrun_proto::tracker::{self, AnnounceError, PolicyError, Reach, Scheme, TrackerUrl, may_connect};
+use rustls::CertificateError;
 use tokio::time::timeout;
 
 use crate::{Net, Proxy};
@@ -294,8 +295,12 @@ pub(crate) fn explain(error: &reqwest::Error) -> AnnounceError {
             if error.kind() == io::ErrorKind::ConnectionRefused {
                 return AnnounceError::Network(REFUSED.into());
             }
-            if let Some(policy) = error.get_ref().and_then(|inner| inner.downcast_ref::<PolicyError>()) {
+            let inner = innermost_of(error);
+            if let Some(policy) = inner.and_then(|inner| inner.downcast_ref::<PolicyError>()) {
                 return policy.clone().into();
+            }
+            if let Some(rustls::Error::InvalidCertificate(error)) = inner.and_then(|inner| inner.downcast_ref()) {
+                return AnnounceError::Certificate(what_is_wrong(error));
             }
         }
         match source.source() {
@@ -304,6 +309,27 @@ pub(crate) fn explain(error: &reqwest::Error) -> AnnounceError {
         }
     }
     AnnounceError::Network(error.to_string())
+}
+
+/// What an error holds, below all errors of its own kind that wrap each other.
+fn innermost_of(error: &io::Error) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref::<io::Error>().map_or(Some(inner), innermost_of)
+}
+
+/// What is wrong with a server's certificate (T10).
+fn what_is_wrong(error: &CertificateError) -> String {
+    use CertificateError as Error;
+    match error {
+        Error::UnknownIssuer => "shows a certificate that nobody has signed whom this machine trusts".to_owned(),
+        Error::NotValidForName | Error::NotValidForNameContext { .. } => {
+            "shows the certificate of another host".to_owned()
+        }
+        Error::Expired | Error::ExpiredContext { .. } => "shows a certificate that has expired".to_owned(),
+        Error::NotValidYet | Error::NotValidYetContext { .. } => "shows a certificate that is not valid yet".to_owned(),
+        Error::Revoked => "shows a certificate that was revoked".to_owned(),
+        other => format!("shows a certificate that is not good: {other}"),
+    }
 }
 
 /// Resolves names, and forgets the addresses that the leash does not reach.

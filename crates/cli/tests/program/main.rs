@@ -25,3 +25,4 @@ mod terminal;
 mod tracker_command;
 mod trackers;
 mod verify;
+mod web_certificates;

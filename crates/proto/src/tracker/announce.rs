@@ -145,6 +145,9 @@ pub enum AnnounceError {
     /// The network refused or broke the exchange, in the driver's words.
     #[error("{0}")]
     Network(String),
+    /// The server shows a certificate that is not good, in the driver's words.
+    #[error("{0}")]
+    Certificate(String),
     /// The URL cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),

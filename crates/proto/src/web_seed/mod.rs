@@ -47,7 +47,7 @@ pub enum WebSeedError {
     /// A piece that it alone sent failed its hash, or a block of it did.
     #[error("sent bad data")]
     BadData,
-    /// The rules for where we go, or our owner's, say no. May hold text of a stranger.
+    /// The rules for where we go or whom we trust, or our owner's, say no. May hold text of a stranger.
     #[error("{0}")]
     Refused(String),
     /// The network. May hold text of a stranger.

@@ -176,7 +176,9 @@ fn error(error: AnnounceError) -> WebSeedError {
         AnnounceError::Policy(PolicyError::LoopbackPath) => WebSeedError::Refused(
             "is on this machine, where a torrent may not send us: only its owner may name it".into(),
         ),
-        refused @ (AnnounceError::Policy(_) | AnnounceError::Url(_)) => WebSeedError::Refused(refused.to_string()),
+        refused @ (AnnounceError::Policy(_) | AnnounceError::Url(_) | AnnounceError::Certificate(_)) => {
+            WebSeedError::Refused(refused.to_string())
+        }
         other => WebSeedError::Network(other.to_string()),
     }
 }
