@@ -1,6 +1,5 @@
 //! Connections of the world: how they are made, what they carry, how they end.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -40,12 +39,8 @@ impl World {
         self.next_connection += 2;
         let reads = |host: &Host| !matches!(&host.tenant, Tenant::Stranger(stranger) if !stranger.manner().reads());
         let end = |world: &Self, host: HostId, connection| End {
-            host,
-            connection,
-            last_arrival: world.now,
-            leaving: 0,
             read: reads(&world.hosts[host.0]),
-            unread: VecDeque::new(),
+            ..End::new(host, connection, world.now)
         };
         let (to_end, from_end) = (end(self, to, far), end(self, from, near));
         self.hosts[from.0].ends.insert(near, to_end);
@@ -112,12 +107,16 @@ impl World {
                 let deeds = stranger.connected(connected.connection, connected.handshake.reserved.fast());
                 self.perform(host, deeds);
             }
+            // Nobody can call it.
+            Tenant::Server(_) => {}
         }
     }
 
     /// Messages arrive.
     pub(crate) fn arrive(&mut self, host: HostId, connection: ConnectionId, letters: Letters, straight: bool) {
-        let Some(end) = self.hosts[host.0].ends.get(&connection) else { return };
+        let now = self.now;
+        let Some(end) = self.hosts[host.0].ends.get_mut(&connection) else { return };
+        end.heard = now;
         let from = end.host;
         if straight {
             if let Some(healed) = self.severed(host, from) {
@@ -128,7 +127,7 @@ impl World {
             self.hosts[host.0].pipes.receive(self.now, weight(&letters));
         }
         let far = &self.hosts[from.0];
-        let strict = far.resident().is_some() && far.fast && self.hosts[host.0].fast;
+        let strict = far.resident().is_some() && far.fast && self.hosts[host.0].fast || far.is_web_server();
         match &mut self.hosts[host.0].tenant {
             Tenant::Swarm(resident) => {
                 let mut result = Ok(());
@@ -149,17 +148,21 @@ impl World {
                 Ok(deeds) => self.perform(host, deeds),
                 Err(what) => self.broken(from, what),
             },
+            Tenant::Server(_) => self.asked_server(host, connection, &letters),
         }
     }
 
     /// A connection has ended.
     pub(crate) fn ended(&mut self, host: HostId, connection: ConnectionId, reason: CloseReason) {
+        let now = self.now;
         match &mut self.hosts[host.0].tenant {
             Tenant::Swarm(resident) => {
                 resident.ledger.ended(connection);
+                resident.ledger.web.ended(now, connection, &reason);
                 self.feed(host, Input::Closed { connection, reason });
             }
             Tenant::Stranger(stranger) => stranger.ended(connection),
+            Tenant::Server(server) => server.ended(connection),
         }
     }
 
@@ -177,6 +180,7 @@ impl World {
         if let Some(block) = served {
             self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.ledger.served(connection, block));
             self.feed(host, Input::Served { connection, blocks: &[block] });
+            self.server_goes_on(host, connection, false);
         }
     }
 

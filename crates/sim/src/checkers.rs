@@ -11,6 +11,7 @@ use riverrun_proto::wire::extended::Extension;
 
 use crate::disk::Disk;
 use crate::host::{HostId, Resident};
+use crate::web_server::WebLedger;
 
 /// A rule was broken.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -41,6 +42,8 @@ pub(crate) struct Ledger {
     named: Option<BTreeSet<SocketAddr>>,
     /// The most connections at once.
     places: usize,
+    /// Of its web seeds.
+    pub(crate) web: WebLedger,
 }
 
 impl Ledger {
@@ -179,7 +182,7 @@ pub(crate) fn within_limits(own: &Resident) -> Result<(), String> {
     if kept.connections > own.ledger.places
         || kept.candidates > limits::MAX_CANDIDATES
         || kept.partial_pieces > missing as usize
-        || kept.outstanding > kept.connections * limits::MAX_REQQ as usize
+        || kept.outstanding > (kept.connections + own.ledger.web.open()) * limits::MAX_REQQ as usize
     {
         return Err(format!("{kept:?} while {missing} pieces are missing"));
     }

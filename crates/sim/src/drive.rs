@@ -41,6 +41,7 @@ impl World {
                 self.perform(host, deeds);
                 period.into_iter().for_each(|period| self.set(period, host, Event::Wake));
             }
+            Tenant::Server(_) => {}
         }
     }
 
@@ -100,12 +101,15 @@ impl World {
             // Every torrent of a world is known from the start.
             Action::JudgeMetadata { .. } => {}
             Action::Node(_) => {}
-            // No torrent of a world has web seeds.
-            Action::OpenWebSeed(_) => {}
+            Action::OpenWebSeed(seed) => self.wants_web_seed(host, seed),
             Action::NeedPeers => self.set(Duration::from_millis(200), host, Event::Tracker),
             Action::Event(event) => {
                 if let Told::Banned(address) = event {
                     let result = checkers::ban_is_just(address, &self.liars);
+                    result.unwrap_or_else(|what| self.broken(host, what));
+                }
+                if let Told::WebSeedBanned(seed) = event {
+                    let result = self.web_ban_is_just(host, seed);
                     result.unwrap_or_else(|what| self.broken(host, what));
                 }
                 self.hosts[host.0].resident_mut().into_iter().for_each(|own| own.events.push(event.clone()));

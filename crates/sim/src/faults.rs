@@ -109,6 +109,7 @@ impl World {
             new.complete = own.complete;
             *own = new;
         }
+        self.tell_web_seeds(host);
         self.set(Duration::from_millis(100), host, Event::Tracker);
     }
 

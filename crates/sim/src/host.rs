@@ -15,6 +15,7 @@ use crate::link::{Link, Pipes};
 use crate::manner::Manner;
 use crate::stranger::Stranger;
 use crate::torrent::Torrent;
+use crate::web_server::WebServer;
 
 /// Names a host, in the order in which they came.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,6 +28,8 @@ pub(crate) enum Tenant {
     Swarm(Box<Resident>),
     /// A bad peer.
     Stranger(Stranger),
+    /// A web server.
+    Server(WebServer),
 }
 
 /// A swarm, its disk, and what is noted of it.
@@ -60,6 +63,15 @@ pub(crate) struct End {
     pub(crate) read: bool,
     /// Blocks that wait for a far side that does not.
     pub(crate) unread: VecDeque<Block>,
+    /// When something came last, or was not waited for.
+    pub(crate) heard: Instant,
+}
+
+impl End {
+    pub(crate) fn new(host: HostId, connection: ConnectionId, now: Instant) -> Self {
+        let unread = VecDeque::new();
+        Self { host, connection, last_arrival: now, leaving: 0, read: true, unread, heard: now }
+    }
 }
 
 /// One host.
@@ -77,6 +89,8 @@ pub(crate) struct Host {
     pub(crate) fast: bool,
     /// It is behind a NAT: nobody can dial it.
     pub(crate) hidden: bool,
+    /// The web servers that the torrent of its swarm names.
+    pub(crate) web_seeds: Vec<HostId>,
 }
 
 impl Host {
@@ -96,6 +110,7 @@ impl Host {
             tenant,
             fast: true,
             hidden: false,
+            web_seeds: Vec::new(),
         }
     }
 
@@ -113,22 +128,26 @@ impl Host {
     /// What is bad about it, if anything is.
     pub(crate) fn manner(&self) -> Option<Manner> {
         match &self.tenant {
-            Tenant::Swarm(_) => None,
+            Tenant::Swarm(_) | Tenant::Server(_) => None,
             Tenant::Stranger(stranger) => Some(stranger.manner()),
         }
+    }
+
+    pub(crate) fn is_web_server(&self) -> bool {
+        matches!(self.tenant, Tenant::Server(_))
     }
 
     pub(crate) fn resident(&self) -> Option<&Resident> {
         match &self.tenant {
             Tenant::Swarm(resident) => Some(resident),
-            Tenant::Stranger(_) => None,
+            Tenant::Stranger(_) | Tenant::Server(_) => None,
         }
     }
 
     pub(crate) fn resident_mut(&mut self) -> Option<&mut Resident> {
         match &mut self.tenant {
             Tenant::Swarm(resident) => Some(resident),
-            Tenant::Stranger(_) => None,
+            Tenant::Stranger(_) | Tenant::Server(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A deterministic world that runs the protocol machines against each other: development only.
 //!
 //! A [`World`] has a virtual clock, hosts with links of a rate, a delay and jitter, disks in memory that lose pieces, are slow or
-//! full, and a tracker. Hosts are swarms under test or strangers that follow a bad [`Manner`]; they crash and start again, come and
+//! full, a tracker, and web servers. Hosts are swarms under test or strangers that follow a bad [`Manner`]; they crash and start again, come and
 //! go, are cut off from each other, lose their connections, or cannot be dialled. What is sent on a connection is never lost:
 //! the loss of datagrams is in [`dht`], whose packets can be lost.
 //!
@@ -12,7 +12,7 @@
 //! `just sim-replay SCENARIO SEED` shows it again. `just sim-all` tries every scenario with 200 seeds, `just sim-long` with thousands.
 //!
 //! What happens is in `queue`, what each host does with it in `drive`, `host` and `stranger`, how it travels in `carry`, what
-//! befalls it in `faults`; `plan` is how a scenario sets a world up, `watch` what it sees of it; what is tried is in
+//! befalls it in `faults`; web servers are in `web_server`; `plan` is how a scenario sets a world up, `watch` what it sees of it; what is tried is in
 //! [`scenarios`]. [`load`] drives one swarm without a world, to count what it costs. [`dht`]
 //! is a world of its own: thousands of nodes of the DHT, and the packets between them.
 
@@ -39,6 +39,7 @@ mod torrent;
 mod trace;
 mod tracker;
 mod watch;
+mod web_server;
 mod world;
 
 pub use chance::Seed;
@@ -50,4 +51,5 @@ pub use manner::Manner;
 pub use player::{Playback, Player};
 pub use scenarios::{Report, Scenario};
 pub use torrent::Torrent;
+pub use web_server::Service;
 pub use world::World;

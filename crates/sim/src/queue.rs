@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use riverrun_metainfo::{Block, PieceIndex};
-use riverrun_proto::swarm::{CloseReason, ConnectionId, DialError};
+use riverrun_proto::swarm::{CloseReason, ConnectionId, DialError, WebSeedId};
 use riverrun_proto::wire::Message;
 
 use crate::host::HostId;
@@ -78,6 +78,14 @@ pub(crate) enum Event {
     Crash { silently: bool },
     /// It starts again.
     Restart,
+    /// It is ready to ask a web seed.
+    WebSeed { seed: WebSeedId },
+    /// It looks whether a web server is silent for too long.
+    Patience { connection: ConnectionId },
+    /// A web server goes on after a while.
+    Turn { connection: ConnectionId },
+    /// It learns that a web server lacks a file.
+    Lacks { connection: ConnectionId },
 }
 
 impl Event {

@@ -63,5 +63,9 @@ pub(crate) fn words(event: &Event) -> [u64; 3] {
         Event::Reset => [11, 0, 0],
         Event::Leave => [12, 0, 0],
         Event::Room => [13, 0, 0],
+        Event::WebSeed { seed } => [14, seed.0.into(), 0],
+        Event::Patience { connection } => [15, connection.0, 0],
+        Event::Turn { connection } => [16, connection.0, 0],
+        Event::Lacks { connection } => [17, connection.0, 0],
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use riverrun_proto::swarm::{Input, Source};
 
-use crate::host::HostId;
+use crate::host::{Host, HostId};
 use crate::manner::Manner;
 use crate::queue::Event;
 use crate::world::World;
@@ -46,10 +46,16 @@ impl World {
             return vec![self.hosts[named.0].addr];
         }
         if self.hosts.len() <= TRACKER_ANSWER {
-            let mut addrs: Vec<SocketAddr> = self.hosts.iter().map(|host| host.addr).collect();
+            let mut addrs: Vec<SocketAddr> = self.callable().map(|host| host.addr).collect();
             self.chance.shuffle(&mut addrs);
             return addrs;
         }
-        (0..TRACKER_ANSWER).map(|_| self.hosts[self.chance.index(self.hosts.len())].addr).collect()
+        let drawn = (0..TRACKER_ANSWER).map(|_| &self.hosts[self.chance.index(self.hosts.len())]);
+        drawn.filter(|host| !host.is_web_server()).map(|host| host.addr).collect()
+    }
+
+    /// Peers: all but web servers.
+    fn callable(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(|host| !host.is_web_server())
     }
 }

@@ -190,6 +190,10 @@ impl World {
             Event::Reset => self.broke(host),
             Event::Leave => self.went(host),
             Event::Room => self.tell_room(host),
+            Event::WebSeed { seed } => self.open_web_seed(host, seed),
+            Event::Patience { connection } => self.look_at_web_seed(host, connection),
+            Event::Turn { connection } => self.server_goes_on(host, connection, true),
+            Event::Lacks { connection } => self.learns_of_lack(host, connection),
         }
     }
 }

@@ -158,6 +158,26 @@ fn one_fast_seed_and_twenty_slow_ones_take_as_long_as_their_rates_allow() {
 }
 
 #[test]
+fn a_web_seed_and_peers_bring_what_their_rates_allow() {
+    try_seeds("web-seed", 0..4);
+}
+
+#[test]
+fn t9_web_seeds_that_stall_break_or_are_busy_cost_peers_nothing() {
+    try_seeds("web-stalls", 0..8);
+}
+
+#[test]
+fn a_web_seed_in_trouble_is_asked_again_until_all_is_here() {
+    try_seeds("web-retries", 0..8);
+}
+
+#[test]
+fn t9_a_web_seed_that_lies_is_banned_and_nobody_else() {
+    try_seeds("web-lies", 0..8);
+}
+
+#[test]
 fn a_network_that_parts_comes_together_again() {
     try_seeds("partition", 0..4);
 }

@@ -17,6 +17,7 @@ pub mod superseed;
 pub mod switches;
 mod uneven;
 pub mod uplink;
+mod web_seeds;
 
 use std::time::Duration;
 
@@ -80,6 +81,10 @@ const MAIN: &[Scenario] = &[
     fairness::FAIRNESS,
     seeding::SEEDING,
     uplink::UPLINK,
+    web_seeds::WEB_SEED,
+    web_seeds::WEB_STALLS,
+    web_seeds::WEB_RETRIES,
+    web_seeds::WEB_LIES,
 ];
 
 /// All scenarios.
