@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use riverrun_proto::swarm::Strategy;
 use riverrun_sim::Violation;
-use riverrun_sim::scenarios::fairness::{Crowd, fairness, mean};
+use riverrun_sim::fairness::mean;
+use riverrun_sim::scenarios::fairness::{Crowd, fairness};
 
 fn main() -> ExitCode {
     seeds::each(print)

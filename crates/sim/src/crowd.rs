@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use riverrun_metainfo::BLOCK_LENGTH;
-use riverrun_proto::swarm::{Command, SlotRule, Strategy};
+use riverrun_proto::swarm::{Command, SeedChoker, SlotRule, Strategy, SwarmConfig};
 
 use crate::chance::Seed;
 use crate::checkers::Violation;
+use crate::fairness::Fairness;
 use crate::host::HostId;
 use crate::link::Link;
 use crate::manner::Manner;
@@ -25,8 +26,14 @@ pub struct Crowd {
     pub pieces: u32,
     /// Blocks of 16 KiB in each.
     pub blocks_per_piece: u32,
-    /// The link of each peer, and of the seed.
+    /// How many of the peers serve nobody, evenly among the others.
+    pub riders: u32,
+    /// The link of each peer.
     pub link: Link,
+    /// What the seed can send, in bytes per second; `None`: as much as each peer.
+    pub seed_up: Option<u64>,
+    /// Whom the seed, and each peer that has become one, serves first.
+    pub seed_choker: SeedChoker,
     /// Bad peers among the crowd, by manner.
     pub strangers: Vec<(Manner, u32)>,
     /// The seed superseeds (BEP 16).
@@ -44,6 +51,8 @@ pub struct Crowd {
 pub struct CrowdReport {
     /// When each peer had everything, in order of time; those who never had are missing.
     pub done: Vec<Duration>,
+    /// The same for those who share and those who serve nobody, in the order in which they were added.
+    pub kinds: Fairness,
     /// The age of the world when the swarm without the seed held one copy of each piece, and the bytes that the seed had
     /// sent then.
     pub first_copy: Option<(Duration, u64)>,
@@ -68,7 +77,10 @@ impl Crowd {
             peers,
             pieces,
             blocks_per_piece,
+            riders: 0,
             link,
+            seed_up: None,
+            seed_choker: SeedChoker::default(),
             strangers: Vec::new(),
             superseeding: false,
             strategy,
@@ -87,24 +99,48 @@ impl Crowd {
     /// passed on only when it is whole: M + ⌊log2 N⌋ times what one uplink takes for a piece (Mundinger, Weber and Weiss, "Optimal
     /// scheduling of peer-to-peer file dissemination", theorem 1: 1 + ⌊log2 N⌋ / M in units of the file). The last piece cannot
     /// leave the seed before M of these times have passed, and its copies can at best double in each.
+    ///
+    /// Where the seed's uplink is another or some serve nobody, it is the time in which a fluid could be spread (Kumar and Ross, "Peer-assisted
+    /// file distribution: the minimum distribution time"): that of the seed, of one downlink, or of all uplinks together, whichever
+    /// is longest.
     #[must_use]
     pub fn optimum(&self) -> Duration {
-        let rounds = f64::from(self.pieces) + f64::from(self.peers.max(1).ilog2());
-        let piece = f64::from(self.blocks_per_piece) * f64::from(BLOCK_LENGTH);
-        Duration::from_secs_f64(rounds * piece / self.link.up as f64)
+        let up = self.link.up as f64;
+        if self.seed_up.is_none_or(|seed_up| seed_up == self.link.up) && self.riders == 0 {
+            let rounds = f64::from(self.pieces) + f64::from(self.peers.max(1).ilog2());
+            let piece = f64::from(self.blocks_per_piece) * f64::from(BLOCK_LENGTH);
+            return Duration::from_secs_f64(rounds * piece / up);
+        }
+        let (size, seed_up) = (self.bytes() as f64, self.seed_up.unwrap_or(self.link.up) as f64);
+        let all_up = seed_up + up * f64::from(self.peers - self.riders);
+        let longest = (size / seed_up).max(size / self.link.down as f64).max(size * f64::from(self.peers) / all_up);
+        Duration::from_secs_f64(longest)
+    }
+
+    /// Whether the peer of this number serves nobody.
+    fn rides(&self, number: u32) -> bool {
+        let riders = |peers: u32| u64::from(self.riders) * u64::from(peers) / u64::from(self.peers.max(1));
+        riders(number + 1) > riders(number)
     }
 
     /// The world of the crowd, before anything happens, and its seed. Chance comes from `seed`.
     pub(crate) fn gather(&self, seed: Seed<'_>) -> (World, HostId) {
         let mut world = World::new(seed, Torrent::new(self.pieces, self.blocks_per_piece, self.seed));
-        let source = world.add_seed(self.link);
-        world.follows(source, self.strategy);
+        let source = world.add_seed(Link { up: self.seed_up.unwrap_or(self.link.up), ..self.link });
+        let set_up = |slots: Option<usize>| {
+            move |config: &mut SwarmConfig| {
+                (config.strategy, config.seed_choker) = (self.strategy, self.seed_choker);
+                config.upload_slots = slots;
+            }
+        };
+        world.set_up(source, set_up(None));
         if self.superseeding {
             world.command(source, Command::SetSuperseeding(true));
         }
-        for _ in 0..self.peers {
+        for number in 0..self.peers {
             let peer = world.add_leech(self.link, Duration::ZERO);
-            world.follows(peer, self.strategy);
+            // Who has no slots serves nobody.
+            world.set_up(peer, set_up(self.rides(number).then_some(0)));
         }
         for (manner, count) in &self.strangers {
             (0..*count).for_each(|_| _ = world.add_stranger(self.link, *manner, Duration::ZERO));
@@ -132,8 +168,13 @@ impl Crowd {
         }
         let mut done: Vec<Duration> = hosts().filter_map(|host| world.completed_at(host)).collect();
         done.sort_unstable();
+        let times = |ride: bool| {
+            let kind = (0..self.peers).filter(|number| self.rides(*number) == ride);
+            kind.filter_map(|number| world.completed_at(HostId(number as usize + 1))).collect()
+        };
+        let kinds = Fairness { sharers: times(false), riders: times(true) };
         let (digest, events) = world.trace();
-        Ok(CrowdReport { done, first_copy, uplinks, waste: world.waste(), digest, events })
+        Ok(CrowdReport { done, kinds, first_copy, uplinks, waste: world.waste(), digest, events })
     }
 }
 
@@ -157,6 +198,31 @@ pub fn libtorrent() -> Strategy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_possible_at_best_is_that_of_the_narrowest_place() {
+        let near = |one: f64, other: f64| assert!((one - other).abs() < 1e-6, "{one} {other}");
+        near(Crowd::new(8, 97, 1, 1).optimum().as_secs_f64(), 1.6384);
+        let fluid = |riders, seed_up| {
+            Crowd { riders, seed_up: Some(seed_up), ..Crowd::new(10, 100, 1, 1) }.optimum().as_secs_f64() / 1.6384
+        };
+        near(fluid(0, 500_000), 2.0);
+        near(fluid(5, 5_000_000), 1.0);
+        near(fluid(10, 2_000_000), 5.0);
+        // Then a downlink of 8 MB/s is the narrowest.
+        near(fluid(0, 1_000_000_000), 0.125);
+    }
+
+    #[test]
+    fn free_riders_are_so_many_spread_evenly_and_serve_nobody() {
+        let crowd = Crowd { riders: 3, ..Crowd::new(10, 32, 4, 1) };
+        assert_eq!((0..10).filter(|number| crowd.rides(*number)).collect::<Vec<_>>(), [3, 6, 9]);
+        let (mut world, _) = crowd.gather(1.into());
+        world.run_until(Duration::from_secs(60), World::all_complete).expect("no rule is broken");
+        for number in 0..10 {
+            assert_eq!(world.up_bytes(HostId(number as usize + 1)) == 0, crowd.rides(number), "{number}");
+        }
+    }
 
     #[test]
     fn a_flash_crowd_is_sooner_done_by_the_shipped_rules_than_by_libtorrents() {

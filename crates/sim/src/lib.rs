@@ -24,6 +24,7 @@ pub mod dht;
 mod disk;
 mod drive;
 mod failure;
+pub mod fairness;
 mod faults;
 mod host;
 mod link;

@@ -70,11 +70,17 @@ impl World {
 
     /// The swarm follows these rules, not the usual ones. To be said before anything happens; it lasts until the host crashes.
     pub fn follows(&mut self, host: HostId, strategy: Strategy) {
+        self.set_up(host, |config| config.strategy = strategy);
+    }
+
+    /// The swarm is set up in another way. To be said before anything happens; it lasts until the host crashes.
+    pub fn set_up(&mut self, host: HostId, set_up: impl FnOnce(&mut SwarmConfig)) {
         let (now, seed) = (self.now, self.chance.any());
         let Host { peer_id, tenant, .. } = &mut self.hosts[host.0];
         if let Tenant::Swarm(resident) = tenant {
-            let usual = config(&self.torrent, resident.swarm.have().clone(), *peer_id, seed);
-            **resident = Resident::new(now, SwarmConfig { strategy, ..usual });
+            let mut config = config(&self.torrent, resident.swarm.have().clone(), *peer_id, seed);
+            set_up(&mut config);
+            **resident = Resident::new(now, config);
         }
     }
 

@@ -153,6 +153,16 @@ fn a_leecher_among_black_holes_finds_the_seed_by_turnover_alone() {
 }
 
 #[test]
+fn the_slot_that_goes_by_luck_finds_fast_guests_and_without_it_nothing_does() {
+    try_seeds("luck", 0..2);
+}
+
+#[test]
+fn what_vanished_peers_were_asked_for_is_asked_of_others_and_not_without_snubbing() {
+    try_seeds("vanished", 0..2);
+}
+
+#[test]
 fn one_fast_seed_and_twenty_slow_ones_take_as_long_as_their_rates_allow() {
     try_seeds("one-fast", 0..2);
 }

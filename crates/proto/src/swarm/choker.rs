@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::swarm::seed_choker::Market;
-use crate::swarm::{ConnectionId, SeedChoker};
+use crate::swarm::{ConnectionId, SeedChoker, Strategy};
 
 /// How often slots are given anew.
 pub(super) const ROUND: Duration = Duration::from_secs(10);
@@ -77,8 +77,10 @@ impl Guests {
 /// Gives the slots.
 #[derive(Debug)]
 pub(super) struct Choker {
-    /// While downloading, who gives nothing is a guest ([`Strategy::few_guests`](crate::swarm::Strategy)).
+    /// While downloading, who gives nothing is a guest ([`Strategy::few_guests`]).
     few_guests: bool,
+    /// One slot goes by luck ([`Strategy::optimistic`]).
+    optimistic_slot: bool,
     guests: Guests,
     round: u32,
     optimistic: Option<ConnectionId>,
@@ -86,8 +88,14 @@ pub(super) struct Choker {
 }
 
 impl Choker {
-    pub(super) fn new(few_guests: bool, rng: fastrand::Rng) -> Self {
-        Self { few_guests, guests: Guests::default(), round: 0, optimistic: None, rng }
+    pub(super) fn new(strategy: Strategy, rng: fastrand::Rng) -> Self {
+        let Strategy { few_guests, optimistic: optimistic_slot, .. } = strategy;
+        Self { few_guests, optimistic_slot, guests: Guests::default(), round: 0, optimistic: None, rng }
+    }
+
+    /// How many of these slots go by merit.
+    fn regular(&self, slots: usize) -> usize {
+        if slots > 1 && self.optimistic_slot { slots - 1 } else { slots }
     }
 
     /// How many of these slots may be given between two rounds.
@@ -121,7 +129,7 @@ impl Choker {
         } else {
             peers.sort_by_key(|peer| (peer.snubs, peer.idle, Reverse(peer.gave), !peer.unchoked, peer.connection));
         }
-        let regular = if slots > 1 { slots - 1 } else { slots };
+        let regular = self.regular(slots);
         let mut chosen: BTreeSet<_> = peers.iter().take(regular).map(|peer| peer.connection).collect();
         while chosen.len() < slots {
             let kept = self.optimistic.filter(|luck| !chosen.contains(luck));
@@ -135,12 +143,13 @@ impl Choker {
     /// Tit for tat: those who give, best first, and a few guests.
     fn barter(&mut self, now: Instant, mut peers: Vec<View>, slots: usize) -> BTreeSet<ConnectionId> {
         self.guests.adapt(peers.iter().map(|peer| peer.took).sum(), slots);
-        let regular = if slots > 1 { slots - 1 } else { slots };
+        let regular = self.regular(slots);
         peers.sort_by_key(|peer| (Reverse(peer.gave), !peer.unchoked, peer.connection));
         let givers = peers.iter().filter(|peer| peer.gave > 0 && !peer.snubs && !peer.idle);
         let mut chosen: BTreeSet<_> = givers.take(regular).map(|peer| peer.connection).collect();
+        let guests = if self.optimistic_slot { self.guests.most } else { 0 };
         // Nobody gives yet: whoever gets something may pass it on.
-        let open = if chosen.is_empty() { slots } else { slots.min(chosen.len() + self.guests.most) };
+        let open = if chosen.is_empty() { slots } else { slots.min(chosen.len() + guests) };
         self.guests.open = (!chosen.is_empty()).then_some(open);
         // Who came last has shown least of what he gives.
         let stays = |peer: &&View| !peer.idle && peer.unchoked && now.saturating_duration_since(peer.turned) < STAY;
@@ -177,6 +186,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::swarm::Strategy;
     use crate::swarm::tests::birth;
 
     pub(in crate::swarm) fn view(number: u64) -> View {
@@ -202,8 +212,13 @@ pub(super) mod tests {
 
     const SEEDING: Option<(SeedChoker, &Market)> = Some((SeedChoker::RoundRobin, &Market::NONE));
 
+    /// Without guests.
+    fn plain() -> Strategy {
+        Strategy { few_guests: false, ..Strategy::default() }
+    }
+
     fn choker() -> Choker {
-        Choker::new(false, fastrand::Rng::with_seed(7))
+        Choker::new(plain(), fastrand::Rng::with_seed(7))
     }
 
     #[test]
@@ -257,7 +272,7 @@ pub(super) mod tests {
     }
 
     fn bartering() -> Choker {
-        Choker::new(true, fastrand::Rng::with_seed(7))
+        Choker::new(Strategy::default(), fastrand::Rng::with_seed(7))
     }
 
     /// Twenty peers of which the first so many give and take 100 kB in each round.
@@ -275,6 +290,17 @@ pub(super) mod tests {
             assert!((0..3).all(|giver| chosen.contains(&ConnectionId(giver))));
             assert_eq!(choker.open(8), 4, "nor are they given between two rounds");
         }
+    }
+
+    #[test]
+    fn without_the_slot_by_luck_who_gives_nothing_has_none() {
+        let without = |few_guests| {
+            let strategy = Strategy { few_guests, optimistic: false, ..Strategy::default() };
+            let mut choker = Choker::new(strategy, fastrand::Rng::with_seed(7));
+            choker.decide(later(100), crowd(8), None, 8)
+        };
+        let givers: BTreeSet<_> = (0..8).map(ConnectionId).collect();
+        assert_eq!([without(true), without(false)], [givers.clone(), givers]);
     }
 
     #[test]
@@ -326,7 +352,7 @@ pub(super) mod tests {
             seeding: bool,
             peers in proptest::collection::vec((any::<bool>(), 0u64..50, 0u64..50, any::<bool>(), 0u64..200), 0..30),
         ) {
-            let mut choker = Choker::new(false, fastrand::Rng::with_seed(seed));
+            let mut choker = Choker::new(plain(), fastrand::Rng::with_seed(seed));
             let views: Vec<_> = (0..).zip(&peers).map(|(number, (unchoked, gave, took, snubs, age))| View {
                 unchoked: *unchoked, gave: *gave, took: *took, snubs: *snubs, turned: later(200 - age), ..view(number)
             }).collect();
@@ -347,7 +373,7 @@ pub(super) mod tests {
 
         #[test]
         fn a_seed_serves_everyone_in_turn(seed: u64, count in 5usize..20, slots in 2usize..5) {
-            let mut choker = Choker::new(false, fastrand::Rng::with_seed(seed));
+            let mut choker = Choker::new(plain(), fastrand::Rng::with_seed(seed));
             let mut views: Vec<_> = (0..count as u64).map(view).collect();
             let mut served = BTreeSet::new();
             for round in 1..=(count as u64 * 10) {

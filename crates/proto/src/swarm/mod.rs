@@ -232,7 +232,7 @@ impl Swarm {
             .ranked(config.strategy.canonical_priority),
             contacts: pex::Contacts::new(config.pex && !config.private),
             web_seeds: web_seeds::WebSeeds::default(),
-            choker: choker::Choker::new(config.strategy.few_guests, rng.fork()),
+            choker: choker::Choker::new(config.strategy, rng.fork()),
             seed_choker: config.seed_choker,
             line: line::Line::default(),
             uplink: uplink::Uplink::new(config.upload_slots.map_or(config.strategy.slots, SlotRule::Fixed), now),

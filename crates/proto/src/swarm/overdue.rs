@@ -32,7 +32,7 @@ impl Requests {
             self.drop_paroles(peer, progress, blame, now, out);
         }
         let patience = if others { limits::PROGRESS_TIMEOUT } else { limits::REQUEST_TIMEOUT };
-        if silent >= patience + slowness {
+        if self.strategy.snubs && silent >= patience + slowness {
             self.give_up(peer, |_| true, Some(out));
             self.drop_claims(peer, progress, blame, now);
             peer.down.snubbed = true;

@@ -50,6 +50,8 @@ pub struct Strategy {
     pub steal: bool,
     /// What was asked of a peer that brings nothing from the first is soon asked of others.
     pub trial: bool,
+    /// What was asked of a peer that has fallen silent is asked of others, and one request at a time of it.
+    pub snubs: bool,
     /// Pieces that a reader waits for come before all others, from peers that bring them in time.
     pub deadlines: bool,
     /// When a piece that failed is right at last, whoever sent another block before is banned.
@@ -60,6 +62,8 @@ pub struct Strategy {
     pub choke_flaps: bool,
     /// How many peers are served at once.
     pub slots: SlotRule,
+    /// One slot goes by luck, so that newcomers get something to give and better partners are found (BEP 3).
+    pub optimistic: bool,
     /// While downloading, slots are for those who give, and for few others while the uplink is busy: who gives nothing gets little.
     pub few_guests: bool,
     /// When all places are taken, a few peers that bring nothing are exchanged for candidates now and then.
@@ -79,11 +83,13 @@ impl Default for Strategy {
             short_queues: true,
             steal: true,
             trial: true,
+            snubs: true,
             deadlines: true,
             smart_ban: true,
             parole: true,
             choke_flaps: true,
             slots: SlotRule::default(),
+            optimistic: true,
             few_guests: true,
             turnover: true,
             canonical_priority: true,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use riverrun_proto::swarm::{PieceOrder, SlotRule, Strategy};
-use riverrun_sim::Manner;
+use riverrun_proto::swarm::{PieceOrder, SeedChoker, SlotRule, Strategy};
 use riverrun_sim::crowd::{Crowd, libtorrent};
+use riverrun_sim::{Link, Manner};
 
 /// The crowds of a kind, each with its name; none if there is no such kind.
-pub(crate) fn of_kind(kind: &str, base: &Crowd) -> Vec<(&'static str, Crowd)> {
+pub(crate) fn of_kind(kind: &str, base: &Crowd) -> Vec<(String, Crowd)> {
     let with = |strategy: Strategy| Crowd { strategy, ..base.clone() };
     let on = Strategy::default();
-    match kind {
+    let named: Vec<(&str, Crowd)> = match kind {
         "flash" => vec![("as shipped", base.clone())],
         "seeding" => vec![
             ("first copy", base.clone()),
@@ -44,8 +44,33 @@ pub(crate) fn of_kind(kind: &str, base: &Crowd) -> Vec<(&'static str, Crowd)> {
             ("10 % drippers", among(base, DRIPPERS)),
             ("5 % liars", among(base, LIARS)),
         ],
+        "chokers" => return chokers(base),
         _ => Vec::new(),
+    };
+    named.into_iter().map(|(name, crowd)| (name.to_owned(), crowd)).collect()
+}
+
+/// Each way of a seed to choose, at a slow and at a fast seed, with a tenth and with three tenths of free riders. The links are those of
+/// the scenario `fairness`.
+fn chokers(base: &Crowd) -> Vec<(String, Crowd)> {
+    let ways = [
+        ("round-robin", SeedChoker::RoundRobin),
+        ("fastest", SeedChoker::Fastest),
+        ("rarest-need", SeedChoker::RarestNeed),
+        ("anti-leech", SeedChoker::AntiLeech),
+    ];
+    let link = Link { up: 250_000, down: 2_000_000, ..Link::DSL };
+    let mut crowds = Vec::new();
+    for (seed, seed_up) in [("slow seed", 500_000), ("fast seed", 1_500_000)] {
+        for percent in [10, 30] {
+            for (way, seed_choker) in ways {
+                let riders = base.peers * percent / 100;
+                let crowd = Crowd { riders, link, seed_up: Some(seed_up), seed_choker, ..base.clone() };
+                crowds.push((format!("{seed} {percent} % {way}"), crowd));
+            }
+        }
     }
+    crowds
 }
 
 /// A manner, and how many of it come to a hundred good peers.

@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use riverrun_sim::crowd::Crowd;
+use riverrun_sim::fairness;
 
 const USAGE: &str = "usage: swarm KIND [PEERS [PIECES [BLOCKS [SEED]]]]   CSV of crowds, one line for each
        swarm plot TITLE < CSV > SVG                       draws the time of each line beside the optimum; draws what `streaming` prints, too
 KIND: flash (as shipped), seeding (how the first copy leaves the seed), orders (rarest first, random, sequential),
 rules (each rule that counts here turned off, and libtorrent's), libtorrent (its rules beside those shipped, with and without bad peers),
 slots (as many as the uplink bears, by the root of the rate, as libtorrent's rate-based choker, eight),
-trouble (a tenth of black holes, a tenth of drippers, a twentieth of liars on top of the crowd)";
+trouble (a tenth of black holes, a tenth of drippers, a twentieth of liars on top of the crowd),
+chokers (each --seed-choker at a slow and a fast seed, a tenth and three tenths of free riders; links of 250 kB/s up)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,10 +44,10 @@ fn main() -> ExitCode {
         return usage();
     }
     println!(
-        "kind,crowd,peers,pieces,blocks,seed,optimum_s,first_s,median_s,last_s,last_over_optimum,first_copy_s,first_copy_sent,waste,uplinks_15_s,events,wall_s,digest"
+        "kind,crowd,peers,pieces,blocks,seed,optimum_s,first_s,median_s,last_s,last_over_optimum,first_copy_s,first_copy_sent,waste,uplinks_15_s,events,wall_s,digest,mean_s,index,riders_over_sharers"
     );
     for (name, crowd) in crowds {
-        if !tell(kind, name, &crowd) {
+        if !tell(kind, &name, &crowd) {
             return ExitCode::FAILURE;
         }
     }
@@ -77,7 +79,7 @@ fn tell(kind: &str, name: &str, crowd: &Crowd) -> bool {
     let (copied_at, sent) =
         report.first_copy.map_or((0.0, 0.0), |(at, sent)| (at.as_secs_f64(), ratio(sent, crowd.bytes())));
     println!(
-        "{kind},{name},{peers},{},{},{},{optimum:.2},{:.2},{:.2},{:.2},{:.3},{copied_at:.0},{sent:.3},{:.4},{:.3},{},{:.0},{:016x}",
+        "{kind},{name},{peers},{},{},{},{optimum:.2},{:.2},{:.2},{:.2},{:.3},{copied_at:.0},{sent:.3},{:.4},{:.3},{},{:.0},{:016x},{:.2},{:.3},{}",
         crowd.pieces,
         crowd.blocks_per_piece,
         crowd.seed,
@@ -89,7 +91,10 @@ fn tell(kind: &str, name: &str, crowd: &Crowd) -> bool {
         mean(report.uplinks.get(..15).unwrap_or(&report.uplinks)),
         report.events,
         start.elapsed().as_secs_f64(),
-        report.digest
+        report.digest,
+        fairness::mean(&report.done),
+        report.kinds.index(),
+        if crowd.riders > 0 { format!("{:.3}", report.kinds.factor()) } else { String::new() }
     );
     true
 }

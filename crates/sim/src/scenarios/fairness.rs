@@ -6,6 +6,7 @@ use riverrun_proto::swarm::Strategy;
 
 use super::{Outcome, Scenario, rule, to_the_end};
 use crate::checkers::Violation;
+use crate::fairness::{Fairness, mean};
 use crate::{HostId, Link, Seed, Torrent, World};
 
 /// Where free riders are two of seven, taking alone is no faster than sharing, as it is without the rule; where they are half of 24,
@@ -32,40 +33,6 @@ pub struct Crowd {
     pub riders: usize,
     /// The rules that all of them follow.
     pub strategy: Strategy,
-}
-
-/// What a run came to.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Fairness {
-    /// When each of those was done who give as well as they take.
-    pub sharers: Vec<Duration>,
-    /// When each of those was done who give nothing.
-    pub riders: Vec<Duration>,
-}
-
-impl Fairness {
-    /// The mean time of the free riders in times of the sharers' mean.
-    #[must_use]
-    pub fn factor(&self) -> f64 {
-        mean(&self.riders) / mean(&self.sharers)
-    }
-
-    /// Jain's index over the mean rates of the sharers: 1 if all are equal, 1 of their number if one has everything.
-    #[must_use]
-    pub fn index(&self) -> f64 {
-        jain(&self.sharers.iter().map(|took| 1.0 / took.as_secs_f64()).collect::<Vec<_>>())
-    }
-}
-
-/// The mean in seconds; of none: not a number.
-#[must_use]
-pub fn mean(times: &[Duration]) -> f64 {
-    times.iter().map(Duration::as_secs_f64).sum::<f64>() / times.len() as f64
-}
-
-fn jain(shares: &[f64]) -> f64 {
-    let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
-    sum * sum / (shares.len() as f64 * squares)
 }
 
 /// Runs it.
@@ -133,15 +100,4 @@ fn play(seed: Seed<'_>) -> Outcome {
         rule(&world, took, mean(&many.sharers) <= MOST * mean(&ran[2].sharers), "the rule brings sharers nothing");
     let took = rule(&world, took, many.index() >= 0.95, "sharers are not treated alike");
     (world, took)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jains_index_is_one_among_equals_and_a_share_when_one_has_all() {
-        assert!((jain(&[3.0; 7]) - 1.0).abs() < 1e-9);
-        assert!((jain(&[1.0, 0.0, 0.0, 0.0]) - 0.25).abs() < 1e-9);
-    }
 }

@@ -6,6 +6,7 @@ pub mod fairness;
 mod faults;
 mod hostile;
 mod links;
+mod luck;
 mod patchwork;
 pub mod places;
 mod private;
@@ -17,6 +18,7 @@ pub mod superseed;
 pub mod switches;
 mod uneven;
 pub mod uplink;
+mod vanished;
 mod web_seeds;
 
 use std::time::Duration;
@@ -85,6 +87,8 @@ const MAIN: &[Scenario] = &[
     web_seeds::WEB_STALLS,
     web_seeds::WEB_RETRIES,
     web_seeds::WEB_LIES,
+    luck::LUCK,
+    vanished::VANISHED,
 ];
 
 /// All scenarios.
