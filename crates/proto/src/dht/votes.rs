@@ -14,6 +14,11 @@ pub(crate) struct Votes {
 }
 
 impl Votes {
+    /// Nobody has said anything.
+    pub(crate) const fn new() -> Self {
+        Self { votes: VecDeque::new() }
+    }
+
     /// Counts what `voter` says. Returns the address that enough voters and more than half of them name.
     pub(crate) fn add(&mut self, voter: IpAddr, says: IpAddr) -> Option<IpAddr> {
         let group = Group::of(voter)?;

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use riverrun_metainfo::PieceIndex;
 
 use crate::limits;
+use crate::swarm::on_demand::OnDemand;
 use crate::swarm::partial::{Contributor, Partial};
 use crate::swarm::{ConnectionId, Strategy, WebSeedId};
 
@@ -32,11 +33,13 @@ impl Sender {
 }
 
 /// The corrupt tries and the bans of a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Blame {
-    cases: BTreeMap<PieceIndex, Case>,
-    banned: BTreeSet<IpAddr>,
-    strategy: Strategy,
+    cases: OnDemand<BTreeMap<PieceIndex, Case>>,
+    banned: OnDemand<BTreeSet<IpAddr>>,
+    /// The rules of this name are on.
+    parole: bool,
+    smart_ban: bool,
 }
 
 /// All that is known of one piece that failed.
@@ -60,7 +63,8 @@ struct Try {
 impl Blame {
     /// Nobody is under suspicion yet.
     pub(super) fn new(strategy: Strategy) -> Self {
-        Self { strategy, ..Self::default() }
+        let Strategy { parole, smart_ban, .. } = strategy;
+        Self { cases: OnDemand::default(), banned: OnDemand::default(), parole, smart_ban }
     }
 
     /// Whether nothing may be had from or given to this address.
@@ -70,7 +74,7 @@ impl Blame {
 
     /// Bans an address; true if it was not.
     pub(super) fn ban(&mut self, address: IpAddr) -> bool {
-        self.banned.insert(ban_key(address))
+        self.banned.need().insert(ban_key(address))
     }
 
     /// Whether a try of this piece failed, so that the next right copy needs digests.
@@ -80,13 +84,13 @@ impl Blame {
 
     /// Whether the piece should be fetched from one peer alone.
     pub(super) fn needs_parole(&self, piece: PieceIndex) -> bool {
-        let case = self.cases.get(&piece).filter(|_| self.strategy.parole);
+        let case = self.cases.get(&piece).filter(|_| self.parole);
         case.is_some_and(|case| case.broken_off < limits::MAX_BROKEN_PAROLES)
     }
 
     /// The one peer went, or was silent, before the piece was whole.
     pub(super) fn parole_broken(&mut self, piece: PieceIndex, by: ConnectionId) {
-        if let Some(case) = self.cases.get_mut(&piece) {
+        if let Some(case) = self.cases.made().and_then(|cases| cases.get_mut(&piece)) {
             case.broken_off += 1;
             case.gave_up.insert(by);
         }
@@ -109,7 +113,7 @@ impl Blame {
         }
         let kept: usize = self.cases.values().map(|case| case.tries.len()).sum();
         if kept < limits::MAX_CORRUPT_TRIES {
-            let case = self.cases.entry(partial.piece()).or_default();
+            let case = self.cases.need().entry(partial.piece()).or_default();
             case.broken_off = 0;
             case.gave_up.clear();
             case.tries.push(Try { digests, from: from.to_vec(), contributors: contributors.to_vec() });
@@ -119,8 +123,8 @@ impl Blame {
 
     /// A piece is right: gives those who sent other blocks in its corrupt tries.
     pub(super) fn verified(&mut self, piece: PieceIndex, digests: Option<&[u64]>) -> Vec<Sender> {
-        let Some(case) = self.cases.remove(&piece) else { return Vec::new() };
-        let Some(right) = digests.filter(|_| self.strategy.smart_ban) else { return Vec::new() };
+        let Some(case) = self.cases.made().and_then(|cases| cases.remove(&piece)) else { return Vec::new() };
+        let Some(right) = digests.filter(|_| self.smart_ban) else { return Vec::new() };
         let mut guilty = BTreeMap::new();
         for failed in case.tries.iter().filter(|failed| failed.digests.len() == right.len()) {
             for ((digest, right), from) in failed.digests.iter().zip(right).zip(&failed.from) {
@@ -179,14 +183,14 @@ mod tests {
 
     #[test]
     fn p5_a_piece_wholly_his_own_convicts_its_sender() {
-        let mut blame = Blame::default();
+        let mut blame = Blame::new(Strategy::default());
         assert_eq!(corrupt(&mut blame, &[4, 4, 4], &[1, 2, 3]), Some(peer(4)));
         assert!(!blame.is_open(PieceIndex(0)));
     }
 
     #[test]
     fn p6_only_the_sender_of_a_block_that_differs_is_guilty() {
-        let mut blame = Blame::default();
+        let mut blame = Blame::new(Strategy::default());
         assert_eq!(corrupt(&mut blame, &[1, 2, 3, 1], &[10, 99, 30, 40]), None);
         assert!(blame.needs_parole(PieceIndex(0)));
         assert_eq!(blame.suspects(PieceIndex(0)), [1, 2, 3].map(ConnectionId).into());
@@ -196,7 +200,7 @@ mod tests {
 
     #[test]
     fn p6_every_corrupt_try_is_compared_and_no_digests_convict_nobody() {
-        let mut blame = Blame::default();
+        let mut blame = Blame::new(Strategy::default());
         assert_eq!(corrupt(&mut blame, &[1, 2, 3], &[10, 99, 30]), None);
         assert_eq!(corrupt(&mut blame, &[2, 1, 3], &[10, 20, 77]), None);
         assert_eq!(blame.verified(PieceIndex(0), Some(&[10, 20, 30])), [peer(2), peer(3)]);
@@ -206,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_ban_holds_for_the_whole_64_of_an_ipv6_address_and_for_mapped_ipv4() {
-        let mut blame = Blame::default();
+        let mut blame = Blame::new(Strategy::default());
         assert!(blame.ban("2001:db8:1:2:3:4:5:6".parse().expect("an address")));
         assert!(blame.is_banned("2001:db8:1:2:ffff::1".parse().expect("an address")));
         assert!(!blame.is_banned("2001:db8:1:3:3:4:5:6".parse().expect("an address")));
@@ -217,7 +221,7 @@ mod tests {
 
     #[test]
     fn parole_is_given_up_when_it_is_broken_off_too_often() {
-        let mut blame = Blame::default();
+        let mut blame = Blame::new(Strategy::default());
         corrupt(&mut blame, &[1, 2], &[1, 2]);
         for _ in 0..limits::MAX_BROKEN_PAROLES {
             assert!(blame.needs_parole(PieceIndex(0)));

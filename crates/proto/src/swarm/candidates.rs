@@ -16,6 +16,7 @@ use self::book::{Book, turn};
 use self::candidate::{Candidate, State, order_of, rank};
 use crate::address::AddressRules;
 use crate::limits;
+use crate::swarm::on_demand::OnDemand;
 use crate::swarm::outside::Outside;
 use crate::swarm::reach::party;
 use crate::swarm::{ConnectionId, DialError, Source, Sources};
@@ -27,21 +28,21 @@ const HELD_BACK: Duration = Duration::from_secs(5);
 /// All candidates of one torrent, those connected among them.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    known: Book,
+    known: OnDemand<Book>,
     /// Addresses at which we met ourselves.
-    ourselves: BTreeSet<SocketAddr>,
+    ourselves: OnDemand<BTreeSet<SocketAddr>>,
     private: bool,
     rules: AddressRules,
     /// Addresses that the rules refused; only their number is of interest.
-    refused: BTreeSet<IpAddr>,
+    refused: OnDemand<BTreeSet<IpAddr>>,
     dialling: usize,
     connected: usize,
     sources: Sources,
     /// How many each party named by peer exchange (P22).
-    told: BTreeMap<IpAddr, usize>,
+    told: OnDemand<BTreeMap<IpAddr, usize>>,
     allowance: Allowance,
-    recent: Recent,
-    outside: Outside,
+    recent: OnDemand<Recent>,
+    outside: OnDemand<Outside>,
     /// Whether canonical priorities count (BEP 40).
     ranked: bool,
     listen_port: Option<u16>,
@@ -69,18 +70,18 @@ impl Candidates {
         rng: fastrand::Rng,
     ) -> Self {
         Self {
-            known: Book::default(),
-            ourselves: BTreeSet::new(),
+            known: OnDemand::default(),
+            ourselves: OnDemand::default(),
             private,
             rules,
-            refused: BTreeSet::new(),
+            refused: OnDemand::default(),
             dialling: 0,
             connected: 0,
             sources: Sources::default(),
-            told: BTreeMap::new(),
+            told: OnDemand::default(),
             allowance: Allowance { dials: 2 * limits::DIALS_PER_SECOND, counted: now },
-            recent: Recent::default(),
-            outside: Outside::default(),
+            recent: OnDemand::default(),
+            outside: OnDemand::default(),
             ranked: true,
             listen_port,
             rng,
@@ -153,19 +154,19 @@ impl Candidates {
         }
         if self.rules.may_meet(addr.ip()).is_err() {
             if self.refused.len() < limits::MAX_CANDIDATES {
-                self.refused.insert(addr.ip());
+                self.refused.need().insert(addr.ip());
             }
             return true;
         }
         if let Some(known) = self.known.get(&addr) {
             let (before, better) = (known.source, rank(source) < rank(known.source));
             if source == Source::User {
-                self.known.change(addr, |known| (known.failures, known.rests_until) = (0, None));
+                self.known.need().change(addr, |known| (known.failures, known.rests_until) = (0, None));
             }
             if better {
                 *self.sources.count(before) -= 1;
                 *self.sources.count(source) += 1;
-                let teller = self.known.change(addr, |known| {
+                let teller = self.known.need().change(addr, |known| {
                     known.source = source;
                     known.teller.take()
                 });
@@ -177,7 +178,7 @@ impl Candidates {
             return false;
         }
         if let Some(teller) = teller {
-            *self.told.entry(teller).or_default() += 1;
+            *self.told.need().entry(teller).or_default() += 1;
         }
         *self.sources.count(source) += 1;
         let (seed, reachable) = (flags.contains(PexFlags::SEED), flags.contains(PexFlags::REACHABLE));
@@ -194,24 +195,24 @@ impl Candidates {
             reachable,
             order: self.rank(addr).map_or_else(|| self.rng.u32(..), order_of),
         };
-        self.known.insert(addr, new);
+        self.known.need().insert(addr, new);
         true
     }
 
     /// A candidate does not count any more for the party that named it.
     fn untold(&mut self, teller: Option<IpAddr>) {
         if let Some(teller) = teller
-            && let Some(told) = self.told.get_mut(&teller)
+            && let Some(told) = self.told.made().and_then(|told| told.get_mut(&teller))
         {
             *told -= 1;
             if *told == 0 {
-                self.told.remove(&teller);
+                self.told.need().remove(&teller);
             }
         }
     }
 
     fn take(&mut self, addr: SocketAddr) -> Option<Candidate> {
-        let known = self.known.remove(addr)?;
+        let known = self.known.made()?.remove(addr)?;
         *self.sources.count(known.source) -= 1;
         self.untold(known.teller);
         Some(known)
@@ -234,13 +235,15 @@ impl Candidates {
         if !self.may_dial(now, terms) {
             return None;
         }
-        self.recent.forget(now);
-        self.known.ripen(now);
+        if self.recent.made().is_some_and(|recent| recent.forget(now)) {
+            self.recent = OnDemand::default();
+        }
+        self.ripen(now);
         let addr = self.best(now, terms)?;
-        self.known.change(addr, |known| (known.state, known.rests_until) = (State::Dialling, None))?;
+        self.known.need().change(addr, |known| (known.state, known.rests_until) = (State::Dialling, None))?;
         self.dialling += 1;
         self.allowance.dials -= 1;
-        self.recent.dialled(now, addr.ip());
+        self.recent.need().dialled(now, addr.ip());
         Some(addr)
     }
 
@@ -300,9 +303,13 @@ impl Candidates {
         Some(due.max(allowed))
     }
 
+    fn ripen(&mut self, now: Instant) {
+        self.known.made().into_iter().for_each(|book| book.ripen(now));
+    }
+
     /// When the first candidate may be dialled. Those held back by their addresses alone are looked at again soon.
     fn next_of_many(&mut self, now: Instant, terms: Terms) -> Option<Instant> {
-        self.known.ripen(now);
+        self.ripen(now);
         let mut ready = self.known.ready(!terms.finished).peekable();
         let held_back = ready.peek().map(|_| now + HELD_BACK);
         let free = ready.any(|addr| self.address_may_be_dialled(addr)).then_some(now);
@@ -327,7 +334,7 @@ impl Candidates {
         }
         self.dialling -= 1;
         let unencrypted = error == DialError::Unencrypted;
-        self.known.change(addr, |known| (known.state, known.unencrypted) = (State::Idle, unencrypted));
+        self.known.need().change(addr, |known| (known.state, known.unencrypted) = (State::Idle, unencrypted));
         self.rest(now, addr, true);
     }
 
@@ -339,6 +346,7 @@ impl Candidates {
         }
         let Some((state, source)) = self
             .known
+            .need()
             .change(addr, |known| (std::mem::replace(&mut known.state, State::Connected(connection)), known.source))
         else {
             return source;
@@ -368,7 +376,7 @@ impl Candidates {
             return;
         }
         self.connected -= 1;
-        self.known.change(addr, |known| {
+        self.known.need().change(addr, |known| {
             known.state = State::Idle;
             known.failures = if good { 0 } else { known.failures };
         });
@@ -377,7 +385,7 @@ impl Candidates {
 
     /// A candidate rests after a try or a connection; after too many failures it is forgotten.
     fn rest(&mut self, now: Instant, addr: SocketAddr, failed: bool) {
-        let forgotten = self.known.change(addr, |known| {
+        let forgotten = self.known.need().change(addr, |known| {
             known.failures += u32::from(failed);
             let doubled = limits::DIAL_BACKOFF * 2u32.pow(known.failures.clamp(1, 7) - 1);
             known.rests_until = Some(now + doubled.min(limits::MAX_DIAL_BACKOFF));
@@ -392,7 +400,7 @@ impl Candidates {
     /// It is ourselves who listen there.
     pub(super) fn is_ourselves(&mut self, addr: SocketAddr) {
         self.remove(addr);
-        self.ourselves.insert(canonical(&addr));
+        self.ourselves.need().insert(canonical(&addr));
     }
 
     /// Never to be dialled again: the address is banned.
@@ -420,14 +428,14 @@ impl Candidates {
 
     /// The owner knows our address as the outside sees it.
     pub(super) fn told_outside(&mut self, ip: IpAddr) {
-        if self.outside.told(ip) {
+        if self.outside.need().told(ip) {
             self.reorder();
         }
     }
 
     /// A peer says where it sees us.
     pub(super) fn said_outside(&mut self, by: IpAddr, ip: IpAddr) {
-        if self.outside.said(by, ip) {
+        if self.outside.need().said(by, ip) {
             self.reorder();
         }
     }
@@ -443,7 +451,9 @@ impl Candidates {
             return;
         }
         let (outside, port) = (&self.outside, self.listen_port);
-        self.known.change_all(|addr, known| known.order = outside.rank(port, *addr).map_or(known.order, order_of));
+        if let Some(book) = self.known.made() {
+            book.change_all(|addr, known| known.order = outside.rank(port, *addr).map_or(known.order, order_of));
+        }
     }
 
     /// How many may be dialled at once if there is room.
@@ -454,7 +464,7 @@ impl Candidates {
 
     /// The candidate has, or has not any more, every piece.
     pub(super) fn set_seed(&mut self, addr: SocketAddr, seed: bool) {
-        self.known.change(canonical(&addr), |known| known.seed = seed);
+        self.known.need().change(canonical(&addr), |known| known.seed = seed);
     }
 
     /// Whether it took plaintext alone when it was dialled last.
@@ -464,7 +474,7 @@ impl Candidates {
 
     /// A dial brought a connection, in plaintext or not.
     pub(super) fn set_takes_plaintext_alone(&mut self, addr: SocketAddr, plaintext_alone: bool) {
-        self.known.change(canonical(&addr), |known| {
+        self.known.need().change(canonical(&addr), |known| {
             (known.plaintext_alone, known.unencrypted) = (plaintext_alone, false);
         });
     }
@@ -480,7 +490,7 @@ impl Candidates {
 
     /// All may be dialled at once again: the owner wants to go on.
     pub(super) fn wake(&mut self) {
-        self.known.change_all(|_, known| known.rests_until = None);
+        self.known.made().into_iter().for_each(|book| book.change_all(|_, known| known.rests_until = None));
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use riverrun_metainfo::PieceIndex;
 
 use crate::limits;
+use crate::swarm::on_demand::Rested;
 use crate::swarm::partial::{Claim, Partial};
 use crate::swarm::progress::Progress;
 use crate::swarm::requests::Requests;
@@ -30,6 +31,10 @@ pub(super) struct Deadlines {
     order: Vec<Deadline>,
     /// How long the fastest peer takes to bring one more block, when last looked at; `None` if nobody could be asked.
     pub(super) best: Option<Duration>,
+}
+
+impl Rested for Deadlines {
+    const RESTED: &'static Self = &Self { readers: BTreeMap::new(), order: Vec::new(), best: None };
 }
 
 impl Deadlines {
@@ -91,9 +96,9 @@ impl Requests {
         progress: &Progress,
         now: Instant,
     ) -> bool {
-        let before = std::mem::take(&mut self.deadlines.order);
-        self.deadlines.set(reader, deadlines);
-        self.deadlines.arrange(|piece| !progress.needed().has(piece));
+        let before = std::mem::take(&mut self.deadlines.need().order);
+        self.deadlines.need().set(reader, deadlines);
+        self.deadlines.need().arrange(|piece| !progress.needed().has(piece));
         for Deadline { piece, .. } in &before {
             if !self.deadlines.has(*piece) {
                 self.relax(*piece, progress);
@@ -109,7 +114,7 @@ impl Requests {
     /// What is needed, or known of it, changed: deadlines are looked at anew.
     pub(super) fn rearrange(&mut self, now: Instant, progress: &Progress) {
         if self.deadlines.has_readers() {
-            self.deadlines.arrange(|piece| !progress.needed().has(piece));
+            self.deadlines.need().arrange(|piece| !progress.needed().has(piece));
             self.enlist(now, progress);
         }
     }

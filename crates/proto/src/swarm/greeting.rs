@@ -8,6 +8,7 @@ use crate::limits;
 use crate::mse::Cover;
 use crate::swarm::extensions::Hello;
 use crate::swarm::peer::Peer;
+use crate::swarm::twins::Twins;
 use crate::swarm::{Blame, CloseReason, Connected, ConnectionId, Source, Swarm, allowed_fast};
 use crate::wire::Message;
 
@@ -37,7 +38,7 @@ impl Swarm {
         peer.up.shown = self.superseed_met(now);
         self.greet(&peer);
         self.name_node(&peer, connected.handshake.reserved.dht());
-        self.twins.begins(&peer.who);
+        self.twins.need().begins(&peer.who);
         self.peers.insert(connected.connection, peer);
         self.pex_list(connected.connection);
         self.requests.awake(&self.progress, &self.hashes, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
@@ -173,7 +174,8 @@ impl Swarm {
     /// A connection has ended, or will at once: all that hung on it is given back.
     pub(super) fn closed(&mut self, now: Instant, connection: ConnectionId, reason: &CloseReason) {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
-        self.twins.ends(&peer.who);
+        self.twins.need().ends(&peer.who);
+        self.twins.rest_if(Twins::is_empty);
         self.line.leave(&peer);
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);

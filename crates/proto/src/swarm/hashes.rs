@@ -13,6 +13,7 @@ use riverrun_metainfo::{InfoHashes, PieceIndex, merkle};
 
 use crate::limits;
 use crate::swarm::conduct::Breach;
+use crate::swarm::on_demand::{OnDemand, Rested};
 use crate::swarm::outbox::Outbox;
 use crate::swarm::peer::Peer;
 use crate::swarm::pieces::PeerPieces;
@@ -25,12 +26,21 @@ use crate::wire::{HashRange, Hashes, Message};
 pub(super) struct HashExchange {
     info_hashes: InfoHashes,
     known: Option<Arc<PieceHashes>>,
+    missing: OnDemand<Missing>,
+    /// Requests that wait for an answer.
+    outstanding: usize,
+}
+
+#[derive(Debug, Default)]
+struct Missing {
     /// Runs that are asked of nobody, those that hold up needed pieces first.
     queue: VecDeque<RunId>,
     /// Runs without which some needed pieces cannot be asked for.
     holding_up: BTreeSet<RunId>,
-    /// Requests that wait for an answer.
-    outstanding: usize,
+}
+
+impl Rested for Missing {
+    const RESTED: &'static Self = &Self { queue: VecDeque::new(), holding_up: BTreeSet::new() };
 }
 
 /// What hangs on one peer.
@@ -64,34 +74,33 @@ pub(super) struct Credit {
 
 impl HashExchange {
     pub(super) fn new(info_hashes: InfoHashes, known: Option<Arc<PieceHashes>>) -> Self {
-        Self { info_hashes, known, queue: VecDeque::new(), holding_up: BTreeSet::new(), outstanding: 0 }
+        Self { info_hashes, known, missing: OnDemand::default(), outstanding: 0 }
     }
 
     /// Works out anew what is missing: first what holds up needed pieces, then what is had, so that others can be served.
     pub(super) fn plan(&mut self, progress: &Progress, peers: &BTreeMap<ConnectionId, Peer>) {
-        self.queue.clear();
-        self.holding_up.clear();
+        self.missing = OnDemand::default();
         let Some(known) = self.known.as_ref().filter(|known| known.lacks_layers()) else { return };
         let in_run = |run: RunId, set: &riverrun_metainfo::Bitfield| {
             known.pieces_of(run).any(|mut pieces| pieces.any(|piece| set.has(PieceIndex(piece))))
         };
         let asked: BTreeSet<RunId> = peers.values().flat_map(|peer| peer.hashes.live()).collect();
-        let mut later = Vec::new();
+        let (missing, mut later) = (self.missing.need(), Vec::new());
         for run in known.missing_runs() {
             let needed = in_run(run, progress.needed());
             if needed && self.info_hashes.v1().is_none() {
-                self.holding_up.insert(run);
+                missing.holding_up.insert(run);
             }
             if asked.contains(&run) {
                 continue;
             }
             if needed {
-                self.queue.push_back(run);
+                missing.queue.push_back(run);
             } else if in_run(run, progress.have()) {
                 later.push(run);
             }
         }
-        self.queue.extend(later);
+        missing.queue.extend(later);
     }
 
     /// Whether a piece can be judged once it is here.
@@ -106,12 +115,12 @@ impl HashExchange {
 
     /// Whether needed pieces wait for their hashes.
     pub(super) fn holds_up(&self) -> bool {
-        !self.holding_up.is_empty()
+        !self.missing.holding_up.is_empty()
     }
 
     /// Whether nothing is asked for and nothing is to be.
     pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.outstanding == 0
+        self.missing.queue.is_empty() && self.outstanding == 0
     }
 
     /// Whether the connection to a peer speaks v2: it was opened by the v2 hash, or is to be gone on with in v2 (BEP 52). On a v1
@@ -124,14 +133,14 @@ impl HashExchange {
 
     /// Sends requests to a peer that may have what is missing.
     pub(super) fn ask(&mut self, now: Instant, peer: &mut Peer, out: &mut Outbox) {
-        let Some(known) = self.known.as_ref().filter(|_| !self.queue.is_empty()) else { return };
-        let hashes = &mut peer.hashes;
+        let Some(known) = self.known.as_ref().filter(|_| !self.missing.queue.is_empty()) else { return };
+        let (queue, hashes) = (&mut self.missing.need().queue, &mut peer.hashes);
         if !hashes.v2 || hashes.starved || hashes.rests_until.is_some_and(|until| now < until) {
             return;
         }
         while hashes.asked.len() < limits::MAX_HASH_REQUESTS {
-            let here = self.queue.iter().position(|run| has_some(&peer.pieces, known, *run));
-            let Some(run) = here.and_then(|at| self.queue.remove(at)) else {
+            let here = queue.iter().position(|run| has_some(&peer.pieces, known, *run));
+            let Some(run) = here.and_then(|at| queue.remove(at)) else {
                 hashes.starved = true;
                 return;
             };
@@ -159,15 +168,15 @@ impl HashExchange {
         if let Err(error) = layer.learn(run.run, &hashes.hashes) {
             tracing::debug!(%error, "bad hashes");
             if live {
-                self.queue.push_front(run);
+                self.missing.need().queue.push_front(run);
             }
             return Err("hashes that do not lead to the root of their file");
         }
         // It was late, and is about to be asked of another.
         if !live {
-            self.queue.retain(|other| *other != run);
+            self.missing.need().queue.retain(|other| *other != run);
         }
-        self.holding_up.remove(&run);
+        self.missing.need().holding_up.remove(&run);
         peer.hashes.recover();
         Ok(Some(run))
     }
@@ -178,7 +187,7 @@ impl HashExchange {
         let Some((run, live)) = peer.hashes.take(known, range) else { return false };
         if live {
             self.outstanding -= 1;
-            self.queue.push_back(run);
+            self.missing.need().queue.push_back(run);
         }
         peer.hashes.let_rest(now);
         true
@@ -193,7 +202,7 @@ impl HashExchange {
             asked.live = false;
             any = true;
             self.outstanding -= 1;
-            self.queue.push_front(asked.run);
+            self.missing.need().queue.push_front(asked.run);
         }
         if any {
             peer.hashes.let_rest(now);
@@ -204,7 +213,7 @@ impl HashExchange {
     pub(super) fn closed(&mut self, peer: &Peer) {
         for run in peer.hashes.live() {
             self.outstanding -= 1;
-            self.queue.push_front(run);
+            self.missing.need().queue.push_front(run);
         }
     }
 }

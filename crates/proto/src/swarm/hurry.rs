@@ -160,7 +160,7 @@ impl Requests {
     /// Deals out the free blocks that are due, the earliest first, each to the peer that brings it soonest.
     pub(super) fn deal(&mut self, peers: &mut BTreeMap<ConnectionId, Peer>, now: Instant, out: &mut Outbox) {
         let mut paces = self.paces(peers, now);
-        self.deadlines.best = paces.iter().map(|pace| pace.brings(pace.live)).min();
+        self.deadlines.need().best = paces.iter().map(|pace| pace.brings(pace.live)).min();
         let best = self.deadlines.best.unwrap_or(UNKNOWN);
         for Deadline { due, piece } in self.deadlines.order() {
             let Some(partial) = self.partials.get_mut(*piece) else { continue };

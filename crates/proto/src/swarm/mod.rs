@@ -30,6 +30,7 @@ mod input;
 mod kept;
 mod line;
 mod metadata;
+mod on_demand;
 mod outbox;
 mod outside;
 mod overdue;
@@ -78,6 +79,7 @@ pub use self::input::{
 };
 pub use self::kept::{Kept, KeptOfPeer};
 pub use self::metadata::MetadataStatus;
+use self::on_demand::OnDemand;
 pub use self::piece_priorities::{Priorities, Priority};
 pub use self::read_ahead::ReadAhead;
 pub use self::seed_choker::SeedChoker;
@@ -177,7 +179,7 @@ pub struct Swarm {
     serving: metadata::Serving,
     progress: progress::Progress,
     peers: BTreeMap<ConnectionId, peer::Peer>,
-    twins: twins::Twins,
+    twins: OnDemand<twins::Twins>,
     requests: requests::Requests,
     hashes: hashes::HashExchange,
     candidates: candidates::Candidates,
@@ -219,7 +221,7 @@ impl Swarm {
             serving: metadata::Serving::new(now, config.metadata),
             progress: progress::Progress::new(config.layout, config.have),
             peers: BTreeMap::new(),
-            twins: twins::Twins::default(),
+            twins: OnDemand::default(),
             requests: requests::Requests::new(config.strategy),
             hashes: hashes::HashExchange::new(config.info_hashes, config.hashes),
             candidates: candidates::Candidates::new(

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dht::{Family, Votes};
+use crate::swarm::on_demand::Rested;
 use crate::swarm::priority::priority;
 
 /// What is known of them. Nobody is told any of it.
@@ -18,6 +19,14 @@ struct Side {
     /// The owner knows it; what peers say counts for nothing then.
     told: bool,
     votes: Votes,
+}
+
+impl Side {
+    const UNKNOWN: Self = Self { ip: None, told: false, votes: Votes::new() };
+}
+
+impl Rested for Outside {
+    const RESTED: &'static Self = &Self { v4: Side::UNKNOWN, v6: Side::UNKNOWN };
 }
 
 impl Outside {

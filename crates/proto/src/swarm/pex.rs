@@ -11,6 +11,7 @@ use crate::limits;
 use crate::mse::Cover;
 use crate::swarm::candidates;
 use crate::swarm::conduct::Breach;
+use crate::swarm::on_demand::{OnDemand, Rested};
 use crate::swarm::peer::Peer;
 use crate::swarm::reach::Reach;
 use crate::swarm::{ConnectionId, Swarm};
@@ -27,15 +28,25 @@ const BREATH: Duration = Duration::from_millis(250);
 pub(super) struct Contacts {
     /// Peers are exchanged: the owner did not forbid it, and the torrent is not private (BEP 27).
     on: bool,
-    by_addr: BTreeMap<SocketAddr, u32>,
-    known: BTreeMap<u32, Contact>,
-    /// Those that left, the oldest first; one that came back stands here in vain.
-    gone: VecDeque<(Instant, u32)>,
+    met: OnDemand<Met>,
     next: u32,
     /// Grows with each change.
     version: u64,
     /// Somebody may have to be told something.
     news: bool,
+}
+
+/// Whoever was met, by number and by address.
+#[derive(Debug, Default)]
+struct Met {
+    by_addr: BTreeMap<SocketAddr, u32>,
+    known: BTreeMap<u32, Contact>,
+    /// Those that left, the oldest first; one that came back stands here in vain.
+    gone: VecDeque<(Instant, u32)>,
+}
+
+impl Rested for Met {
+    const RESTED: &'static Self = &Self { by_addr: BTreeMap::new(), known: BTreeMap::new(), gone: VecDeque::new() };
 }
 
 #[derive(Debug)]
@@ -63,15 +74,7 @@ pub(super) struct Exchange {
 
 impl Contacts {
     pub(super) fn new(on: bool) -> Self {
-        Self {
-            on,
-            by_addr: BTreeMap::new(),
-            known: BTreeMap::new(),
-            gone: VecDeque::new(),
-            next: 0,
-            version: 0,
-            news: false,
-        }
+        Self { on, met: OnDemand::default(), next: 0, version: 0, news: false }
     }
 
     /// The torrent turned out to be private (BEP 27): nobody is told of anybody any more.
@@ -90,11 +93,12 @@ impl Contacts {
         if !self.on || !is_for_others(addr) {
             return None;
         }
-        let number = *self.by_addr.entry(addr).or_insert(self.next);
+        let met = self.met.need();
+        let number = *met.by_addr.entry(addr).or_insert(self.next);
         if number == self.next {
             self.next = self.next.wrapping_add(1);
         }
-        let contact = self.known.entry(number).or_insert(Contact { addr, live: None, left: None });
+        let contact = met.known.entry(number).or_insert(Contact { addr, live: None, left: None });
         if contact.live.is_some() {
             return None;
         }
@@ -104,9 +108,10 @@ impl Contacts {
     }
 
     fn left(&mut self, now: Instant, number: u32) {
-        let Some(contact) = self.known.get_mut(&number) else { return };
+        let Some(met) = self.met.made() else { return };
+        let Some(contact) = met.known.get_mut(&number) else { return };
         (contact.live, contact.left) = (None, Some(now));
-        self.gone.push_back((now, number));
+        met.gone.push_back((now, number));
         self.changed();
     }
 
@@ -117,30 +122,31 @@ impl Contacts {
 
     /// When a contact left; `None` if it is here, or not known.
     fn left_at(&self, number: u32) -> Option<Instant> {
-        self.known.get(&number).filter(|contact| contact.live.is_none()).and_then(|contact| contact.left)
+        self.met.known.get(&number).filter(|contact| contact.live.is_none()).and_then(|contact| contact.left)
     }
 
     /// Forgets those that left so long ago that everyone has heard of it.
     fn expire(&mut self, now: Instant) {
-        while let Some((left, number)) = self.gone.front().copied() {
+        let Some(met) = self.met.made() else { return };
+        while let Some((left, number)) = met.gone.front().copied() {
             let old = now.saturating_duration_since(left) >= limits::PEX_MEMORY;
-            if !old && self.gone.len() <= limits::MAX_PEX_GONE {
+            if !old && met.gone.len() <= limits::MAX_PEX_GONE {
                 return;
             }
-            self.gone.pop_front();
-            if let Some(contact) = self.known.get(&number)
+            met.gone.pop_front();
+            if let Some(contact) = met.known.get(&number)
                 && contact.live.is_none()
                 && contact.left == Some(left)
             {
-                self.by_addr.remove(&contact.addr);
-                self.known.remove(&number);
+                met.by_addr.remove(&contact.addr);
+                met.known.remove(&number);
             }
         }
     }
 
     /// The numbers from `start` on and around, with the connections of those that are here.
     fn live_from(&self, start: u32) -> impl Iterator<Item = (u32, &Contact, ConnectionId)> {
-        let around = self.known.range(start..).chain(self.known.range(..start));
+        let around = self.met.known.range(start..).chain(self.met.known.range(..start));
         around.filter_map(|(number, contact)| Some((*number, contact, contact.live?)))
     }
 }
@@ -243,7 +249,7 @@ impl Swarm {
         let first = to.exchange.sent.is_none();
         let most = if first { limits::MAX_PEX_FIRST } else { limits::MAX_PEX_SENT };
         let mut told = to.exchange.told.clone();
-        told.retain(|number| self.contacts.known.contains_key(number));
+        told.retain(|number| self.contacts.met.known.contains_key(number));
         // Those that left first go first, so that each is named before its address is forgotten.
         let gone = told.iter().filter_map(|number| Some((self.contacts.left_at(*number)?, *number)));
         let mut gone: Vec<_> = gone.collect();
@@ -251,7 +257,7 @@ impl Swarm {
         let mut all = gone.len() <= most;
         gone.truncate(most);
         told.retain(|number| !gone.iter().any(|(_, gone)| gone == number));
-        let dropped = gone.iter().filter_map(|(_, number)| self.contacts.known.get(number));
+        let dropped = gone.iter().filter_map(|(_, number)| self.contacts.met.known.get(number));
         let mut message =
             PexMessage { dropped: dropped.map(|contact| contact.addr).collect(), ..PexMessage::default() };
         let before = told.len();

@@ -12,6 +12,7 @@ use crate::swarm::blame::{Blame, Sender};
 use crate::swarm::conduct::Breach;
 use crate::swarm::deadlines::Deadlines;
 use crate::swarm::hashes::HashExchange;
+use crate::swarm::on_demand::OnDemand;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::{Claim, Contributor, Partial, Partials, Receipt};
 use crate::swarm::peer::Peer;
@@ -36,7 +37,7 @@ pub(super) struct Requests {
     /// When it was last seen that nothing is read because the disk takes nothing.
     pub(super) paused_reading: Option<Instant>,
     /// Pieces that somebody waits for.
-    pub(super) deadlines: Deadlines,
+    pub(super) deadlines: OnDemand<Deadlines>,
     /// Needed pieces wait for their hashes: they are not pickable.
     pub(super) held_up: bool,
     /// Requests that are wanted, to all peers together.
@@ -68,7 +69,7 @@ impl Requests {
             down_limit: None,
             paused_reading: None,
             strategy,
-            deadlines: Deadlines::default(),
+            deadlines: OnDemand::default(),
             held_up: false,
             outstanding: 0,
             freed: false,
@@ -280,7 +281,7 @@ impl Requests {
     /// The disk is done with a piece, and it is right.
     pub(super) fn verified(&mut self, piece: PieceIndex) {
         self.partials.end(piece);
-        self.deadlines.done(piece);
+        self.deadlines.made().into_iter().for_each(|deadlines| deadlines.done(piece));
         if let Some(picker) = &mut self.picker {
             picker.remove(piece);
         }

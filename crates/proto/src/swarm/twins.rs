@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::swarm::ConnectionId;
+use crate::swarm::on_demand::Rested;
 use crate::swarm::peer::Who;
 use crate::wire::PeerId;
 
@@ -14,7 +15,15 @@ pub(super) struct Twins {
     addrs: BTreeSet<(SocketAddr, ConnectionId)>,
 }
 
+impl Rested for Twins {
+    const RESTED: &'static Self = &Self { ids: BTreeSet::new(), addrs: BTreeSet::new() };
+}
+
 impl Twins {
+    pub(super) fn is_empty(&self) -> bool {
+        self.addrs.is_empty()
+    }
+
     /// A connection has begun.
     pub(super) fn begins(&mut self, who: &Who) {
         if who.web_seed.is_none() {

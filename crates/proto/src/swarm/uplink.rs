@@ -60,6 +60,14 @@ pub(super) struct Load<'a> {
 #[derive(Debug)]
 pub(super) struct Uplink {
     rule: SlotRule,
+    born: Instant,
+    /// `None` before the first look: it is as at birth.
+    course: Option<Box<Course>>,
+}
+
+/// What came of the slots so far.
+#[derive(Debug)]
+struct Course {
     slots: usize,
     trial: Option<Trial>,
     sense: Sense,
@@ -71,7 +79,7 @@ pub(super) struct Uplink {
 
 impl Uplink {
     pub(super) fn new(rule: SlotRule, now: Instant) -> Self {
-        Self { rule, slots: START, trial: None, sense: Sense::Unknown, rest: 0, looked: now, total: 0 }
+        Self { rule, born: now, course: None }
     }
 
     /// Whether it is said how many slots there are.
@@ -84,12 +92,22 @@ impl Uplink {
         match self.rule {
             SlotRule::Fixed(slots) => slots,
             SlotRule::Root => by_root(up_rate),
-            SlotRule::Stairs | SlotRule::Uplink => self.slots,
+            SlotRule::Stairs | SlotRule::Uplink => self.course.as_ref().map_or(START, |course| course.slots),
         }
     }
 
     /// Looks what came of the slots there were, before they are given anew.
     pub(super) fn look(&mut self, now: Instant, load: Load<'_>) {
+        self.course.get_or_insert_with(|| Box::new(Course::new(self.born))).look(now, self.rule, load);
+    }
+}
+
+impl Course {
+    fn new(born: Instant) -> Self {
+        Self { slots: START, trial: None, sense: Sense::Unknown, rest: 0, looked: born, total: 0 }
+    }
+
+    fn look(&mut self, now: Instant, rule: SlotRule, load: Load<'_>) {
         let elapsed = now.saturating_duration_since(self.looked);
         let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         if elapsed < LOOK {
@@ -98,7 +116,7 @@ impl Uplink {
         let per_second = |bytes: u64| bytes.saturating_mul(1000) / milliseconds;
         let rate = per_second(load.total - self.total);
         (self.looked, self.total) = (now, load.total);
-        match self.rule {
+        match rule {
             SlotRule::Uplink => self.adapt(rate, load.took.len(), load.waiting),
             SlotRule::Stairs => self.slots = stairs(load.took.iter().map(|took| per_second(*took)).collect()),
             SlotRule::Root | SlotRule::Fixed(_) => {}
@@ -246,7 +264,7 @@ mod tests {
     #[test]
     fn fast_peers_after_slow_ones_get_fewer_slots_and_all_of_the_uplink() {
         let mut uplink = Uplink::new(SlotRule::Uplink, birth());
-        uplink.slots = 400;
+        uplink.course = Some(Box::new(Course { slots: 400, ..Course::new(birth()) }));
         let (mut total, mut used) = (0, 400);
         for round in 1..60 {
             total += 10_000_000;
@@ -262,7 +280,7 @@ mod tests {
     #[test]
     fn slots_that_nobody_uses_are_not_kept() {
         let mut uplink = Uplink::new(SlotRule::Uplink, birth());
-        uplink.slots = 500;
+        uplink.course = Some(Box::new(Course { slots: 500, ..Course::new(birth()) }));
         uplink.look(birth() + Duration::from_secs(10), Load { total: 0, took: &[0; 3], waiting: 0 });
         assert_eq!(uplink.slots(0), START);
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::swarm::on_demand::Rested;
 
 /// A small store of dials that fills with time.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub(super) struct Recent {
     by_address: BTreeMap<IpAddr, u32>,
 }
 
+impl Rested for Recent {
+    const RESTED: &'static Self = &Self { dials: VecDeque::new(), by_address: BTreeMap::new() };
+}
+
 impl Recent {
     pub(super) fn dialled(&mut self, now: Instant, ip: IpAddr) {
         self.dials.push_back((now, ip));
@@ -44,8 +49,8 @@ impl Recent {
         self.by_address.get(&ip).copied().unwrap_or(0)
     }
 
-    /// Forgets those that are older.
-    pub(super) fn forget(&mut self, now: Instant) {
+    /// Forgets those that are older; true if none is left.
+    pub(super) fn forget(&mut self, now: Instant) -> bool {
         let old = |(at, _): &(Instant, IpAddr)| now.saturating_duration_since(*at) >= Duration::from_secs(60);
         while let Some((_, ip)) = self.dials.pop_front_if(|dial| old(dial)) {
             let left = self.to(ip) - 1;
@@ -55,9 +60,6 @@ impl Recent {
                 self.by_address.remove(&ip)
             };
         }
-        if self.dials.is_empty() {
-            // A torrent at rest holds no memory for it.
-            self.dials = VecDeque::new();
-        }
+        self.dials.is_empty()
     }
 }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::candidate::{Candidate, State, rank};
+use crate::swarm::on_demand::Rested;
 
 /// When a candidate's turn comes, the least first: failures, rank of the source, a port that needs rights, when the last try ended,
 /// whether nobody says that it can be dialled, the order among equals.
@@ -29,6 +30,15 @@ pub(super) struct Book {
 struct Line {
     ready: BTreeSet<Turn>,
     resting: BTreeSet<(Instant, SocketAddr)>,
+}
+
+impl Line {
+    const EMPTY: Self = Self { ready: BTreeSet::new(), resting: BTreeSet::new() };
+}
+
+impl Rested for Book {
+    const RESTED: &'static Self =
+        &Self { known: BTreeMap::new(), downloaders: Line::EMPTY, seeds: Line::EMPTY, busy: BTreeMap::new() };
 }
 
 impl Book {

@@ -82,7 +82,7 @@ fn p18_a_peer_that_fails_rests_60_s_then_120_s_then_is_forgotten() {
     let (bad, others) =
         (addr("10.0.0.1:80"), (2..20).map(|n| SocketAddr::from(([10, 0, 0, n], 80))).collect::<Vec<_>>());
     all.add(Source::User, &[bad]);
-    all.known.change_all(|_, known| known.source = Source::Tracker);
+    all.known.need().change_all(|_, known| known.source = Source::Tracker);
     assert_eq!(all.dial(seconds(0), TERMS), Some(bad));
     all.add(Source::Tracker, &others);
     all.dial_failed(seconds(0), bad, DialError::Refused);
