@@ -34,6 +34,10 @@ def link(share, mbit):
     return lambda ours, best: (f"≥ {100 * share:g} % of the link", ours["mib_s"] * MIB * 8 / 1e6 >= share * mbit)
 
 
+def small(mib):
+    return lambda ours, best: (f"peak ≤ {mib:g} MiB", ours["peak_anon_kib"] / 1024 <= mib)
+
+
 def single(bench, mib, piece=MIB):
     return bench.torrent(f"single-{mib}m", mib * MIB, piece)
 
@@ -46,8 +50,8 @@ def files(count, where):
     return lambda b, c, r: S.download(b, c, b.torrent(f"files-{count}", count * 64 * KIB, 256 * KIB, count), r, where=where)
 
 
-def fleet(count):
-    return lambda b, c, r: S.fleet(b, c, torrents.make_fleet(b.base, count, 64 * KIB), r)
+def fleet(count, **how):
+    return lambda b, c, r: S.fleet(b, c, torrents.make_fleet(b.base, count, 64 * KIB), r, **how)
 
 
 ALL = [
@@ -65,10 +69,14 @@ ALL = [
     Case("first", "start to end of a 1 MiB download", "download", download(1, 64 * KIB), within(0.05)),
     Case("fleet", "1,000 idle seeding torrents", "many", fleet(1000), idle(12, 0.15, 0.1)),
     Case("fleet-10000", "10,000 idle seeding torrents", "many", fleet(10_000), idle(60, 1.2, 0.5), ours_only=True),
+    Case("fleet-at-once", "10,000 torrents added at once", "many", fleet(10_000, at_once=True), ours_only=True),
     Case("idle-peers", "200 leechers at once, a block each 2 s while unchoked", "seed", lambda b, c, r: S.idle_peers(b, c, single(b, 512), r)),
     Case("idle-peers-5000", "5,000 leechers at once, a block each 2 s while unchoked", "seed",
          lambda b, c, r: S.idle_peers(b, c, single(b, 512), r, conns=5000, secs=30), ours_only=True),
     Case("wan", "500 Mbit/s, 50 ms RTT, TCP", "download", lambda b, c, r: S.wan(b, c, single(b, 256), r, 25, 0.0), link(0.95, 500)),
+    Case("wan-long", "the same for 1 GiB", "download", lambda b, c, r: S.wan(b, c, single(b, 1024), r, 25, 0.0), link(0.95, 500)),
+    Case("line-100", "100 Mbit/s, 50 ms RTT, 256 MiB", "download",
+         lambda b, c, r: S.wan(b, c, single(b, 256), r, 25, 0.0, mbit=100), small(24)),
     Case("wan-loss", "the same, 1 % of packets lost", "download", lambda b, c, r: S.wan(b, c, single(b, 256), r, 25, 0.01)),
     Case("counts-download", "system calls and faults, download of 2 GiB", "download", download(2048, count=True)),
     Case("counts-seed", "system calls and faults, seed 2 GiB to 1", "seed", lambda b, c, r: S.seed(b, c, single(b, 2048), r, 1, count=True)),

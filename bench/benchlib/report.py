@@ -7,7 +7,7 @@ from .clients import OURS
 
 COLUMNS = [("wall s", "wall", "{:.2f}"), ("MiB/s", "mib_s", "{:.0f}"), ("CPU s/GiB", "cpu_per_gib", "{:.2f}"), ("user s", "user", "{:.2f}"),
            ("system s", "sys", "{:.2f}"), ("calls/GiB", "syscalls_gib", "{:.0f}"), ("faults/GiB", "faults_gib", "{:.0f}"),
-           ("switches/GiB", "switches_gib", "{:.0f}"), ("idle CPU %", "idle_cpu_pct", "{:.2f}"), ("connected", "connected", "{:.0f}"),
+           ("switches/GiB", "switches_gib", "{:.0f}"), ("idle CPU %", "idle_cpu_pct", "{:.2f}"), ("wire Mbit/s", "wire_mbit", "{:.0f}"), ("connected", "connected", "{:.0f}"),
            ("all in s", "all_in", "{:.2f}"), ("CPU s coming", "in_cpu", "{:.2f}"), ("CPU s going", "out_cpu", "{:.2f}"),
            ("grown MiB", "anon_growth_kib", "{:.1f}"), ("idle MiB", "anon_kib", "{:.1f}"), ("peak MiB", "peak_anon_kib", "{:.1f}")]
 MIB = {"anon_growth_kib", "anon_kib", "peak_anon_kib"}

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 from .clients import Job
@@ -37,9 +38,34 @@ def figures(proc, wall, cpu, size, noise, others=0.0):
     }
 
 
-def loopback_bytes():
+def received(device):
+    """Bytes that a network device of ours has received."""
     with open("/proc/net/dev") as f:
-        return next(int(line.split()[1]) for line in f if line.strip().startswith("lo:"))
+        return next(int(line.split()[1]) for line in f if line.strip().startswith(device + ":"))
+
+
+class Wire(threading.Thread):
+    """What comes through a device while a transfer goes on, four times a second."""
+
+    def __init__(self, device):
+        super().__init__(daemon=True)
+        self.device, self.over, self.course = device, threading.Event(), []
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            self.course.append((now(), received(self.device)))
+            self.over.wait(0.25)
+
+    def steady(self, first=2.0, last=0.5):
+        """Mbit/s on the wire once the transfer has got going; None for one that is too short."""
+        self.over.set()
+        begun = next((t for (t, n), (_, m) in zip(self.course, self.course[1:]) if m - n > 65536), None)
+        inner = [(t, n) for t, n in self.course if begun and begun + first <= t <= self.course[-1][0] - last]
+        if len(inner) < 2:
+            return None
+        (t, n), (u, m) = inner[0], inner[-1]
+        return (m - n) * 8 / (u - t) / 1e6
 
 
 def same(torrent, payload):
@@ -64,7 +90,7 @@ def download(bench, client, torrent, rep, seeders=1, where="shm", count=False):
     bench.settle(torrent)
     noise = Noise()
     p0 = sum(partner.cpu())
-    b0 = loopback_bytes()
+    b0 = received("lo")
     s = None
     try:
         s = client.download(job)
@@ -72,7 +98,7 @@ def download(bench, client, torrent, rep, seeders=1, where="shm", count=False):
         try:
             wait(s.done, PATIENCE, client.name)
         except Failed:
-            whole, size = False, loopback_bytes() - b0
+            whole, size = False, received("lo") - b0
             if size < MIB:
                 raise
         end = s.proc.t_exit or now()
@@ -177,10 +203,10 @@ def create(bench, client, torrent, rep):
         s.close()
 
 
-def fleet(bench, client, dirs, rep, idle=30):
+def fleet(bench, client, dirs, rep, idle=30, at_once=False):
     """Start with 1,000 torrents whose state was saved by an earlier run; then idle."""
     tdir, ddir = dirs
-    job = Job(None, bench.work_dir(), torrents=tdir, data=ddir, out=ddir)
+    job = Job(None, bench.work_dir(), torrents=tdir, data=ddir, out=ddir, at_once=at_once)
     bench.tracker.peers = []
     noise = Noise()
     s = client.many(job)
@@ -245,11 +271,13 @@ def wan(bench, client, torrent, rep, delay_ms, loss, utp=False, mbit=500):
         job = Job(torrent, bench.work_dir(), out=out, utp=utp)
         noise = Noise()
         p0 = sum(seeder.cpu()) + sum(link.emu.cpu())
+        wire = Wire("lnkA")
         s = client.download(job)
         wait(s.done, LIMIT, client.name)
         end = s.proc.t_exit if s.proc.poll() is not None else now()
         others = sum(seeder.cpu()) + sum(link.emu.cpu()) - p0
         r = figures(s.proc, end - s.started, s.proc.cpu(), torrent.total, noise, others)
+        r["wire_mbit"] = wire.steady()
         s.close()
         same(torrent, client.payload(job))
         return r

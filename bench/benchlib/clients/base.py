@@ -18,6 +18,7 @@ class Job:
     prefix: tuple = ()         # what stands before the program's name, for one-shot programs
     torrents: str = ""         # many(): directory of .torrent files
     data: str = ""             # many(): directory of their payloads
+    at_once: bool = False      # many(): add all before any is waited for
 
     @property
     def log(self):

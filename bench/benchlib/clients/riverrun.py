@@ -38,5 +38,6 @@ class Riverrun(Client):
                                 "-o", os.path.join(job.work, "made.torrent")))
 
     def many(self, job):
-        p = Proc([self.fleet, job.torrents, job.data, os.path.join(job.data, "..", "riverrun-state")], job.log)
+        p = Proc([self.fleet, job.torrents, job.data, os.path.join(job.data, "..", "riverrun-state"), *(["--at-once"] if job.at_once else [])],
+                 job.log)
         return Session(p, ready=lambda: p.said("ready"))
