@@ -20,6 +20,7 @@ use crate::ask_tracker::Ask;
 use crate::drive::dht::Dht;
 use crate::drive::listen::{HandshakeLimits, Handshakes};
 use crate::drive::lsd::Lsd;
+use crate::drive::openings::Openings;
 use crate::drive::timer::Timers;
 use crate::drive::web_seed::WebServers;
 use crate::drive::{Brain, Core};
@@ -28,9 +29,6 @@ use crate::http::Http;
 use crate::rate::Rates;
 use crate::udp_hub::UdpHub;
 use crate::{Event, Settings, TorrentId};
-
-/// The most torrents being opened at once.
-const MAX_OPENS: usize = 4;
 
 /// Budgets, disk threads, timers and the table of torrents.
 #[derive(Debug)]
@@ -45,8 +43,8 @@ pub(crate) struct Engine {
     pub(crate) connections: Arc<Semaphore>,
     /// One permit for each connection that is being opened.
     pub(crate) dials: Semaphore,
-    /// One permit for each torrent that is being opened: each takes threads that block, and a check takes every core.
-    pub(crate) opens: Semaphore,
+    /// Torrents that are being opened, few at a time: each takes threads that block, and a check takes every core.
+    pub(crate) openings: Openings,
     errands: Errands,
     /// One permit for each announce under way (THREATS M18).
     pub(crate) announces: Semaphore,
@@ -119,7 +117,7 @@ impl Engine {
             rates: Arc::new(Rates::new(&settings)),
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             dials: Semaphore::new(settings.max_dials),
-            opens: Semaphore::new(MAX_OPENS),
+            openings: Openings::default(),
             errands: Errands::default(),
             announces: Semaphore::new(MAX_ANNOUNCES),
             handshakes: Arc::default(),
@@ -178,6 +176,12 @@ impl Engine {
     /// Runs a task on the session's runtime, from any thread.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.runtime.spawn(task));
+    }
+
+    /// Runs a task on the session's runtime and waits until it is over, whatever becomes of it.
+    pub(crate) async fn finish(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // A task that panicked has said so.
+        let _ = self.runtime.spawn(task).await;
     }
 
     pub(crate) fn spawn_abortable(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {

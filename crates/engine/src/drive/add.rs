@@ -19,7 +19,7 @@ use super::core::{Core, Origin};
 use super::stage::Life;
 use super::store::{self, Store};
 use super::tracker::{self, Announcer};
-use super::{dht, metadata, open, web_seed};
+use super::{dht, metadata, open, openings, web_seed};
 use crate::engine::Engine;
 use crate::{AddError, AddTorrent, EventKind, Preallocate, Source};
 
@@ -60,7 +60,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     core.emit(EventKind::Added);
     dht::name_nodes(&core);
     core.act(|brain, _, _| brain.life.open(fail_on_storage_error));
-    engine.spawn(open::open(core.clone()));
+    openings::begin(&core);
     Ok(core)
 }
 
@@ -153,7 +153,7 @@ pub(crate) async fn choose(core: &Arc<Core>, wish: AddTorrent) -> Result<(), Add
         effects.events.push(EventKind::Phase(brain.phase(now)));
     });
     core.candidates(swarm::Source::User, &peers);
-    core.engine.spawn(open::open(core.clone()));
+    openings::begin(core);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod listen;
 pub(crate) mod lsd;
 mod metadata;
 pub(crate) mod open;
+pub(crate) mod openings;
 mod padding;
 mod read_runs;
 pub(crate) mod records;

@@ -24,15 +24,11 @@ use crate::{AddError, EventKind, TorrentError, status};
 
 /// Opens a torrent: believes or hashes what is there, prepares the files, starts the swarm.
 pub(crate) async fn open(core: Arc<Core>) {
-    let finding_out = async {
-        // Never closed: the semaphore lives as long as the session.
-        let _turn = core.engine.opens.acquire().await;
-        find_out(&core).await
-    };
     let preparing = core.preparing.lock().await;
     let opened = tokio::select! {
-        opened = finding_out => opened,
+        biased;
         () = core.stopping() => return,
+        opened = find_out(&core) => opened,
     };
     match opened {
         Ok(found) => start(&core, found),

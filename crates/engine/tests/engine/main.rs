@@ -14,6 +14,7 @@ mod limits;
 mod lsd;
 mod magnet;
 mod net;
+mod openings;
 mod proxy;
 mod resume;
 mod stream_server;
