@@ -17,6 +17,7 @@ mod net;
 mod openings;
 mod proxy;
 mod resume;
+mod slow_disk;
 mod stream_server;
 mod tracker_server;
 mod trackers;

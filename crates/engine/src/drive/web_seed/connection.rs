@@ -1,7 +1,8 @@
 //! One web seed while it is asked: requests of the swarm become ranges of files, and what comes becomes blocks.
 //!
 //! Bodies are read one after the other, in the order of the blocks; the next is asked for shortly before the last one ends, so that
-//! no round trip is waited for. Payload is copied once, into pool buffers. No buffer free: nothing is read, and TCP pushes back.
+//! no round trip is waited for. Payload is copied once, into pool buffers. No buffer free, or much that waits to be written: nothing
+//! is read, and TCP pushes back.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -300,7 +301,7 @@ impl Connection {
 
     /// Waits for something to do, and reads if it is that.
     async fn wait(&mut self) -> Woken {
-        let (wake, pool, starved) = (self.wake.clone(), self.core.engine.pool().clone(), self.starved);
+        let (wake, engine, starved) = (self.wake.clone(), self.core.engine.clone(), self.starved);
         if starved {
             self.meter.release(Way::Down);
         }
@@ -308,7 +309,9 @@ impl Connection {
         if free && self.has_more_to_use() {
             return Woken::Look;
         }
-        let reads = free && self.awaits();
+        let listens = free && self.awaits();
+        let has_room = self.core.engine.disk.has_room();
+        let reads = listens && has_room;
         if !reads {
             // Nobody can send what is not read.
             self.patience = Instant::now() + WEB_SEED_TIMEOUT;
@@ -318,7 +321,11 @@ impl Connection {
                 self.meter.look_again();
                 Woken::Look
             }
-            buffer = poll_fn(|cx| pool.poll_take(cx)), if starved => Woken::Buffer(buffer),
+            buffer = poll_fn(|cx| engine.pool().poll_take(cx)), if starved => Woken::Buffer(buffer),
+            () = poll_fn(|cx| engine.disk.poll_room(cx)), if listens && !has_room => {
+                self.patience = Instant::now() + WEB_SEED_TIMEOUT;
+                Woken::Look
+            }
             read = self.read(), if reads => Woken::Read(read),
         }
     }
