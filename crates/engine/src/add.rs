@@ -246,7 +246,7 @@ impl AddTorrent {
         self
     }
 
-    /// Removes the resume record once everything is there.
+    /// Removes the resume record once everything is there; if only some files were wanted it stays, as it says which.
     #[must_use]
     pub fn forget_resume_when_complete(mut self, forget: bool) -> Self {
         self.forget_resume_when_complete = forget;

@@ -80,12 +80,12 @@ pub enum TorrentError {
     /// The disk failed.
     #[error(transparent)]
     Storage(Arc<StorageError>),
-    /// Something stands in the place of the content, and no piece of it is right. Nothing was written.
+    /// Something stands in the place of a file that is wanted and was not before, and no piece of it is right. Nothing was written.
     #[error("{path} exists and is something else", path = path.display())]
     Occupied {
         /// The first file that is in the way.
         path: PathBuf,
-        /// The pieces of the torrent, of which none is right.
+        /// The pieces of that file, of which none is right.
         pieces: u32,
     },
     /// The torrent is read-only and its content is damaged or missing.

@@ -216,7 +216,8 @@ impl Torrent {
     /// on is fetched; [`completed`](Self::completed) waits for it, too. It holds for later runs as well.
     ///
     /// # Errors
-    /// There is no such file, or they are not known yet; a file that is wanted cannot be made ready; the torrent is read-only.
+    /// There is no such file, or they are not known yet; a file that is wanted cannot be made ready; something else stands in its place
+    /// ([`TorrentError::Occupied`], unless the torrent was added with [`overwrite`](crate::AddTorrent::overwrite)); the torrent is read-only.
     /// Nothing has changed then.
     pub async fn set_file_priorities(
         &self,

@@ -81,6 +81,30 @@ fn row_17_a_file_that_is_not_chosen_is_not_touched() {
 }
 
 #[test]
+fn row_17_a_file_of_somebody_else_is_not_replaced_when_it_is_chosen_later() {
+    let room = room();
+    let seeder = Seeder::start(&room, &["set.torrent", "--data", "data"]);
+    room.content("out/set/a.bin", 99_999);
+    let (foreign, right) = (room.read("out/set/a.bin"), room.read("data/set/c/c.bin"));
+    // What the part file keeps of it shows that this one is right, though no piece of it lies in it alone.
+    room.write("out/set/c/c.bin", &right);
+    let args = ["download", "--peer", &seeder.addr, "-d", "out", "set.torrent"];
+    let with = |more: &[&str]| room.run(&[&args[..], more].concat());
+    with(&["--files", "b.bin"]).ok();
+    with(&["--files", "b.bin,c.bin"]).ok();
+    for choice in [&["--files", "a.bin"][..], &[]] {
+        let ran = with(choice);
+        let said =
+            "error: out/set/a.bin exists and is something else (0 of 7 pieces match)\nhelp: --overwrite replaces it\n";
+        assert!(ran.code == 9 && ran.err.ends_with(said), "{choice:?}: {ran:#?}");
+        assert!(room.read("out/set/a.bin") == foreign, "not a byte was touched");
+    }
+    with(&["--exclude", "a.bin"]).ok();
+    with(&["--overwrite"]).ok();
+    room.run(&["verify", "set.torrent", "out/set", "--extra"]).ok();
+}
+
+#[test]
 fn a_part_of_the_files_is_shared_with_who_wants_that_part() {
     let room = room();
     let first = Seeder::start(&room, &["set.torrent", "--data", "data"]);

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use riverrun_metainfo::{Bitfield, FileIndex, Layout};
 use riverrun_proto::swarm::{Priorities, Priority};
 
+/// Stands in a record for a file that is not wanted and was once.
+const WANTED_ONCE: u8 = 4;
+
 /// A priority for each file, and what follows for the pieces.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Choice {
     /// One per file, padding included; `None`: all are wanted alike.
     files: Option<Arc<[Priority]>>,
+    /// Which files were wanted once, where not all are: what is in them was written by us or allowed by the owner.
+    once: Option<Arc<[bool]>>,
     /// `None`: all are wanted alike.
     pieces: Option<Priorities>,
 }
@@ -20,18 +25,33 @@ impl Choice {
         if files.iter().all(|priority| *priority == Priority::Normal) {
             return Self::default();
         }
-        Self { pieces: Some(Priorities::of_files(layout, &files)), files: Some(files.into()) }
+        Self { pieces: Some(Priorities::of_files(layout, &files)), files: Some(files.into()), once: None }
     }
 
     /// All files, but only these pieces.
     pub(crate) fn of_pieces(wanted: Bitfield) -> Self {
-        Self { files: None, pieces: Some(wanted.into()) }
+        Self { pieces: Some(wanted.into()), ..Self::default() }
+    }
+
+    /// The same after an earlier choice: files that were wanted then are known as ours.
+    pub(crate) fn after(mut self, earlier: &Self) -> Self {
+        if let Some(files) = &self.files {
+            let numbers = (0u32..).map(FileIndex).take(files.len());
+            let once: Vec<bool> = numbers.map(|file| self.makes(file) || earlier.makes(file)).collect();
+            self.once = Some(once.into());
+        }
+        self
+    }
+
+    /// Whether the file is wanted, or was once: what is in it is ours.
+    pub(crate) fn makes(&self, file: FileIndex) -> bool {
+        self.wants(file) || self.once.as_ref().is_some_and(|once| once[file.0 as usize])
     }
 
     /// What a resume record says: a byte for each file, or none if all are wanted alike. `None` if it makes no sense.
     pub(crate) fn unpack(layout: &Layout, packed: &[u8]) -> Option<Self> {
-        let priority = |byte: &u8| match byte {
-            0 => Some(Priority::Skip),
+        let priority = |byte: &u8| match *byte {
+            0 | WANTED_ONCE => Some(Priority::Skip),
             1 => Some(Priority::Low),
             2 => Some(Priority::Normal),
             3 => Some(Priority::High),
@@ -40,20 +60,26 @@ impl Choice {
         let files: Vec<Priority> = packed.iter().map(priority).collect::<Option<_>>()?;
         match files.len() {
             0 => Some(Self::default()),
-            length if length == layout.files().len() => Some(Self::of_files(layout, files)),
+            length if length == layout.files().len() => {
+                let once: Vec<bool> = packed.iter().map(|byte| *byte != 0).collect();
+                let choice = Self::of_files(layout, files);
+                let once = choice.files.as_ref().map(|_| once.into());
+                Some(Self { once, ..choice })
+            }
             _ => None,
         }
     }
 
     /// The same for a record to come.
     pub(crate) fn pack(&self) -> Vec<u8> {
-        let byte = |priority: &Priority| match priority {
+        let byte = |(priority, file): (&Priority, FileIndex)| match priority {
+            Priority::Skip if self.makes(file) => WANTED_ONCE,
             Priority::Skip => 0,
             Priority::Low => 1,
             Priority::Normal => 2,
             Priority::High => 3,
         };
-        self.files.iter().flat_map(|files| files.iter()).map(byte).collect()
+        self.files.iter().flat_map(|files| files.iter()).zip((0u32..).map(FileIndex)).map(byte).collect()
     }
 
     /// The same with other priorities for some files.
@@ -65,7 +91,7 @@ impl Choice {
         for (file, priority) in changes {
             files[*file] = *priority;
         }
-        Self::of_files(layout, files)
+        Self::of_files(layout, files).after(self)
     }
 
     /// The priority of a file.
@@ -99,10 +125,12 @@ mod tests {
         let layout = Layout::v1(10, [(5, false), (7, false), (8, true), (25, false)]).unwrap();
         for files in [vec![Skip, Low, Normal, High], vec![Normal; 4], vec![Skip; 4]] {
             let choice = Choice::of_files(&layout, files.clone());
+            let choice = choice.after(&Choice::of_files(&layout, vec![Low, Skip, Skip, Skip]));
             assert_eq!(Choice::unpack(&layout, &choice.pack()), Some(choice.clone()));
+            assert!((0..4).all(|file| choice.makes(FileIndex(file)) == (file == 0 || choice.wants(FileIndex(file)))));
             assert!((0..4).all(|file| choice.of(FileIndex(file)) == files[file as usize]));
         }
         assert_eq!(Choice::unpack(&layout, &[2, 2]), None);
-        assert_eq!(Choice::unpack(&layout, &[2, 2, 2, 4]), None);
+        assert_eq!(Choice::unpack(&layout, &[2, 2, 2, 5]), None);
     }
 }

@@ -407,7 +407,10 @@ impl Core {
 
     /// Whether a complete torrent has no record any more.
     pub(crate) fn forgets_record(&self) -> bool {
-        self.options().forget_resume_when_complete && !self.look(|brain| brain.sharing.goes_on())
+        // Where some files were never wanted the record says which, so that a later run leaves what others put there alone (L6).
+        let ends =
+            |brain: &Brain| !brain.sharing.goes_on() && brain.choice.wanted().is_none_or(|wanted| wanted.is_full());
+        self.options().forget_resume_when_complete && self.look(ends)
     }
 
     /// A piece in which a block is a hole is not bad data of a peer: its file was cut between write and hash. Nobody is to be

@@ -20,6 +20,7 @@ mod link;
 pub(crate) mod listen;
 pub(crate) mod lsd;
 mod metadata;
+mod occupants;
 pub(crate) mod open;
 pub(crate) mod openings;
 mod padding;

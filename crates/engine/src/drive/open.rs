@@ -1,6 +1,5 @@
 //! From the files on disk to a running swarm, and back when files change under us.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use tokio::sync::oneshot;
 use super::brain::{Brain, Effects, Exchange, Files};
 use super::choice::Choice;
 use super::core::{Core, Sink};
+use super::occupants::leave_alone;
 use super::records::Known;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
@@ -81,11 +81,12 @@ async fn find_out(core: &Arc<Core>) -> Result<Found, TorrentError> {
     if let Some(shared) = known.as_ref().map(|known| known.shared) {
         core.act(|brain, _, _| brain.sharing.go_on(shared));
     }
-    if let Some(choice) = known.as_ref().and_then(|known| known.choice.clone()) {
+    let earlier = known.as_ref().and_then(|known| known.choice.clone());
+    // Who shares without writing says himself what; the choice of an earlier download is no part of that.
+    if let Some(earlier) = earlier.as_ref().filter(|_| !core.options().read_only) {
         core.act(|brain, _, _| {
-            if !brain.chosen {
-                brain.choice = choice;
-            }
+            let choice = if brain.chosen { std::mem::take(&mut brain.choice).after(earlier) } else { earlier.clone() };
+            brain.choice = choice;
         });
     }
     let wanted = core.look(|brain| brain.choice.wanted().cloned());
@@ -114,12 +115,11 @@ async fn find_out(core: &Arc<Core>) -> Result<Found, TorrentError> {
         let settled = nothing_hashed && !holes;
         return if bad == 0 { Ok(Found { have, settled }) } else { Err(TorrentError::Incomplete { bad, pieces }) };
     }
-    if have.is_empty()
-        && !ours
-        && !core.options().overwrite
-        && let Some(path) = in_the_way(core, &presence).await?
-    {
-        return Err(TorrentError::Occupied { path, pieces });
+    let choice = core.look(|brain| brain.choice.clone());
+    match earlier.filter(|_| ours) {
+        Some(earlier) => leave_alone(core, &presence, &have, |file| choice.wants(file) && !earlier.makes(file)).await?,
+        None if have.is_empty() && !ours => leave_alone(core, &presence, &have, |file| choice.wants(file)).await?,
+        None => {}
     }
     // Files that are longer than they should be are ours to cut only if something in them is this torrent's (THREATS L6).
     let ours = ours || core.options().overwrite || !have.is_empty();
@@ -156,6 +156,10 @@ pub(crate) async fn choose(core: &Arc<Core>, changes: &[(usize, Priority)]) -> R
     let (choice, running) =
         core.look(|brain| (brain.choice.changed(layout, changes), matches!(brain.life.stage, Stage::Running)));
     if running {
+        let (before, have) = core.look(|brain| (brain.choice.clone(), had(brain)));
+        let presence = presence(core).await?;
+        let have = have.unwrap_or_else(|| Bitfield::empty(layout.piece_count()));
+        leave_alone(core, &presence, &have, |file| choice.wants(file) && !before.makes(file)).await?;
         prepare_for(core, false, choice.clone()).await?;
     }
     core.act(|brain, now, effects| brain.choose(now, choice, effects));
@@ -171,28 +175,9 @@ fn all_there(core: &Core, presence: &Presence) -> bool {
     })
 }
 
-/// The first file that has bytes, none of which is a right piece of this torrent. A file of nothing but holes is none.
-async fn in_the_way(core: &Arc<Core>, presence: &Presence) -> Result<Option<PathBuf>, TorrentError> {
-    // What is not wanted is not written.
-    let choice = core.look(|brain| brain.choice.clone());
-    let written = presence.files.iter().zip(0u32..).filter_map(|(found, number)| match found {
-        FilePresence::Present { length, .. } if *length > 0 && choice.wants(FileIndex(number)) => {
-            Some((FileIndex(number), *length))
-        }
-        _ => None,
-    });
-    let written: Vec<_> = written.collect();
-    let (store, layout) = (core.store()?, core.layout().clone());
-    blocking(core, move || {
-        let storage = store.storage();
-        let in_the_way = written.into_iter().find(|(file, length)| {
-            let lies = layout.files()[file.0 as usize];
-            let span = Span { offset: lies.offset, length: lies.length.min(*length) };
-            *length > lies.length || !storage.is_hole(span)
-        });
-        Ok(in_the_way.map(|(file, _)| store.path_of(file)))
-    })
-    .await
+/// The pieces that are had, once there is a swarm.
+fn had(brain: &Brain) -> Option<Bitfield> {
+    brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone())
 }
 
 /// Starts the swarm with what is there.
@@ -337,7 +322,7 @@ pub(crate) fn fail(core: &Arc<Core>, error: TorrentError) {
 /// believed to have of them. How many pieces are lost.
 async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentError> {
     let layout = core.layout();
-    let had = core.look(|brain| brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone()));
+    let had = core.look(had);
     let had = had.ok_or(TorrentError::Stopped)?;
     let choice = core.look(|brain| brain.choice.clone());
     let mut pieces = Bitfield::empty(layout.piece_count());
@@ -428,7 +413,7 @@ fn ending_in_holes(storage: &dyn Storage, layout: &Layout, pieces: &Bitfield) ->
 
 /// Hashes those of these pieces that are had; the bad ones are not had any more. How many there were.
 async fn recheck(core: &Arc<Core>, pieces: &Bitfield) -> Result<u32, TorrentError> {
-    let had = core.look(|brain| brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone()));
+    let had = core.look(had);
     let mut doubtful = had.ok_or(TorrentError::Stopped)?;
     for piece in doubtful.clone().iter().filter(|piece| !pieces.has(*piece)) {
         doubtful.remove(piece);
@@ -477,7 +462,7 @@ async fn presence(core: &Arc<Core>) -> Result<Presence, TorrentError> {
 }
 
 /// Does what blocks where blocking is allowed.
-async fn blocking<R: Send + 'static>(
+pub(super) async fn blocking<R: Send + 'static>(
     core: &Core,
     work: impl FnOnce() -> Result<R, StorageError> + Send + 'static,
 ) -> Result<R, TorrentError> {

@@ -106,6 +106,53 @@ async fn what_is_wanted_is_remembered_until_something_else_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn l6_a_file_of_somebody_else_is_not_replaced_when_it_is_wanted_later() {
+    let swarm = swarm(None).await;
+    let foreign = swarm.dir().join("album/b");
+    std::fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+    std::fs::write(&foreign, vec![7; 1_000_003]).unwrap();
+    let session = session().await;
+    let wish = || AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).peers(swarm.addrs());
+    let torrent = session.add(wish().wanted_files([0])).await.unwrap();
+    complete(&torrent).await;
+    let b = place(&torrent, "b");
+    let before = torrent.files();
+    let error = torrent.set_file_priorities([(b, Priority::High), (place(&torrent, "d"), Priority::Low)]).await;
+    let Err(TorrentError::Occupied { path, pieces: 16 }) = error else { panic!("{error:?}") };
+    assert_eq!(path, foreign);
+    assert_eq!(torrent.files(), before, "nothing has changed");
+    assert_eq!(std::fs::read(&foreign).unwrap(), vec![7; 1_000_003], "not a byte was touched");
+    session.shutdown(PATIENCE).await;
+    let session = super::session().await;
+    let torrent = session.add(wish().wanted_files([0]).overwrite(true)).await.unwrap();
+    torrent.set_file_priorities([(b, Priority::High)]).await.unwrap();
+    complete(&torrent).await;
+    assert!(is_right(&swarm, "b"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l6_what_was_begun_and_put_off_goes_on_without_a_whole_piece() {
+    let swarm = swarm(Some(500_000)).await;
+    let state = swarm.dir().join("state");
+    let session = stateful(state.clone()).await;
+    let wish = || AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).peers(swarm.addrs());
+    let torrent = session.add(wish()).await.unwrap();
+    until("it begins", || torrent.status().down_bytes > 0).await;
+    let (a, b) = (place(&torrent, "a"), place(&torrent, "b"));
+    torrent.set_file_priorities([(b, Priority::Skip)]).await.unwrap();
+    // As a block that came leaves it.
+    std::fs::write(swarm.dir().join("album/b"), vec![7; 500_000]).unwrap();
+    session.shutdown(PATIENCE).await;
+    let session = stateful(state).await;
+    let torrent = session.add(wish()).await.unwrap();
+    until("it goes on", || matches!(torrent.status().phase, Phase::Downloading | Phase::Finishing | Phase::Seeding))
+        .await;
+    torrent.set_file_priorities([(a, Priority::Skip), (b, Priority::Normal)]).await.unwrap();
+    complete(&torrent).await;
+    assert!(is_right(&swarm, "b"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_chosen_is_an_error_and_changes_nothing() {
     let swarm = swarm(None).await;
     let (_, seeder) = &swarm.seeders()[0];

@@ -215,6 +215,31 @@ impl FileStorage {
         self.overhang.used.load(Ordering::Acquire) && self.overhang.table().has_of(file)
     }
 
+    /// Whether something that rests in the part file for this file is in the file as well: then the file is this torrent's, whoever
+    /// made it.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn has_what_rests_apart(&self, file: FileIndex) -> Result<bool, StorageError> {
+        let Some(_apart) = self.overhang.apart() else { return Ok(false) };
+        let pieces: Vec<PieceIndex> = self.overhang.table().fragments_of(file).collect();
+        for piece in pieces {
+            let Some(whole) = table::fragment(&self.layout, file, piece) else { continue };
+            let place = self.overhang.table().place(&self.layout, piece, whole);
+            let length = usize::try_from(whole.length).expect("no longer than a piece");
+            let (mut here, mut apart) = (vec![0; length], vec![0; length]);
+            let read = self
+                .read_part(place, whole, &mut [IoSliceMut::new(&mut apart)])
+                .and_then(|()| self.read_from(whole, &mut [IoSliceMut::new(&mut here)]));
+            match read {
+                Ok(()) if here == apart => return Ok(true),
+                Ok(()) | Err(StorageError::Short { .. } | StorageError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn extent_rests_apart(&self, extent: Extent) -> bool {
         let Some(_apart) = self.overhang.apart() else { return false };
         let table = self.overhang.table();
