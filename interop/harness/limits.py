@@ -8,7 +8,9 @@ from .tracker import OpenTracker
 
 FAST, SLOW, SLOW_SEEDERS = 4 * MIB, 100 * KIB, 4
 OURS = 4 * MIB
-# Until there are connections, and until peers unchoke whom they have just met.
+# Until there are connections, and until peers unchoke whom they have just met. aria2c takes two seconds of it for itself: it acts once a second,
+# asks the tracker after the first and dials after the second. From the first byte on, a few milliseconds later, it gets what the limit
+# allows, and at once the quarter of a second's worth that had gathered: 11.8 s where the limit means 10.
 START = 3.0
 
 
