@@ -13,7 +13,7 @@ use riverrun_proto::swarm::ConnectionId;
 use riverrun_proto::wire::PeerId;
 use riverrun_storage::{Disk, Pool};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::ask_tracker::Ask;
@@ -25,10 +25,11 @@ use crate::drive::timer::Timers;
 use crate::drive::web_seed::WebServers;
 use crate::drive::{Brain, Core};
 use crate::errands::{Errands, NotDone};
+use crate::events::Announcements;
 use crate::http::Http;
 use crate::rate::Rates;
 use crate::udp_hub::UdpHub;
-use crate::{Event, Settings, TorrentId};
+use crate::{Settings, TorrentId};
 
 /// Budgets, disk threads, timers and the table of torrents.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(crate) struct Engine {
     pub(crate) handshakes: Arc<Handshakes>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) lsd: Arc<Lsd>,
-    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) events: Announcements,
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) http: Http,
     pub(crate) web_servers: WebServers,
@@ -123,7 +124,7 @@ impl Engine {
             handshakes: Arc::default(),
             timers: Arc::default(),
             lsd: Arc::default(),
-            events: broadcast::Sender::new(settings.event_backlog.max(1)),
+            events: Announcements::new(settings.event_backlog),
             listening,
             web_servers: WebServers::default(),
             http: Http::new(settings.user_agent.clone(), settings.net.clone()),

@@ -234,7 +234,14 @@ impl Session {
     /// What happens in all torrents from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events { receiver: self.engine().events.subscribe(), only: None }
+        self.engine().events.all(None)
+    }
+
+    /// The same without [`EventKind::PieceDone`](crate::EventKind::PieceDone): a fast download has thousands, and whom nobody wakes for each costs
+    /// it less.
+    #[must_use]
+    pub fn events_but_pieces(&self) -> Events {
+        self.engine().events.but_pieces(None)
     }
 
     /// How things are now.

@@ -105,7 +105,14 @@ impl Torrent {
     /// What happens in it from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events { receiver: self.core.engine.events.subscribe(), only: Some(self.core.id) }
+        self.core.engine.events.all(Some(self.core.id))
+    }
+
+    /// The same without [`EventKind::PieceDone`](crate::EventKind::PieceDone): a fast download has thousands, and whom nobody wakes for each costs
+    /// it less.
+    #[must_use]
+    pub fn events_but_pieces(&self) -> Events {
+        self.core.engine.events.but_pieces(Some(self.core.id))
     }
 
     /// Waits until everything wanted is here, verified, synced and looked at once more.

@@ -229,7 +229,7 @@ struct Sharing<'a> {
 
 impl Sharing<'_> {
     async fn run(mut self, progress: &mut Progress) -> Outcome {
-        let mut events = self.torrent.events();
+        let mut events = self.torrent.events_but_pieces();
         let mut tick = tokio::time::interval(Progress::TICK);
         let torrent = self.torrent.clone();
         let complete = torrent.completed();

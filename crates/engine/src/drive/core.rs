@@ -271,8 +271,7 @@ impl Core {
     }
 
     pub(crate) fn emit(&self, kind: EventKind) {
-        // Nobody listening is fine.
-        let _ = self.engine.events.send(Event { torrent: self.id, kind });
+        self.engine.events.send(Event { torrent: self.id, kind });
     }
 
     /// The messages of one read of a socket: feeds them, and hands over what there is to send. A reason to close, if any.

@@ -87,7 +87,7 @@ async fn fetch(
     let session = session::start(quiet()).await?;
     let add = AddTorrent::new(sample.torrent.clone()).into_dir(out).fail_on_storage_error(true);
     let torrent = session.add(add.peers(seeder.listen_addrs())).await.map_err(|error| same_way(&error))?;
-    let mut events = torrent.events();
+    let mut events = torrent.events_but_pieces();
     let verified = async {
         loop {
             match events.next().await.map(|event| event.kind) {

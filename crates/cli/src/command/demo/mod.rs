@@ -234,7 +234,7 @@ async fn watch_to_end(
     shown: &Torrent,
     torrents: &[Torrent],
 ) -> Result<Faults, Failure> {
-    let mut events = shown.events();
+    let mut events = shown.events_but_pieces();
     let mut faults = Faults::default();
     let all = async {
         for torrent in torrents {

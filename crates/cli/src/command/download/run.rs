@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
 
     /// Adds the torrents and sees them through.
     pub(crate) async fn all(mut self, tasks: Vec<Task>) -> Outcome {
-        let mut events = self.session.events();
+        let mut events = self.session.events_but_pieces();
         for task in tasks {
             match task {
                 Task::Job(job) => self.add(*job).await?,
