@@ -14,7 +14,7 @@ use crate::swarm::rate::Rate;
 use crate::swarm::requests::Requests;
 
 /// Blocks of a piece that are asked for in a row: long enough to be read and written as one run at both ends.
-pub(super) const UNIT: u32 = 8;
+pub(super) const UNIT: u32 = 16;
 /// Pieces in the braids of all peers together, in proportion to what each brings: enough for the sixteen lanes of each of two disk threads,
 /// which share the pieces.
 pub(super) const STRANDS: usize = 32;
@@ -154,13 +154,13 @@ mod tests {
     #[test]
     fn a_unit_of_each_piece_in_turn_and_another_piece_when_one_is_done() {
         let mut braid = Braid { width: 3, ..Braid::default() };
-        let expected = [(0, 0), (1, 0), (2, 0), (0, 8), (1, 8), (2, 8), (0, 16), (1, 16), (2, 16)];
+        let expected = [(0, 0), (1, 0), (2, 0), (0, 16), (1, 16), (2, 16), (0, 32), (1, 32), (2, 32)];
         assert_eq!(
-            turns(&mut braid, 20, 5),
-            [&expected[..], &[(3, 0), (4, 0), (3, 8), (4, 8), (3, 16), (4, 16)]].concat()
+            turns(&mut braid, 40, 5),
+            [&expected[..], &[(3, 0), (4, 0), (3, 16), (4, 16), (3, 32), (4, 32)]].concat()
         );
         let mut single = Braid::default();
-        assert_eq!(turns(&mut single, 20, 3), [(0, 0), (1, 0), (2, 0)]);
+        assert_eq!(turns(&mut single, 40, 3), [(0, 0), (1, 0), (2, 0)]);
     }
 
     #[test]

@@ -43,4 +43,10 @@ impl Swarm {
         let peer = self.peers.get(&connection)?;
         Some(KeptOfPeer { queued: peer.up.queue.waiting(), asked: peer.down.pipeline.len() })
     }
+
+    /// Our requests that this peer is to answer and that are still wanted: so many blocks are to come from it, if it does as it should.
+    #[must_use]
+    pub fn wanted_of(&self, connection: ConnectionId) -> usize {
+        self.peers.get(&connection).map_or(0, |peer| peer.down.pipeline.live())
+    }
 }
