@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use riverrun_metainfo::PieceIndex;
+use riverrun_metainfo::{BLOCK_LENGTH, PieceIndex};
 use riverrun_proto::swarm::{
     self, Action, CloseReason, Command, ConnectionId, Input, MetadataStatus, Pressure, Priorities, Source, Swarm,
     SwarmStatus, WebSeedId,
@@ -284,8 +284,10 @@ impl Brain {
 
     /// Hands a connection what waits for it; a reason to close, if there is one.
     pub(crate) fn collect(&mut self, connection: ConnectionId, outbox: &mut Outbox) -> Option<CloseReason> {
-        let link = self.exchange.as_mut().and_then(|exchange| exchange.links.get_mut(&connection));
-        link.map_or(Some(CloseReason::Stopped), |link| link.take(outbox))
+        let Some(Exchange { swarm, links, .. }) = &mut self.exchange else { return Some(CloseReason::Stopped) };
+        let Some(link) = links.get_mut(&connection) else { return Some(CloseReason::Stopped) };
+        outbox.owed = swarm.wanted_of(connection) * BLOCK_LENGTH as usize;
+        link.take(outbox)
     }
 
     /// Everything wanted is here, synced and looked at.

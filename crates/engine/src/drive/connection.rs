@@ -1,6 +1,6 @@
 //! One connection after its handshake: bytes in, messages to the swarm, its answers out.
 //!
-//! It waits for readability with no buffer held and then reads into a scratch that belongs to the worker thread, so that idle
+//! It waits for readability, of a very fast peer until much has come together ([`low_water`](super::low_water)), with no buffer held and then reads into a scratch that belongs to the worker thread, so that idle
 //! connections cost next to nothing. Payload is copied once, into pool buffers. If the pool is empty the connection reads no
 //! further, and TCP pushes back.
 
@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block};
 use riverrun_proto::mse::Cipher;
@@ -20,16 +21,18 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::yield_now;
+use tokio::time::sleep_until;
 
 use super::Core;
 use super::core::Batch;
 use super::handshake::Veil;
 use super::link::Outbox;
+use super::low_water::{LowWater, RAISED_BYTES};
 use super::seal::Seal;
 use crate::rate::{Grant, Meter, Way};
 
 /// The most that is read at once, in bytes.
-const SCRATCH_BYTES: usize = 256 * 1024;
+const SCRATCH_BYTES: usize = 2 * RAISED_BYTES;
 /// The most that is written at once, in bytes: a run and its heads fit.
 const MAX_WRITE: usize = 512 * 1024;
 /// A peer that leaves this much of our messages unread is not listened to until it reads, in bytes (THREATS P14).
@@ -51,6 +54,8 @@ pub(crate) struct Connection {
     seal: Option<Seal>,
     /// The rate limits that hold for it.
     meter: Meter,
+    /// How much its socket lets come together.
+    low_water: LowWater,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -99,7 +104,7 @@ impl Connection {
         };
         let (outbox, seal) = (Outbox::default(), veil.outbound.map(Seal::new));
         let meter = core.rates.meter(peer.ip(), wake.clone());
-        Self { core, id, stream, wake, inbound, outbox, seal, meter, _permit: permit }
+        Self { core, id, stream, wake, inbound, outbox, seal, meter, low_water: LowWater::default(), _permit: permit }
     }
 
     /// Exchanges messages until either side has enough.
@@ -152,6 +157,12 @@ impl Connection {
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
+        let time_is_up = if reads {
+            self.low_water.wait(&self.stream, self.outbox.owed)
+        } else {
+            self.low_water.rest();
+            None
+        };
         let engine = self.core.engine.clone();
         let pool = engine.pool();
         tokio::select! {
@@ -162,6 +173,12 @@ impl Connection {
             ready = async { self.stream.ready(interest.expect("the branch is off without")).await }, if interest.is_some() => {
                 let ready = ready.map_err(broken)?;
                 if ready.is_readable() || ready.is_read_closed() { self.read() } else { Ok(()) }
+            }
+            () = async { sleep_until(time_is_up.expect("the branch is off without").into()).await }, if time_is_up.is_some() => {
+                // It may have become readable in this very moment.
+                let read = self.read();
+                self.low_water.time_is_up(&self.stream);
+                read
             }
             buffer = poll_fn(|cx| pool.poll_take(cx)), if starved => self.go_on(buffer),
             () = poll_fn(|cx| engine.disk.poll_room(cx)), if listens && !has_room => Ok(()),
@@ -188,6 +205,7 @@ impl Connection {
             match result {
                 Ok(0) => Err(CloseReason::Eof),
                 Ok(count) => {
+                    self.low_water.received(count, Instant::now());
                     let read = &mut scratch[..count];
                     self.inbound.cipher.iter_mut().for_each(|cipher| cipher.apply(read));
                     self.decode(read)

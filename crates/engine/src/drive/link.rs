@@ -155,6 +155,8 @@ pub(crate) struct Outbox {
     pub(crate) served: Vec<Block>,
     /// Runs that a disk thread has to read, until somebody asks for that.
     pub(crate) missed: Vec<ReadRun>,
+    /// Bytes that the peer owes us, as far as is known.
+    pub(crate) owed: usize,
     /// Kept for its memory.
     buffers: Vec<Buffer>,
     /// What a web seed is asked.

@@ -18,6 +18,7 @@ pub(crate) mod handshake;
 pub(crate) mod leave;
 mod link;
 pub(crate) mod listen;
+mod low_water;
 pub(crate) mod lsd;
 mod metadata;
 mod occupants;

@@ -2,6 +2,7 @@
 
 mod address_list;
 mod interface;
+mod low_water;
 mod proxy;
 mod relay;
 
@@ -16,6 +17,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 pub use address_list::{AddressListError, read_address_list};
 pub use interface::{Interface, InterfaceError};
+pub(crate) use low_water::wake_at;
 pub use proxy::{BadProxy, Proxy, WebProxies};
 pub(crate) use relay::Relay;
 
