@@ -237,8 +237,8 @@ impl Session {
         self.engine().events.all(None)
     }
 
-    /// The same without [`EventKind::PieceDone`](crate::EventKind::PieceDone): a fast download has thousands, and whom nobody wakes for each costs
-    /// it less.
+    /// The same without [`EventKind::PieceDone`](crate::EventKind::PieceDone): a fast download has thousands, and whom nobody
+    /// wakes for each costs it less.
     #[must_use]
     pub fn events_but_pieces(&self) -> Events {
         self.engine().events.but_pieces(None)

@@ -108,8 +108,8 @@ impl Torrent {
         self.core.engine.events.all(Some(self.core.id))
     }
 
-    /// The same without [`EventKind::PieceDone`](crate::EventKind::PieceDone): a fast download has thousands, and whom nobody wakes for each costs
-    /// it less.
+    /// The same without [`EventKind::PieceDone`](crate::EventKind::PieceDone): a fast download has thousands, and whom nobody
+    /// wakes for each costs it less.
     #[must_use]
     pub fn events_but_pieces(&self) -> Events {
         self.core.engine.events.but_pieces(Some(self.core.id))

@@ -1,8 +1,9 @@
 //! One connection after its handshake: bytes in, messages to the swarm, its answers out.
 //!
-//! It waits for readability, of a very fast peer until much has come together ([`low_water`](super::low_water)), with no buffer held and then reads into a scratch that belongs to the worker thread, so that idle
-//! connections cost next to nothing. Payload is copied once, into pool buffers. If the pool is empty the connection reads no
-//! further, and TCP pushes back.
+//! It waits for readability with no buffer held, of a very fast peer until much has come together
+//! ([`low_water`](super::low_water)), and then reads into a scratch that belongs to the worker thread, so that idle connections
+//! cost next to nothing. Payload is copied once, into pool buffers. If the pool is empty the connection reads no further, and TCP
+//! pushes back.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,8 +1,9 @@
 //! How much must come together on a socket before its reader is woken.
 //!
-//! Who is woken for every packet of a very fast peer reads little at a time, and each read is a system call, a round of the reactor and a hold
-//! of the swarm's lock. So while such a peer owes us much, its socket wakes nobody before it has a good part of a long read. No byte may wait for bytes that
-//! do not come: where little is owed the socket tells of every byte, and so it does after a moment in which less came than was waited for.
+//! Who is woken for every packet of a very fast peer reads little at a time, and each read is a system call, a round of the
+//! reactor and a hold of the swarm's lock. So while such a peer owes us much, its socket wakes nobody before it has a good part of
+//! a long read. No byte may wait for bytes that do not come: where little is owed the socket tells of every byte, and so it does
+//! after a moment in which less came than was waited for.
 
 use std::time::{Duration, Instant};
 

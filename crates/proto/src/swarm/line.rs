@@ -1,17 +1,19 @@
-//! Who has an upload slot, and who stands in line for one: kept up to date with each change, so that nobody is looked for among thousands.
+//! Who has an upload slot, and who stands in line for one: kept up to date with each change, so that nobody is looked for among
+//! thousands.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::swarm::ConnectionId;
+use crate::swarm::on_demand::OnDemand;
 use crate::swarm::peer::Peer;
 
 /// The holders of slots and those who wait for one.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    holders: BTreeSet<ConnectionId>,
+    holders: OnDemand<BTreeSet<ConnectionId>>,
     /// By the moment since when they have none.
-    waiting: BTreeSet<(Instant, ConnectionId)>,
+    waiting: OnDemand<BTreeSet<(Instant, ConnectionId)>>,
 }
 
 impl Line {
@@ -29,18 +31,28 @@ impl Line {
     pub(super) fn place(&mut self, peer: &Peer) {
         let connection = peer.who.connection;
         if !peer.up.choking {
-            self.holders.insert(connection);
+            self.holders.need().insert(connection);
         } else if stands_in_line(peer) {
-            self.waiting.insert((peer.up.turned, connection));
+            self.waiting.need().insert((peer.up.turned, connection));
         } else {
-            self.waiting.remove(&(peer.up.turned, connection));
+            self.leave_the_line(peer);
         }
     }
 
     /// To be called when a peer leaves, and before it is choked or unchoked.
     pub(super) fn leave(&mut self, peer: &Peer) {
-        self.holders.remove(&peer.who.connection);
-        self.waiting.remove(&(peer.up.turned, peer.who.connection));
+        if let Some(holders) = self.holders.made() {
+            holders.remove(&peer.who.connection);
+            self.holders.rest_if(BTreeSet::is_empty);
+        }
+        self.leave_the_line(peer);
+    }
+
+    fn leave_the_line(&mut self, peer: &Peer) {
+        if let Some(waiting) = self.waiting.made() {
+            waiting.remove(&(peer.up.turned, peer.who.connection));
+            self.waiting.rest_if(BTreeSet::is_empty);
+        }
     }
 
     /// Whether these are all peers, each in its place.
@@ -48,7 +60,7 @@ impl Line {
     pub(super) fn is_of<'a>(&self, peers: impl Iterator<Item = &'a Peer>) -> bool {
         let mut truth = Self::default();
         peers.for_each(|peer| truth.place(peer));
-        truth.holders == self.holders && truth.waiting == self.waiting
+        *truth.holders == *self.holders && *truth.waiting == *self.waiting
     }
 }
 
