@@ -15,9 +15,11 @@ use crate::swarm::requests::Requests;
 
 /// Blocks of a piece that are asked for in a row: long enough to be read and written as one run at both ends.
 pub(super) const UNIT: u32 = 16;
-/// Pieces in the braids of all peers together, in proportion to what each brings: enough for the sixteen lanes of each of two disk threads,
-/// which share the pieces.
+/// Pieces in the braid of one who brings everything: enough for the sixteen lanes of each of two disk threads, which share the
+/// pieces. Who brings a part of it has that part of them.
 pub(super) const STRANDS: usize = 32;
+/// But no fewer than so many: a socket is read until it is empty, so what is hashed at once comes from few peers, however many there are.
+pub(super) const STRANDS_AMONG_MANY: usize = 16;
 /// Fewer that a peer brings in time are not worth it.
 const LEAST_STRANDS: usize = 4;
 /// How often in a second a peer should bring all pieces of its braid: a quarter of a second later may one of them be whole.
@@ -124,7 +126,7 @@ impl Requests {
         }
         let all = all.per_second(now).max(rate);
         let share = (rate.saturating_mul(STRANDS as u64) + all / 2) / all;
-        fit.min(usize::try_from(share).unwrap_or(STRANDS))
+        fit.min(usize::try_from(share).unwrap_or(STRANDS).max(STRANDS_AMONG_MANY))
     }
 }
 

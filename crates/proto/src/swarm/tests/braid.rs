@@ -8,7 +8,7 @@ use riverrun_metainfo::{Bitfield, Block, PieceIndex};
 
 use super::lab::{Lab, Manner};
 use super::net::{config, layout};
-use crate::swarm::braid::{STRANDS, UNIT};
+use crate::swarm::braid::{STRANDS, STRANDS_AMONG_MANY, UNIT};
 use crate::swarm::{Action, CloseReason, Command, ConnectionId, Deadline, Input, Pressure, SwarmConfig};
 use crate::wire::Message;
 
@@ -129,7 +129,7 @@ fn when_the_rate_falls_the_open_pieces_come_to_their_end_one_after_the_other() {
 }
 
 #[test]
-fn a_braid_is_shared_by_all_peers_in_proportion_to_what_they_bring() {
+fn a_braid_is_as_wide_as_what_its_peer_brings_and_not_too_narrow_to_be_hashed() {
     let widths = |manners: &[Manner]| {
         let mut lab = leech(3000, BLOCKS, true);
         let manners = manners.iter().zip(1..);
@@ -145,7 +145,7 @@ fn a_braid_is_shared_by_all_peers_in_proportion_to_what_they_bring() {
     let each = Manner::Honest(96);
     assert_eq!(widths(&[each]), [STRANDS]);
     assert_eq!(widths(&[each; 2]), [STRANDS / 2; 2]);
-    assert_eq!(widths(&[each; 8]), [STRANDS / 8; 8]);
+    assert_eq!(widths(&[each; 8]), [STRANDS_AMONG_MANY; 8]);
     let beside_slow = widths(&[VERY_FAST, Manner::Honest(1), Manner::Honest(1), Manner::Honest(1)]);
     assert_eq!(beside_slow[0], STRANDS);
 }
