@@ -3,13 +3,19 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use crate::drive::dht::Dht;
 use crate::udp_hub::UdpHub;
 use crate::{DhtSettings, Net};
+
+/// How long all may take to hear of all others. One that missed the first packet of another hears of it by chance later, or never: half of
+/// them will do then.
+const ACQUAINTANCE: Duration = Duration::from_secs(5);
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nodes that know each other and nobody else, on loopback addresses of their own where the system has them. They stop when it is
 /// dropped.
@@ -20,10 +26,10 @@ pub struct LocalDht {
 }
 
 impl LocalDht {
-    /// Starts so many nodes, at least one, and waits until each knows others.
+    /// Starts so many nodes, at least one, and waits until each knows others: all of them, or half if that takes long.
     ///
     /// # Errors
-    /// Loopback cannot be used.
+    /// Loopback cannot be used, or the nodes do not find each other.
     pub async fn start(count: usize) -> io::Result<Self> {
         let mut dht = Self { nodes: Vec::new(), addrs: Vec::new() };
         for number in 0..count.max(1) {
@@ -33,11 +39,18 @@ impl LocalDht {
             dht.nodes.push(node.0);
             dht.addrs.push(node.1);
         }
-        let known = count.saturating_sub(1).min(8);
-        while dht.nodes.iter().any(|node| node.nodes().unwrap_or_default() < known) {
+        let (start, others) = (Instant::now(), count.saturating_sub(1).min(8));
+        loop {
+            let least = dht.nodes.iter().map(|node| node.nodes().unwrap_or_default()).min().unwrap_or_default();
+            let enough = if start.elapsed() < ACQUAINTANCE { others } else { others.div_ceil(2) };
+            if least >= enough {
+                return Ok(dht);
+            }
+            if start.elapsed() >= PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("a node knows only {least} others")));
+            }
             sleep(Duration::from_millis(5)).await;
         }
-        Ok(dht)
     }
 
     fn node(&self, ip: Ipv4Addr) -> io::Result<(Arc<Dht>, SocketAddr)> {
