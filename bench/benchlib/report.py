@@ -3,7 +3,7 @@ import json
 import statistics
 
 from .cases import ALL
-from .clients import OURS
+from .clients import BOUND, OURS
 
 COLUMNS = [("wall s", "wall", "{:.2f}"), ("MiB/s", "mib_s", "{:.0f}"), ("CPU s/GiB", "cpu_per_gib", "{:.2f}"), ("user s", "user", "{:.2f}"),
            ("system s", "sys", "{:.2f}"), ("calls/GiB", "syscalls_gib", "{:.0f}"), ("faults/GiB", "faults_gib", "{:.0f}"),
@@ -79,21 +79,23 @@ def short(m, idle):
 
 
 def goals(records):
-    """The cases with a goal: ours beside the fastest and the thriftiest other, and whether the goal is met."""
-    heads = ["work (MiB/s, CPU s/GiB)", "riverrun", "fastest other", "ratio", "least CPU of others", "peak MiB", "goal", "met"]
+    """The cases with a goal: ours beside the fastest and the thriftiest other and the bound, and whether the goal is met."""
+    heads = ["work (MiB/s, CPU s/GiB)", "riverrun", "fastest other", "ratio", "least CPU of others", "bound", "of the bound", "peak MiB", "goal", "met"]
     out = [row(heads), "|" + "---|" * len(heads)]
     for case in ALL:
         found, _ = medians(records, case.name)
         if not case.goal or "riverrun" not in found:
             continue
         ours, idle = found["riverrun"], case.job == "many"
-        others = [(name, m) for name, m in found.items() if name not in OURS]
+        others = [(name, m) for name, m in found.items() if name not in (*OURS, BOUND)]
+        bound = found.get(BOUND)
         best = others[0] if others else None
         thrifty = min(others, key=lambda pair: pair[1].get("cpu_per_gib") or pair[1]["cpu"]) if others and not idle else None
         rate = (lambda m: m["mib_s"]) if ours.get("mib_s") else (lambda m: 1 / m["wall"])
         text, met = case.goal(ours, best and best[1])
         out.append(row([
             case.work, short(ours, idle), f"{best[0]} {short(best[1], idle)}" if best else "none", f"{rate(ours) / rate(best[1]):.2f}" if best else "",
-            f"{thrifty[0]} {thrifty[1]['cpu_per_gib']:.2f}" if thrifty and thrifty[1].get("cpu_per_gib") else "", f"{ours['peak_anon_kib'] / 1024:.0f}",
+            f"{thrifty[0]} {thrifty[1]['cpu_per_gib']:.2f}" if thrifty and thrifty[1].get("cpu_per_gib") else "",
+            short(bound, idle) if bound else "", f"{100 * rate(ours) / rate(bound):.0f} %" if bound else "", f"{ours['peak_anon_kib'] / 1024:.0f}",
             text, "yes" if met else "no"]))
     return "\n".join(out)

@@ -83,7 +83,7 @@ def download(bench, client, torrent, rep, seeders=1, where="shm", count=False):
     addrs = [(f"10.77.{1 + i // 250}.{1 + i % 250}", 7001) for i in range(seeders)]
     bench.tracker.peers = addrs
     partner = bench.partner_seed(torrent, addrs)
-    job = Job(torrent, bench.work_dir(), out=out)
+    job = Job(torrent, bench.work_dir(), out=out, peers=addrs)
     counts = Counts(os.path.join(job.work, "counts"))
     if count and client.one_shot:
         job.prefix = counts.before()
@@ -137,7 +137,7 @@ def told(log):
 def seed(bench, client, torrent, rep, leechers=1, depth=500, count=False, crowd=0):
     """`crowd`: so many others are connected and want nothing."""
     bench.tracker.peers = []
-    job = Job(torrent, bench.work_dir(), most=max(1000, crowd + leechers + 10))
+    job = Job(torrent, bench.work_dir(), most=max(1000, crowd + leechers + 10), partner=bench.partner)
     bench.settle(torrent)
     s, others = client.seed(job), None
     try:
@@ -268,7 +268,7 @@ def wan(bench, client, torrent, rep, delay_ms, loss, utp=False, mbit=500):
         wait(lambda: seeder.said("ready"), 60, "seeder", 0.02)
         addrs = [("10.99.0.2", 7001)]
         bench.tracker.peers = addrs
-        job = Job(torrent, bench.work_dir(), out=out, utp=utp)
+        job = Job(torrent, bench.work_dir(), out=out, utp=utp, peers=addrs)
         noise = Noise()
         p0 = sum(seeder.cpu()) + sum(link.emu.cpu())
         wire = Wire("lnkA")

@@ -4,6 +4,7 @@ import sys
 
 from .aria2 import Aria2
 from .base import Job
+from .bound import Bound
 from .libtorrent import Libtorrent
 from .makers import Imdl, Mktorrent
 from .qbittorrent import QBittorrent
@@ -18,7 +19,10 @@ CLIENTS = [
     Libtorrent("lt-fast", True, DEBIAN), Libtorrent("lt-default", False, DEBIAN),
     Libtorrent("lt21-fast", True, PYPI), Libtorrent("lt21-default", False, PYPI),
     Aria2(), Rqbit(), Transmission(), QBittorrent(), Rtorrent(), Mktorrent(), Imdl(),
+    Bound(),
 ]
 OURS = ("riverrun", "previous")
+# What no client is: a bound to compare with.
+BOUND = Bound.name
 
-__all__ = ["CLIENTS", "OURS", "Job"]
+__all__ = ["BOUND", "CLIENTS", "OURS", "Job"]

@@ -15,6 +15,8 @@ class Job:
     port: int = 7000           # the client's listening port
     most: int = 1000           # connections it may have
     utp: bool = False
+    peers: tuple = ()          # who has the payload, for who asks no tracker
+    partner: str = ""          # the program at the other end
     prefix: tuple = ()         # what stands before the program's name, for one-shot programs
     torrents: str = ""         # many(): directory of .torrent files
     data: str = ""             # many(): directory of their payloads
