@@ -105,7 +105,7 @@ fn gather(core: &Arc<Core>, wish: &AddTorrent, peers: Vec<(swarm::Source, Socket
     let config = open::swarm_config(engine, core.info_hashes(), max_connections);
     let (dht_port, outside) = (dht::port(core), core.engine.dht.outside());
     core.act(|brain, now, effects| {
-        brain.exchange = Some(Exchange::new(Swarm::gathering(now, config), None));
+        brain.exchange = Some(Box::new(Exchange::new(Swarm::gathering(now, config), None)));
         brain.command(now, Command::SetDhtPort(dht_port), effects);
         outside.into_iter().for_each(|ip| brain.command(now, Command::SetOutside(ip), effects));
         if brain.life.paused {

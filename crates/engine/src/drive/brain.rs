@@ -35,7 +35,8 @@ const PRESSURE_LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Brain {
     pub(crate) life: Life,
-    pub(crate) exchange: Option<Exchange>,
+    /// Apart: the room that work of a moment leaves on the heap between torrents fits the halves, and not the whole.
+    pub(crate) exchange: Option<Box<Exchange>>,
     pub(crate) announcer: Announcer,
     /// What is wanted of its files.
     pub(crate) choice: Choice,
@@ -76,7 +77,7 @@ impl Brain {
     }
 
     fn drain(&mut self, now: Instant, payloads: &mut Payloads, effects: &mut Effects) {
-        let Some(exchange) = &mut self.exchange else { return };
+        let Some(exchange) = self.exchange.as_deref_mut() else { return };
         while let Some(action) = exchange.swarm.poll() {
             let Exchange { links, files, .. } = exchange;
             match (action, files) {
@@ -261,7 +262,7 @@ impl Brain {
             && exchange.links.remove(&connection).is_some()
         {
             self.feed(now, Input::Closed { connection, reason }, &mut Payloads::default(), effects);
-            if let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange
+            if let Some(Exchange { links, files: Some(files), .. }) = self.exchange.as_deref_mut()
                 && links.is_empty()
             {
                 files.rest();
@@ -271,7 +272,7 @@ impl Brain {
 
     /// A connection is here, will be handed what there is, and has runs that it could not read without waiting.
     pub(crate) fn attend(&mut self, connection: ConnectionId, missed: &mut Vec<ReadRun>) {
-        let Some(Exchange { links, files, .. }) = &mut self.exchange else { return };
+        let Some(Exchange { links, files, .. }) = self.exchange.as_deref_mut() else { return };
         if let Some(link) = links.get_mut(&connection) {
             link.attend();
         }
@@ -284,7 +285,9 @@ impl Brain {
 
     /// Hands a connection what waits for it; a reason to close, if there is one.
     pub(crate) fn collect(&mut self, connection: ConnectionId, outbox: &mut Outbox) -> Option<CloseReason> {
-        let Some(Exchange { swarm, links, .. }) = &mut self.exchange else { return Some(CloseReason::Stopped) };
+        let Some(Exchange { swarm, links, .. }) = self.exchange.as_deref_mut() else {
+            return Some(CloseReason::Stopped);
+        };
         let Some(link) = links.get_mut(&connection) else { return Some(CloseReason::Stopped) };
         outbox.owed = swarm.wanted_of(connection) * BLOCK_LENGTH as usize;
         link.take(outbox)
@@ -353,7 +356,7 @@ impl Brain {
         }
         effects.events.push(EventKind::Phase(self.phase(now)));
         // It is to be known in the next run, too. Nobody waits for it.
-        if let Some(Exchange { swarm, files: Some(files), .. }) = &mut self.exchange {
+        if let Some(Exchange { swarm, files: Some(files), .. }) = self.exchange.as_deref_mut() {
             drop(files.saver.flush(swarm, &files.disk));
         }
     }

@@ -255,7 +255,7 @@ fn begin(core: &Core, brain: &mut Brain, now: Instant, have: Bitfield, files: Fi
         swarm.handle(now, Input::Command(Command::SetSequential(true)));
     }
     swarm.handle(now, Input::Command(superseed));
-    brain.exchange = Some(Exchange::new(swarm, Some(files)));
+    brain.exchange = Some(Box::new(Exchange::new(swarm, Some(files))));
     false
 }
 

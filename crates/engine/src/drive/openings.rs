@@ -60,3 +60,20 @@ async fn go_through(engine: Arc<Engine>) {
         engine.finish(open::open(core)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::brain::Exchange;
+
+    fn room<F>(_: impl FnOnce(Arc<Core>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// If each is opened before the next is added, the room of one opening lies between what stays of two torrents.
+    #[test]
+    fn what_stays_of_a_torrent_fits_the_room_that_its_opening_leaves() {
+        let (core, exchange, room) = (size_of::<Core>(), size_of::<Exchange>(), room(open::open));
+        assert!(core.max(exchange) <= room, "{core} and {exchange} bytes, {room}");
+    }
+}

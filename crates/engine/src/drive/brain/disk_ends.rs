@@ -47,7 +47,7 @@ impl Brain {
         result: Result<Vec<riverrun_storage::Buffer>, Arc<StorageError>>,
         effects: &mut Effects,
     ) {
-        let Some(Exchange { links, files: Some(files), .. }) = &mut self.exchange else { return };
+        let Some(Exchange { links, files: Some(files), .. }) = self.exchange.as_deref_mut() else { return };
         let Some(reads) = &mut files.reads else { return };
         if let Some(reader) = reads.done_for_reader(token) {
             if let Err(error) = &result {
