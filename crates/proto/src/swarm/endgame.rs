@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use riverrun_metainfo::{Block, PieceIndex};
 
 use crate::swarm::ConnectionId;
+use crate::swarm::on_demand::Rested;
 use crate::swarm::outbox::Outbox;
 use crate::swarm::partial::Claim;
 use crate::swarm::peer::Peer;
@@ -29,7 +30,23 @@ const MOST_WIRE: Duration = Duration::from_secs(1);
 /// How late a block must be to be asked of a peer of which nothing is known yet.
 const TRUST: Duration = Duration::from_secs(4);
 
+/// What is known of blocks that are asked of a second peer.
+#[derive(Debug, Default)]
+pub(super) struct Endgame {
+    /// Blocks that came while other peers are asked for them too.
+    pub(super) doubled: Vec<Block>,
+    /// Until when the second peer should have brought its block.
+    promised: BTreeMap<(PieceIndex, u32), Instant>,
+    /// What one peer could be asked for; kept for its memory.
+    held: Vec<Held>,
+}
+
+impl Rested for Endgame {
+    const RESTED: &'static Self = &Self { doubled: Vec::new(), promised: BTreeMap::new(), held: Vec::new() };
+}
+
 /// A block that could be had sooner from another.
+#[derive(Debug)]
 struct Held {
     by: ConnectionId,
     piece: PieceIndex,
@@ -60,24 +77,26 @@ impl Requests {
         let worth = each.map_or(TRUST, |each| (each * clamped(live + 1) + peer.down.delay + silent) * 2 + LEAST_GAIN);
         // Before the end others will have work for it soon: only what is really late is worth a second request.
         let worth = if self.in_endgame() { worth } else { worth.max(VERY_LATE) };
-        let mut held = self.held(peers, peer, worth, now);
+        let mut held = self.endgame.made().map(|endgame| std::mem::take(&mut endgame.held)).unwrap_or_default();
+        self.find_held(peers, peer, worth, now, &mut held);
+        // A peer's own are found the latest first: among equals they stay so.
         held.sort_by_key(|held| Reverse(held.due));
-        for (Held { by, piece, number, due }, nth) in held.into_iter().zip(0u32..) {
+        for (Held { by, piece, number, due }, nth) in held.drain(..).zip(0u32..) {
             // Each block stolen before makes this one come later.
             let later = each.map_or(Duration::ZERO, |each| each * nth * 2);
             if nth as usize >= room || due <= worth + later {
-                return;
+                break;
             }
             // Who was asked first gives the block back before it wastes bytes on it. Only to a peer that is not known yet a
             // block is not entrusted alone.
             if let Some(holder) = peers.get_mut(&by).filter(|_| each.is_some()) {
                 self.give_up(holder, |asked| asked.piece == piece && asked.number == number, Some(out));
             }
-            let (Some(peer), Some(partial)) = (peers.get_mut(&thief), self.partials.get_mut(piece)) else { return };
+            let (Some(peer), Some(partial)) = (peers.get_mut(&thief), self.partials.get_mut(piece)) else { break };
             partial.ask(number);
             // Until then only a faster one is asked for it: a third is waste while the second keeps its promise.
             let promise = each.map_or(Duration::ZERO, |_| worth + later);
-            self.promised.insert((piece, number), now + promise);
+            self.endgame.need().promised.insert((piece, number), now + promise);
             out.send(thief, Message::Request(partial.block(number)));
             if peer.down.pipeline.live() == 0 {
                 peer.begin_asking(now);
@@ -86,12 +105,28 @@ impl Requests {
             peer.spoke = now;
             self.outstanding += 1;
         }
+        // What found nothing has no memory to keep.
+        if held.capacity() > 0 {
+            self.endgame.need().held = held;
+        }
+    }
+
+    /// A piece has come, or begins again.
+    pub(super) fn forget_promises(&mut self, piece: PieceIndex) {
+        let promised = self.endgame.made().map(|endgame| &mut endgame.promised);
+        promised.into_iter().for_each(|promised| promised.retain(|(of, _), _| *of != piece));
     }
 
     /// The blocks outstanding at others that come later than `worth` and that this peer could be asked for.
-    fn held(&self, peers: &BTreeMap<ConnectionId, Peer>, thief: &Peer, worth: Duration, now: Instant) -> Vec<Held> {
+    fn find_held(
+        &self,
+        peers: &BTreeMap<ConnectionId, Peer>,
+        thief: &Peer,
+        worth: Duration,
+        now: Instant,
+        held: &mut Vec<Held>,
+    ) {
         let known = thief.each_block(now).is_some();
-        let mut held = Vec::new();
         for holder in peers.values().filter(|holder| holder.who.connection != thief.who.connection) {
             let idle = now.saturating_duration_since(holder.down.progress);
             let each = holder.each_block(now);
@@ -115,7 +150,7 @@ impl Requests {
                 if !shared || (!known && others >= MOST_ASKED) || !thief.may_ask(asked.piece) {
                     continue;
                 }
-                let promised = self.promised.get(&(asked.piece, asked.number));
+                let promised = self.endgame.promised.get(&(asked.piece, asked.number));
                 if promised.is_some_and(|until| *until > now && *until <= now + worth) {
                     continue;
                 }
@@ -126,15 +161,12 @@ impl Requests {
                 held.push(Held { by: holder.who.connection, piece, number, due: due(ahead) });
             }
         }
-        held
     }
 
     /// Takes back the requests for blocks that came from another peer.
     pub(super) fn cancel_doubled(&mut self, peers: &mut BTreeMap<ConnectionId, Peer>, out: &mut Outbox) {
-        if self.doubled.is_empty() {
-            return;
-        }
-        let mut doubled = std::mem::take(&mut self.doubled);
+        let Some(endgame) = self.endgame.made().filter(|endgame| !endgame.doubled.is_empty()) else { return };
+        let mut doubled = std::mem::take(&mut endgame.doubled);
         let is_doubled = |blocks: &[Block], piece, number| {
             blocks.iter().any(|block| block.piece == piece && block.number() == number)
         };
@@ -142,7 +174,7 @@ impl Requests {
             self.give_up(peer, |asked| is_doubled(&doubled, asked.piece, asked.number), Some(&mut *out));
         }
         doubled.clear();
-        self.doubled = doubled;
+        self.endgame.need().doubled = doubled;
     }
 
     /// Takes back every request for a piece.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Block, Layout, PieceIndex};
+use smallvec::SmallVec;
 
 use crate::swarm::ConnectionId;
 use crate::swarm::blame::Sender;
@@ -63,7 +64,8 @@ pub(super) struct Partial {
     asked: Vec<u8>,
     /// Who sent each block, as a place in `contributors`.
     from: Vec<u16>,
-    contributors: Vec<Contributor>,
+    /// Most pieces come from one.
+    contributors: SmallVec<[Contributor; 1]>,
 }
 
 impl Partial {
@@ -260,7 +262,7 @@ impl Partials {
                 received: Bits::default(),
                 asked: Vec::new(),
                 from: Vec::new(),
-                contributors: Vec::new(),
+                contributors: SmallVec::new(),
             });
             u32::try_from(self.slots.len() - 1).expect("no more partial pieces than pieces")
         });

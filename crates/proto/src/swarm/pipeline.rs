@@ -77,13 +77,16 @@ impl Pipeline {
         position(older, &is).or_else(|| position(newer, &is).map(|at| older.len() + at))
     }
 
-    /// Takes a request back: its answer is awaited, its block is not.
-    pub(super) fn take_back(&mut self, piece: PieceIndex, number: u32) -> bool {
-        let found = self.queue.iter_mut().find(|asked| asked.live && asked.number == number && asked.piece == piece);
-        let Some(asked) = found else { return false };
-        asked.live = false;
-        self.live -= 1;
-        true
+    /// Takes back the requests that `which` names, and tells `each` of them as they were: their answers are awaited, their
+    /// blocks are not.
+    pub(super) fn take_back_where(&mut self, which: impl Fn(&Asked) -> bool, mut each: impl FnMut(Asked)) {
+        for asked in self.queue.iter_mut().filter(|asked| asked.live) {
+            if which(asked) {
+                each(*asked);
+                asked.live = false;
+                self.live -= 1;
+            }
+        }
     }
 
     /// Drops the requests that `which` names; `each` is told of them.
@@ -300,7 +303,11 @@ mod tests {
         (0..4).for_each(|number| pipeline.push(PieceIndex(7), number, now));
         assert!(pipeline.take(PieceIndex(7), 2).is_some_and(|asked| asked.live));
         assert!(pipeline.take(PieceIndex(7), 2).is_none());
-        assert!(pipeline.take_back(PieceIndex(7), 0) && !pipeline.take_back(PieceIndex(7), 0));
+        let mut taken_back = Vec::new();
+        for _ in 0..2 {
+            pipeline.take_back_where(|asked| asked.number == 0, |asked| taken_back.push(asked.number));
+        }
+        assert_eq!(taken_back, [0], "once");
         assert_eq!((pipeline.len(), pipeline.live()), (3, 2));
         pipeline.push(PieceIndex(7), 0, now);
         assert!(pipeline.take_wanted(PieceIndex(7), 0).is_some_and(|asked| asked.live));

@@ -3,7 +3,6 @@
 //! Invariants: a needed piece is either pickable, or begun, or being judged by the disk; the requests outstanding to a peer
 //! never pass its `reqq`; a block is stored once.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
@@ -11,6 +10,7 @@ use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
 use crate::swarm::blame::{Blame, Sender};
 use crate::swarm::conduct::Breach;
 use crate::swarm::deadlines::Deadlines;
+use crate::swarm::endgame::Endgame;
 use crate::swarm::hashes::HashExchange;
 use crate::swarm::on_demand::OnDemand;
 use crate::swarm::outbox::Outbox;
@@ -44,10 +44,8 @@ pub(super) struct Requests {
     pub(super) outstanding: usize,
     /// Blocks became free, or a piece pickable: peers with nothing to do may have something now.
     pub(super) freed: bool,
-    /// Blocks that came while other peers are asked for them too.
-    pub(super) doubled: Vec<Block>,
-    /// Blocks that were asked of a second peer, and until when it should have brought them.
-    pub(super) promised: BTreeMap<(PieceIndex, u32), Instant>,
+    /// What is asked of a second peer.
+    pub(super) endgame: OnDemand<Endgame>,
 }
 
 /// What a block was good for.
@@ -73,8 +71,7 @@ impl Requests {
             held_up: false,
             outstanding: 0,
             freed: false,
-            doubled: Vec::new(),
-            promised: BTreeMap::new(),
+            endgame: OnDemand::default(),
         }
     }
 
@@ -125,6 +122,7 @@ impl Requests {
     /// Gives the memory back that only a download with peers needs.
     pub(super) fn sleep(&mut self) {
         self.picker = None;
+        self.endgame.rest_if(|endgame| endgame.doubled.is_empty());
         if self.partials.is_empty() {
             self.partials = Partials::default();
         }
@@ -179,10 +177,10 @@ impl Requests {
         }
         out.store(peer.who.connection, nth, block);
         if others {
-            self.doubled.push(block);
+            self.endgame.need().doubled.push(block);
         }
         if receipt == Receipt::Complete {
-            self.promised.retain(|(piece, _), _| *piece != block.piece);
+            self.forget_promises(block.piece);
             out.verify(block.piece, blame.is_open(block.piece));
         }
         Ok(Use::Stored(asked.at))
@@ -237,16 +235,14 @@ impl Requests {
 
     /// Takes back the live requests that `which` names; cancels them if there is an outbox.
     pub(super) fn give_up(&mut self, peer: &mut Peer, which: impl Fn(&Asked) -> bool, mut out: Option<&mut Outbox>) {
-        let given_up: Vec<Asked> =
-            peer.down.pipeline.iter().filter(|asked| asked.live && which(asked)).copied().collect();
-        for asked in given_up {
+        let connection = peer.who.connection;
+        // Its answer is waited for: a reject (BEP 6), or the block, which may be on its way already.
+        peer.down.pipeline.take_back_where(which, |asked| {
             if let (Some(out), Some(partial)) = (out.as_deref_mut(), self.partials.get(asked.piece)) {
-                out.send(peer.who.connection, Message::Cancel(partial.block(asked.number)));
+                out.send(connection, Message::Cancel(partial.block(asked.number)));
             }
-            // Its answer is waited for: a reject (BEP 6), or the block, which may be on its way already.
-            peer.down.pipeline.take_back(asked.piece, asked.number);
             self.answered(&asked);
-        }
+        });
     }
 
     /// Lets others go on with the pieces that this peer had for itself. A piece on parole begins again.
@@ -290,7 +286,7 @@ impl Requests {
     /// A piece that was begun is not had, and begins anew. No request for it may be outstanding.
     pub(super) fn again(&mut self, piece: PieceIndex, progress: &Progress, blame: &Blame, now: Instant) {
         self.partials.end(piece);
-        self.promised.retain(|(promised, _), _| *promised != piece);
+        self.forget_promises(piece);
         if !progress.needed().has(piece) {
             return;
         }
