@@ -1,6 +1,6 @@
 //! Counts the allocations of a download in its steady middle, by whose threads make them, and how often it takes its locks.
 //!
-//! `cargo run --release -p riverrun --example allocations [-- MIB]`
+//! `cargo run --release -p riverrun --example allocations [-- MIB [SEEDERS]]`
 
 mod measure;
 
@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if mib < LEAST_MIB {
         return Err(format!("a steady state needs {LEAST_MIB} MiB").into());
     }
-    let figures = measure(mib)?;
+    let seeders = std::env::args().nth(2).map_or(Ok(1), |seeders| seeders.parse())?;
+    let figures = measure(mib, seeders)?;
     let blocks = figures.blocks;
     println!("{blocks} blocks of {} in steady state", (mib as u64) << 20 >> 14);
     for (side, name) in

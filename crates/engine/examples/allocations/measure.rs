@@ -1,7 +1,7 @@
 //! A download whose allocations and locks are counted, for the example that prints them and the test that holds them.
 //!
-//! A seeder and a downloader, each a session on threads of its own, over loopback; what happens between 25 % and 75 % of the download is
-//! counted. Disk threads of both sides are counted together; where reading does not wait, as in tmpfs, they are the downloader's.
+//! Seeders and a downloader, each kind on threads of its own, over loopback; what happens between the half and nineteen twentieths of the
+//! download is counted: by then lists are as long as they get. Disk threads of both sides are counted together; where reading does not wait, as in tmpfs, they are the downloader's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -100,31 +100,37 @@ pub(crate) struct Figures {
     pub(crate) holds: LockHolds,
 }
 
-/// Downloads a torrent of so many MiB.
-pub(crate) fn measure(mib: usize) -> Result<Figures, Box<dyn Error>> {
+/// Downloads a torrent of so many MiB from so many seeders.
+pub(crate) fn measure(mib: usize, count: usize) -> Result<Figures, Box<dyn Error>> {
     WHOSE.set(MEASURE);
     let content = Content::file("content", 1, mib << 20);
     let bytes = content.torrent(Format::V1, Some(PIECE_BYTES), &[]);
     let folder = tempfile::tempdir()?;
-    let [seeders, downloaders] = ["seeder", "downloader"].map(|name| folder.path().join(name));
-    for dir in [&seeders, &downloaders] {
+    let [seeded, downloaded] = ["seeded", "downloaded"].map(|name| folder.path().join(name));
+    for dir in [&seeded, &downloaded] {
         std::fs::create_dir(dir)?;
     }
-    content.write_into(&seeders)?;
+    content.write_into(&seeded)?;
     drop(content);
 
     let (seeding, downloading) = (runtime(SEEDER)?, runtime(DOWNLOADER)?);
-    let seeder = seeding.block_on(Session::builder().settings(quiet()).start())?;
-    let add = AddTorrent::new(bytes.clone()).into_dir(&seeders).read_only(true);
-    let seeded = seeding.block_on(seeder.add(add))?;
-    seeding.block_on(seeded.completed())?;
+    let mut seeders = Vec::new();
+    for _ in 0..count {
+        let seeder = seeding.block_on(Session::builder().settings(quiet()).start())?;
+        let add = AddTorrent::new(bytes.clone()).into_dir(&seeded).read_only(true);
+        seeding.block_on(seeding.block_on(seeder.add(add))?.completed())?;
+        seeders.push(seeder);
+    }
     let downloader = downloading.block_on(Session::builder().settings(quiet()).start())?;
-    let add = AddTorrent::new(bytes).into_dir(&downloaders).peers(seeder.listen_addrs());
+    let peers = seeders.iter().flat_map(Session::listen_addrs);
+    let add = AddTorrent::new(bytes).into_dir(&downloaded).peers(peers);
     let torrent = downloading.block_on(downloader.add(add))?;
     let (from, to) = downloading.block_on(async { tokio::time::timeout(PATIENCE, steady_state(&torrent)).await })?;
     downloading.block_on(async { tokio::time::timeout(PATIENCE, torrent.completed()).await })??;
     downloading.block_on(downloader.shutdown(Duration::from_secs(5)));
-    seeding.block_on(seeder.shutdown(Duration::from_secs(5)));
+    for seeder in &seeders {
+        seeding.block_on(seeder.shutdown(Duration::from_secs(5)));
+    }
 
     let side = |whose: usize| Side {
         calls: to.counts[whose].0 - from.counts[whose].0,
@@ -164,14 +170,14 @@ impl Moment {
     }
 }
 
-/// When a quarter of the torrent is verified, and when three quarters are.
+/// When half of the torrent is verified, and when nineteen twentieths are.
 async fn steady_state(torrent: &Torrent) -> (Moment, Moment) {
     let mut from = None;
     loop {
         let status = torrent.status();
         match &from {
-            None if status.have_bytes * 4 >= status.total_bytes => from = Some(Moment::new(torrent, status.down_bytes)),
-            Some(_) if status.have_bytes * 4 >= status.total_bytes * 3 => {
+            None if status.have_bytes * 2 >= status.total_bytes => from = Some(Moment::new(torrent, status.down_bytes)),
+            Some(_) if status.have_bytes * 20 >= status.total_bytes * 19 => {
                 return (from.take().expect("it is there"), Moment::new(torrent, status.down_bytes));
             }
             _ => {}

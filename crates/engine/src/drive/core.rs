@@ -211,7 +211,7 @@ impl Core {
 
     /// Locks, acts, plans the next look, unlocks, and then does what the act led to.
     pub(crate) fn act<R>(self: &Arc<Self>, act: impl FnOnce(&mut Brain, Instant, &mut Effects) -> R) -> R {
-        let mut effects = Effects::default();
+        let mut effects = Effects::begin();
         let result = {
             let mut brain = self.lock();
             brain.acts += 1;
@@ -229,17 +229,17 @@ impl Core {
         self.cell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn carry_out(self: &Arc<Self>, effects: Effects) {
-        for wake in effects.wakes {
+    fn carry_out(self: &Arc<Self>, mut effects: Effects) {
+        for wake in effects.wakes.drain(..) {
             wake.notify_one();
         }
         if let Some(due) = effects.schedule {
             self.engine.timers.schedule(due, Arc::downgrade(self));
         }
-        for (addr, ways) in effects.dials {
+        for (addr, ways) in effects.dials.drain(..) {
             self.engine.spawn(dial::dial(self.clone(), addr, ways));
         }
-        for seed in effects.web_seeds {
+        for seed in effects.web_seeds.drain(..) {
             self.engine.spawn(web_seed::open(self.clone(), seed));
         }
         let turned = effects.events.iter().any(|kind| matches!(kind, EventKind::Phase(_) | EventKind::Metadata));
@@ -247,13 +247,13 @@ impl Core {
         if effects.events.iter().any(news) {
             self.pieces.notify_waiters();
         }
-        for kind in effects.events {
+        for kind in effects.events.drain(..) {
             self.emit(kind);
         }
         if turned {
             dht::review(self);
         }
-        for errand in effects.errands {
+        for errand in effects.errands.drain(..) {
             match errand {
                 Errand::Announce(job) => self.engine.spawn(tracker::announce(self.clone(), job)),
                 Errand::Resolve(named) => self.engine.spawn(tracker::resolve(self.clone(), named)),
@@ -268,6 +268,7 @@ impl Core {
                 Errand::LookAgain => self.engine.spawn(open::look_again(self.clone())),
             }
         }
+        effects.end();
     }
 
     pub(crate) fn emit(&self, kind: EventKind) {

@@ -1,5 +1,6 @@
 //! What an input led to, to be done without the lock.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,21 +11,59 @@ use riverrun_proto::mse::Way;
 use riverrun_proto::swarm::WebSeedId;
 use riverrun_proto::tracker::NamedPeer;
 use riverrun_storage::Presence;
-use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 
 use crate::EventKind;
 use crate::drive::tracker::Job;
 
-/// What is to be done once the lock is free. What blocks and pieces lead to usually takes no memory of its own.
-#[derive(Debug, Default)]
+/// Longer lists than this are not kept for their memory.
+const MOST_KEPT: usize = 256;
+
+thread_local! {
+    /// Emptied, kept for its memory: what blocks and pieces lead to takes none of its own.
+    static SPARE: Cell<Effects> = const { Cell::new(Effects::NONE) };
+}
+
+/// What is to be done once the lock is free.
+#[derive(Debug)]
 pub(crate) struct Effects {
-    pub(crate) wakes: SmallVec<[Arc<Notify>; 4]>,
+    pub(crate) wakes: Vec<Arc<Notify>>,
     pub(crate) dials: Vec<(SocketAddr, &'static [Way])>,
     pub(crate) web_seeds: Vec<WebSeedId>,
-    pub(crate) events: SmallVec<[EventKind; 2]>,
+    pub(crate) events: Vec<EventKind>,
     pub(crate) errands: Vec<Errand>,
     pub(crate) schedule: Option<Instant>,
+}
+
+impl Default for Effects {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Effects {
+    const NONE: Self = Self {
+        wakes: Vec::new(),
+        dials: Vec::new(),
+        web_seeds: Vec::new(),
+        events: Vec::new(),
+        errands: Vec::new(),
+        schedule: None,
+    };
+
+    /// Nothing yet, with the memory of what this thread carried out before.
+    pub(crate) fn begin() -> Self {
+        SPARE.take()
+    }
+
+    /// All of it is done: its memory is for the next on this thread.
+    pub(crate) fn end(mut self) {
+        self.wakes.clear();
+        self.events.clear();
+        if self.wakes.capacity().max(self.events.capacity()) <= MOST_KEPT {
+            SPARE.set(Self { wakes: self.wakes, events: self.events, ..Self::NONE });
+        }
+    }
 }
 
 /// Work of some length that an input led to.
