@@ -31,17 +31,19 @@ impl Preflight {
     ) -> Result<(), Failure> {
         let folder = nearest_folder(root);
         may_write(&folder)?;
-        let files: Vec<_> = files.iter().map(|(path, length)| (standing_at(path, suffix), *length)).collect();
-        for (path, _) in &files {
-            if path.is_file() {
-                may_write(path)?;
+        let mut missing = 0u64;
+        for of_folder in files.chunk_by(|(one, _), (next, _)| one.parent() == next.parent()) {
+            // Where no folder is, thousands of files need not be looked for.
+            let there = of_folder[0].0.parent().is_none_or(|parent| or_here(parent).exists());
+            for (path, length) in of_folder {
+                let taken = if there { taken_at(&standing_at(path, suffix), *length)? } else { 0 };
+                missing = missing.saturating_add(length.saturating_sub(taken));
             }
         }
-        self.room(&folder, &files, scale)
+        self.room(&folder, missing, scale)
     }
 
-    fn room(&mut self, folder: &Path, files: &[(PathBuf, u64)], scale: Scale) -> Result<(), Failure> {
-        let missing: u64 = files.iter().map(|(path, length)| length.saturating_sub(taken(path, *length))).sum();
+    fn room(&mut self, folder: &Path, missing: u64, scale: Scale) -> Result<(), Failure> {
         let (Ok(found), Ok(system)) = (folder.metadata(), statvfs(folder)) else { return Ok(()) };
         // A file system that tells no size (some network ones) is not judged.
         if system.f_blocks == 0 {
@@ -70,9 +72,18 @@ fn standing_at(path: &Path, suffix: Option<&str>) -> PathBuf {
     part.filter(|part| part.is_file()).unwrap_or_else(|| path.to_owned())
 }
 
-/// The bytes of a file that are on disk already.
-fn taken(path: &Path, length: u64) -> u64 {
-    path.symlink_metadata().map_or(0, |found| found.blocks().saturating_mul(512).min(found.len()).min(length))
+/// The bytes of a file that are on disk already; it may be written if it is there.
+fn taken_at(path: &Path, length: u64) -> Result<u64, Failure> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(0) };
+    if found.is_file() || path.is_file() {
+        may_write(path)?;
+    }
+    Ok(found.blocks().saturating_mul(512).min(found.len()).min(length))
+}
+
+/// The path of the current folder for an empty one.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 /// The path itself if it is a folder, else the nearest folder above it that exists.
@@ -152,7 +163,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("there");
         std::fs::write(&path, vec![1; 1 << 16]).unwrap();
-        assert_eq!(taken(&path, 1 << 20), 1 << 16);
+        assert_eq!(taken_at(&path, 1 << 20).unwrap(), 1 << 16);
+        assert_eq!(taken_at(&root.path().join("not-there"), 1 << 20).unwrap(), 0);
         assert_eq!(nearest_folder(&root.path().join("x/y")), root.path());
         assert_eq!(nearest_folder(Path::new("no-such-folder/y")), Path::new("."));
     }
