@@ -61,9 +61,9 @@ impl From<InfoHashes> for Source {
 /// How much of the disk is taken before the first byte comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Preallocate {
-    /// Files grow as blocks come.
+    /// Files are made and grow as blocks come.
     None,
-    /// Files have their full length from the start, and holes.
+    /// Files of a MiB and more have their full length from the start, and holes; smaller ones are made when their first blocks come.
     #[default]
     Sparse,
     /// The disk's blocks are taken at the start.

@@ -50,8 +50,8 @@ pub enum StorageError {
         /// What belongs there, with its article.
         expected: &'static str,
     },
-    /// A file is complete, but something else has its name.
-    #[error("{} exists and is something else: the complete file cannot have its name", path.display())]
+    /// Something else has the name of a file that is to be made, or to get its own name because it is complete.
+    #[error("{} exists and is something else: the torrent's file cannot have its name", path.display())]
     NameTaken {
         /// The name of the file.
         path: PathBuf,

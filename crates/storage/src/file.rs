@@ -18,6 +18,7 @@ mod sync;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IoSlice, IoSliceMut};
@@ -27,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use riverrun_metainfo::path::SafePath;
 use riverrun_metainfo::{Extent, FileIndex, Layout, Span};
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use crate::{Presence, Storage, StorageError, extents};
@@ -42,6 +43,7 @@ use part::{Named, PartNames};
 pub use place::{FilePlace, Place};
 use seen::Seen;
 pub use space::Space;
+use way::Way;
 
 /// Whether files may be created and changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,9 +58,10 @@ pub enum Access {
 /// What is done about a file's size before its bytes come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Preallocation {
-    /// Files grow as bytes come.
+    /// Files are made and grow as bytes come.
     None,
-    /// Files have their size from the start, but take room only as bytes come.
+    /// Files of a MiB and more have their size from the start, but take room only as bytes come; smaller ones are made and grow as
+    /// bytes come.
     #[default]
     Sparse,
     /// Files have their size and their room from the start.
@@ -119,6 +122,8 @@ struct State {
     made_root: bool,
     /// What every file was when it was first opened.
     seen: Seen,
+    /// Files that were not there when they were made ready, and are made when their first bytes come.
+    absent: BTreeSet<u32>,
     /// Which of its names a file has, as far as that is known. Only in a storage with a suffix for parts.
     named: BTreeMap<u32, Named>,
     /// Files written since the last sync.
@@ -188,6 +193,7 @@ impl FileStorage {
         let mut state = self.state();
         state.seen.forget(file);
         state.named.remove(&file.0);
+        state.absent.remove(&file.0);
         state.unsynced.remove(&file.0);
         state.created.remove(&file.0);
     }
@@ -251,77 +257,6 @@ impl FileStorage {
         }
     }
 
-    /// A file, from those held open or opened now; created if it is needed for writing and never was there.
-    fn file(&self, file: FileIndex, need: Need) -> Result<Arc<OpenFile>, StorageError> {
-        let key = Key { storage: self.number, file: file.0 };
-        if let Some(open) = self.options.open_files.get(key)
-            && (open.writable || need == Need::Read)
-        {
-            return Ok(open);
-        }
-        let (own, executable) = self.place_of(file)?;
-        // A panic of another thread has left nothing half done.
-        let _naming = self.naming.read();
-        let path = &*self.path_now(file, own);
-        if need == Need::Write && !self.writes() {
-            return Err(StorageError::ReadOnly { path: self.place.root.join(path) });
-        }
-        let opened = match self.open_once(path, need) {
-            Err(error) if error.ran_out_of_descriptors() => {
-                self.options.open_files.close_half();
-                self.open_once(path, need)
-            }
-            result => result,
-        };
-        let opened = match opened {
-            Err(StorageError::Missing { .. }) if need == Need::Write => self.create(file, path, executable),
-            result => result,
-        }?;
-        self.recognise(file, path, &opened)?;
-        if path.len() > own.as_str().len() && file != PART_FILE {
-            self.remember_name(file, Named::Part);
-        }
-        Ok(self.options.open_files.keep(key, opened))
-    }
-
-    fn open_once(&self, path: &str, need: Need) -> Result<OpenFile, StorageError> {
-        // A FIFO or a device must not make us wait.
-        let flags = OFlags::NONBLOCK;
-        let beneath = self.beneath()?;
-        let open = |flags| beneath.open_at(path, flags, Mode::empty());
-        let (fd, writable) = match open(flags | if self.writes() { OFlags::RDWR } else { OFlags::RDONLY }) {
-            Err(StorageError::Io { source, .. }) if need == Need::Read && denies_writing(&source) => {
-                (open(flags | OFlags::RDONLY)?, false)
-            }
-            result => (result?, self.writes()),
-        };
-        OpenFile::regular(fd, writable, &self.place.root.join(path))
-    }
-
-    fn create(&self, file: FileIndex, path: &str, executable: bool) -> Result<OpenFile, StorageError> {
-        let full = || self.place.root.join(path);
-        if self.state().seen.get(file).is_some() {
-            return Err(StorageError::Missing { path: full() });
-        }
-        let beneath = self.beneath_to_write()?;
-        beneath.make_parent(path)?;
-        // BEP 47: the flag is for the user only. Never more, whatever the umask lets through.
-        let mode = Mode::from_bits_truncate(if executable { 0o766 } else { 0o666 });
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CREATE | OFlags::EXCL;
-        match beneath.open_at(path, flags, mode) {
-            Ok(fd) => {
-                self.state().created.insert(file.0);
-                OpenFile::regular(fd, true, &full())
-            }
-            // Another thread was faster, or a link that leads nowhere stands there: opening tells.
-            Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
-                self.open_once(path, Need::Write)
-            }
-            Err(StorageError::Io { source, .. }) => Err(StorageError::io("create", full(), source)),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Remembers which file it is; another one than the first time is an error (THREATS L4).
     fn recognise(&self, file: FileIndex, path: &str, open: &OpenFile) -> Result<(), StorageError> {
         if self.state().seen.note(file, open.identity) == open.identity {
@@ -331,14 +266,15 @@ impl FileStorage {
     }
 
     /// Reads an extent from its file.
-    fn read_from(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-        let open = self.file(extent.file, Need::Read)?;
+    fn read_from(&self, way: &mut Way<'_>, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        let open = way.file(extent.file, Need::Read)?;
         read_exactly(&open, extent, into, || self.path_of(extent.file).unwrap_or_default())
     }
 
     /// Writes an extent to a file.
-    fn write_to(&self, file: FileIndex, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
-        let open = self.file(file, Need::Write)?;
+    fn write_to(&self, way: &mut Way<'_>, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
+        let file = extent.file;
+        let open = way.file(file, Need::Write)?;
         let (mut from, mut offset) = (from, extent.offset);
         let end = extent.offset + extent.length;
         let mut result = Ok(());
@@ -414,7 +350,8 @@ const IOV_MAX: usize = 1024;
 
 impl Storage for FileStorage {
     fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-        extents::read(&self.layout, span, into, |extent, slices| self.read_extent(extent, slices))
+        let mut way = self.way();
+        extents::read(&self.layout, span, into, |extent, slices| self.read_extent(&mut way, extent, slices))
     }
 
     fn read_cached(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> bool {
@@ -431,7 +368,8 @@ impl Storage for FileStorage {
             return Err(StorageError::ReadOnly { path: self.place.root.clone() });
         }
         self.lock_to_write()?;
-        extents::write(&self.layout, span, from, |extent, slices| self.write_extent(extent, slices))
+        let mut way = self.way();
+        extents::write(&self.layout, span, from, |extent, slices| self.write_extent(&mut way, extent, slices))
     }
 
     fn sync(&self) -> Result<(), StorageError> {
@@ -456,8 +394,9 @@ impl Storage for FileStorage {
     }
 
     fn will_read(&self, span: Span) {
+        let mut way = self.way();
         for extent in self.layout.extents(span).filter(|extent| !extent.pad) {
-            if let Ok(open) = self.file(extent.file, Need::Read) {
+            if let Ok(open) = way.file(extent.file, Need::Read) {
                 read_ahead(&open, extent);
             }
         }

@@ -48,7 +48,7 @@ impl SourceFiles {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(self),
             result => result.map_err(|errno| StorageError::of_errno("open", path.into(), errno))?,
         };
-        let open = OpenFile::regular(fd, false, path)?;
+        let open = OpenFile::regular(fd, false, || path.into())?;
         let read = Table::read(&open.fd, &self.layout).map_err(|errno| StorageError::io("read", path, errno))?;
         if let Reading::Ours(table) = read {
             self.part_file = Some((open, table));
@@ -71,7 +71,8 @@ impl SourceFiles {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let open = || {
             let fd = rustix::fs::open(path, flags, Mode::empty());
-            OpenFile::regular(fd.map_err(|errno| StorageError::of_errno("open", path.clone(), errno))?, false, path)
+            let fd = fd.map_err(|errno| StorageError::of_errno("open", path.clone(), errno))?;
+            OpenFile::regular(fd, false, || path.clone())
         };
         let opened = match open() {
             Err(error) if error.ran_out_of_descriptors() => {

@@ -123,21 +123,20 @@ async fn find_out(core: &Arc<Core>) -> Result<Found, TorrentError> {
     }
     // Files that are longer than they should be are ours to cut only if something in them is this torrent's (THREATS L6).
     let ours = ours || core.options().overwrite || !have.is_empty();
-    prepare(core, ours).await?;
     // From now on the files are known as ours, so that a run that is cut off before its first piece can go on.
-    let presence = self::presence(core).await?;
+    let presence = prepare(core, ours).await?;
     save_resume(core.clone(), have.clone(), presence, None).await;
     Ok(Found { have, settled: false })
 }
 
-/// Makes the files that are wanted ready for their bytes.
-async fn prepare(core: &Arc<Core>, cut_longer: bool) -> Result<(), TorrentError> {
+/// Makes the files that are wanted ready for their bytes; what is there then.
+async fn prepare(core: &Arc<Core>, cut_longer: bool) -> Result<Presence, TorrentError> {
     let choice = core.look(|brain| brain.choice.clone());
     prepare_for(core, cut_longer, choice).await
 }
 
-async fn prepare_for(core: &Arc<Core>, cut_longer: bool, choice: Choice) -> Result<(), TorrentError> {
-    let Some(files) = core.store()?.files().cloned() else { return Ok(()) };
+async fn prepare_for(core: &Arc<Core>, cut_longer: bool, choice: Choice) -> Result<Presence, TorrentError> {
+    let Some(files) = core.store()?.files().cloned() else { return presence(core).await };
     blocking(core, move || files.prepare(cut_longer, |file| choice.wants(file))).await
 }
 

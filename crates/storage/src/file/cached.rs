@@ -179,7 +179,7 @@ mod tests {
         read(&reader, Span { offset: 0, length: 1 });
         let file = std::fs::File::open(root.path().join("a")).unwrap();
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-        let open = OpenFile::regular(file.into(), false, root.path()).unwrap();
+        let open = OpenFile::regular(file.into(), false, || root.path().into()).unwrap();
         assert_eq!(cached(&reader, span).is_some(), open.rests_in_memory());
         assert_eq!(read(&reader, span), &bytes[200_000..250_000]);
         assert_eq!(cached(&reader, span).unwrap(), &bytes[200_000..250_000]);

@@ -1,7 +1,7 @@
 //! The files that are held open, at most so many in the whole process (THREATS row L12).
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -12,6 +12,9 @@ use rustix::process::{Resource, getrlimit};
 use super::cached::Cached;
 use super::{beneath, identity};
 use crate::StorageError;
+
+/// When all are taken, this share of them is closed at once (one in so many).
+const MAKE_ROOM: usize = 16;
 
 /// Keeps files open, the least recently used closed first. Cheap to clone; all clones share one bound.
 #[derive(Clone, Debug)]
@@ -58,13 +61,11 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     /// Takes a file that was just opened, if it is a regular one.
-    pub(crate) fn regular(fd: OwnedFd, writable: bool, path: &Path) -> Result<Self, StorageError> {
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", path, errno))?;
+    pub(crate) fn regular(fd: OwnedFd, writable: bool, path: impl Fn() -> PathBuf) -> Result<Self, StorageError> {
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| StorageError::io("look at", path(), errno))?;
         match beneath::kind(&stat) {
             FileType::RegularFile => Ok(Self { fd, writable, identity: identity(&stat), cached: Cached::default() }),
-            kind => {
-                Err(StorageError::InTheWay { path: path.into(), found: beneath::name_of(kind), expected: "a file" })
-            }
+            kind => Err(StorageError::InTheWay { path: path(), found: beneath::name_of(kind), expected: "a file" }),
         }
     }
 }
@@ -116,13 +117,12 @@ impl OpenFiles {
         table.clock += 1;
         let slot = Slot { file: Arc::new(file), used: table.clock };
         let file = Arc::clone(&slot.file);
-        let mut closed = vec![table.files.insert(key, slot)];
-        while table.files.len() > self.shared.max {
-            closed.push(table.remove_oldest());
-        }
+        let replaced = table.files.insert(key, slot);
+        let over = table.files.len() > self.shared.max;
+        let closed = if over { table.remove_oldest(self.shared.max.div_ceil(MAKE_ROOM)) } else { Vec::new() };
         // Closing may take time, so it happens after the lock is gone.
         drop(table);
-        drop(closed);
+        drop((replaced, closed));
         file
     }
 
@@ -130,7 +130,7 @@ impl OpenFiles {
     pub(crate) fn close_half(&self) {
         let mut table = self.lock();
         let count = table.files.len().div_ceil(2);
-        let closed: Vec<_> = (0..count).map(|_| table.remove_oldest()).collect();
+        let closed = table.remove_oldest(count);
         drop(table);
         drop(closed);
     }
@@ -167,9 +167,37 @@ impl OpenFiles {
 }
 
 impl Table {
-    /// A scan: it is short beside the system call that made it necessary.
-    fn remove_oldest(&mut self) -> Option<Slot> {
-        let oldest = self.files.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| *key)?;
-        self.files.remove(&oldest)
+    /// Looks at all once: it is to be asked for several, or a scan goes with each file that is opened.
+    fn remove_oldest(&mut self, count: usize) -> Vec<Slot> {
+        let mut ages: Vec<_> = self.files.iter().map(|(key, slot)| (slot.used, *key)).collect();
+        if count < ages.len() {
+            ages.select_nth_unstable_by_key(count, |(used, _)| *used);
+            ages.truncate(count);
+        }
+        ages.iter().filter_map(|(_, key)| self.files.remove(key)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn l12_the_files_used_longest_ago_are_closed_several_at_once() {
+        let open_files = OpenFiles::new(2 * MAKE_ROOM);
+        let key = |file| Key { storage: 1, file };
+        let open = || OpenFile::regular(tempfile::tempfile().unwrap().into(), true, PathBuf::new).unwrap();
+        let max = u32::try_from(2 * MAKE_ROOM).unwrap();
+        (0..max).for_each(|file| _ = open_files.keep(key(file), open()));
+        assert_eq!(open_files.count(), 2 * MAKE_ROOM);
+        assert!(open_files.get(key(0)).is_some(), "used again");
+        open_files.keep(key(max), open());
+        assert_eq!(open_files.count(), 2 * MAKE_ROOM - 1);
+        let left: Vec<u32> = (0..=max).filter(|file| open_files.get(key(*file)).is_some()).collect();
+        let expected: Vec<u32> = [0].into_iter().chain(3..=max).collect();
+        assert_eq!(left, expected, "the two that were used longest ago have gone");
+        open_files.close_half();
+        assert_eq!(open_files.count(), MAKE_ROOM - 1);
     }
 }

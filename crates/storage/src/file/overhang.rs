@@ -17,6 +17,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::table::{self, Reading, Table};
+use super::way::Way;
 use super::{FileStorage, Need, read_exactly, sync};
 use crate::extents::{front_of, take_front};
 use crate::{FilePresence, StorageError};
@@ -113,17 +114,17 @@ impl FileStorage {
     /// Copies the fragments of a file into the file, syncs it, and then lets go of them.
     fn move_out(&self, file: FileIndex) -> Result<(), StorageError> {
         let pieces: Vec<PieceIndex> = self.overhang.table().fragments_of(file).collect();
-        let mut moved = Vec::new();
+        let (mut way, mut moved) = (self.way(), Vec::new());
         for piece in pieces {
             let Some(whole) = table::fragment(&self.layout, file, piece) else { continue };
             let mut bytes = vec![0; usize::try_from(whole.length).expect("no longer than a piece")];
             let place = self.overhang.table().place(&self.layout, piece, whole);
-            match self.read_part(place, whole, &mut [IoSliceMut::new(&mut bytes)]) {
+            match self.read_part(&mut way, place, whole, &mut [IoSliceMut::new(&mut bytes)]) {
                 // It was cut short by a loss of power, so nothing is there to keep.
                 Err(StorageError::Short { .. }) => {}
                 result => {
                     result?;
-                    self.write_to(file, whole, &mut [IoSlice::new(&bytes)])?;
+                    self.write_to(&mut way, whole, &mut [IoSlice::new(&bytes)])?;
                 }
             }
             moved.push(piece);
@@ -131,9 +132,9 @@ impl FileStorage {
         if moved.is_empty() {
             return Ok(());
         }
-        let open = self.file(file, Need::Write)?;
+        let open = way.file(file, Need::Write)?;
         sync::sync_data(&open.fd).map_err(|errno| self.sync_error(file.0, errno))?;
-        let part = self.file(PART_FILE, Need::Write)?;
+        let part = way.file(PART_FILE, Need::Write)?;
         let failed = |errno| StorageError::io("write", self.path_of(PART_FILE).unwrap_or_default(), errno);
         let mut table = self.overhang.table();
         moved.into_iter().try_for_each(|piece| table.remove(&part.fd, file, piece)).map_err(failed)?;
@@ -228,9 +229,10 @@ impl FileStorage {
             let place = self.overhang.table().place(&self.layout, piece, whole);
             let length = usize::try_from(whole.length).expect("no longer than a piece");
             let (mut here, mut apart) = (vec![0; length], vec![0; length]);
+            let mut way = self.way();
             let read = self
-                .read_part(place, whole, &mut [IoSliceMut::new(&mut apart)])
-                .and_then(|()| self.read_from(whole, &mut [IoSliceMut::new(&mut here)]));
+                .read_part(&mut way, place, whole, &mut [IoSliceMut::new(&mut apart)])
+                .and_then(|()| self.read_from(&mut way, whole, &mut [IoSliceMut::new(&mut here)]));
             match read {
                 Ok(()) if here == apart => return Ok(true),
                 Ok(()) | Err(StorageError::Short { .. } | StorageError::Missing { .. }) => {}
@@ -247,40 +249,56 @@ impl FileStorage {
     }
 
     /// Reads an extent from the file, and from the part file what rests there.
-    pub(super) fn read_extent(&self, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+    pub(super) fn read_extent(
+        &self,
+        way: &mut Way<'_>,
+        extent: Extent,
+        into: &mut [IoSliceMut<'_>],
+    ) -> Result<(), StorageError> {
         let apart = self.overhang.apart();
         if apart.is_none() || !self.overhang.table().has_of(extent.file) {
-            return self.read_from(extent, into);
+            return self.read_from(way, extent, into);
         }
         let mut rest: Vec<&mut [u8]> = into.iter_mut().rev().map(|slice| &mut **slice).collect();
         for (piece, part) in table::by_piece(&self.layout, extent) {
             let mut slices: Vec<_> = take_front(&mut rest, part.length).into_iter().map(IoSliceMut::new).collect();
             let place = self.overhang.table().place(&self.layout, piece, part);
-            self.read_part(place, part, &mut slices)?;
+            self.read_part(way, place, part, &mut slices)?;
         }
         Ok(())
     }
 
     /// Reads an extent that lies within one piece: at this place of the part file, or from the file if there is none.
-    fn read_part(&self, place: Option<u64>, extent: Extent, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-        let Some(offset) = place else { return self.read_from(extent, into) };
-        let open = self.file(PART_FILE, Need::Read)?;
+    fn read_part(
+        &self,
+        way: &mut Way<'_>,
+        place: Option<u64>,
+        extent: Extent,
+        into: &mut [IoSliceMut<'_>],
+    ) -> Result<(), StorageError> {
+        let Some(offset) = place else { return self.read_from(way, extent, into) };
+        let open = way.file(PART_FILE, Need::Read)?;
         let there = Extent { file: PART_FILE, offset, ..extent };
         read_exactly(&open, there, into, || self.path_of(PART_FILE).unwrap_or_default())
     }
 
     /// Writes an extent to its file, or to the part file if the file is not wanted.
-    pub(super) fn write_extent(&self, extent: Extent, from: &mut [IoSlice<'_>]) -> Result<(), StorageError> {
+    pub(super) fn write_extent(
+        &self,
+        way: &mut Way<'_>,
+        extent: Extent,
+        from: &mut [IoSlice<'_>],
+    ) -> Result<(), StorageError> {
         // Held until the bytes are written, so that they do not miss a move.
         let apart = self.overhang.apart();
         if apart.as_ref().is_none_or(|apart| !apart.contains(&extent.file.0)) {
-            return self.write_to(extent.file, extent, from);
+            return self.write_to(way, extent, from);
         }
         let mut rest = from;
         for (piece, part) in table::by_piece(&self.layout, extent) {
-            let place = self.make_room(part.file, piece, part)?;
+            let place = self.make_room(way, part.file, piece, part)?;
             let there = Extent { file: PART_FILE, offset: place, ..part };
-            self.write_to(PART_FILE, there, &mut front_of(rest, part.length))?;
+            self.write_to(way, there, &mut front_of(rest, part.length))?;
             let length = usize::try_from(part.length).expect("no longer than the buffers");
             IoSlice::advance_slices(&mut rest, length);
         }
@@ -288,8 +306,14 @@ impl FileStorage {
     }
 
     /// The place of an extent in the part file, which is made if need be.
-    fn make_room(&self, file: FileIndex, piece: PieceIndex, extent: Extent) -> Result<u64, StorageError> {
-        let open = self.file(PART_FILE, Need::Write)?;
+    fn make_room(
+        &self,
+        way: &mut Way<'_>,
+        file: FileIndex,
+        piece: PieceIndex,
+        extent: Extent,
+    ) -> Result<u64, StorageError> {
+        let open = way.file(PART_FILE, Need::Write)?;
         let mut table = self.overhang.table();
         if table.place(&self.layout, piece, extent).is_none() {
             self.state().unsynced.insert(PART_FILE.0);

@@ -100,7 +100,11 @@ impl FileStorage {
     /// The path that a file has now, or will have when it is made.
     pub(super) fn path_now<'p>(&self, file: FileIndex, path: &'p SafePath) -> Cow<'p, str> {
         let Some(suffix) = self.parts.suffix_of(file) else { return path.as_str().into() };
-        let named = self.state().named.get(&file.0).copied();
+        let named = {
+            let state = self.state();
+            let absent = state.absent.contains(&file.0).then_some(Named::Part);
+            state.named.get(&file.0).copied().or(absent)
+        };
         match named.unwrap_or_else(|| self.find_name(file, path)) {
             Named::Own => path.as_str().into(),
             Named::Part => format!("{}{suffix}", path.as_str()).into(),
@@ -288,8 +292,9 @@ mod tests {
         let room = Room::new(&[("d/a", PIECE), ("d/b", PIECE + 1), ("empty", 0)]);
         let storage = room.open();
         storage.prepare(false, |_| true).unwrap();
+        assert_eq!(room.names(), ["d/a.part", "empty"], "the second comes with its bytes");
+        write(&storage, 0, &[1; 16385]);
         assert_eq!(room.names(), ["d/a.part", "d/b.part", "empty"]);
-        write(&storage, 0, &[1; 16384]);
         storage.sync().unwrap();
         let before = storage.presence().unwrap();
         storage.give_names(&room.have(&[0])).unwrap();
@@ -379,6 +384,7 @@ mod tests {
         let room = Room::new(&[("a", PIECE), ("A.PART", PIECE), (&long, PIECE)]);
         let storage = room.open();
         storage.prepare(false, |_| true).unwrap();
+        write(&storage, 0, &[1; 3 * 16384]);
         assert_eq!(room.names(), ["A.PART.part", "a", &long]);
     }
 

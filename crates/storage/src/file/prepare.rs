@@ -8,12 +8,17 @@ use rustix::io::Errno;
 
 use super::open_files::OpenFile;
 use super::place::link_text;
+use super::way::Way;
 use super::{FilePlace, FileStorage, Need, Preallocation};
-use crate::StorageError;
+use crate::{FilePresence, Presence, StorageError};
+
+/// With [`Preallocation::Sparse`] files shorter than this are made when their first bytes come: to make them before would be to open each
+/// twice, and a length that is known early serves nobody in a file that comes at once.
+const SMALL: u64 = 1 << 20;
 
 impl FileStorage {
     /// Creates what can be created before any byte comes: empty files and links, and the rest as the preallocation asks. To be called
-    /// once after the check of what is there; doing it again changes nothing.
+    /// once after the check of what is there; doing it again changes nothing. What is there then.
     ///
     /// A file that is longer than it should be is cut only if `cut_longer` says so: when the files are known to be this torrent's
     /// (a resume record says so, or pieces matched) or the user asked to overwrite. Otherwise the surplus stays (THREATS L6). `wanted`
@@ -21,56 +26,82 @@ impl FileStorage {
     /// have of pieces that are wanted goes there, and moves into a file when it is wanted in a later call. A file that was
     /// wanted once takes its bytes itself as long as the storage is open.
     ///
+    /// Of the files that are to be made with their first bytes none is written over that has come in between
+    /// ([`StorageError::NameTaken`]). One wanted file is made in any case, so that a record says whose the folder is.
+    ///
     /// # Errors
     /// The storage is read-only or in use, the disk is full, or something stands in the way.
-    pub fn prepare(&self, cut_longer: bool, wanted: impl Fn(FileIndex) -> bool) -> Result<(), StorageError> {
+    pub fn prepare(&self, cut_longer: bool, wanted: impl Fn(FileIndex) -> bool) -> Result<Presence, StorageError> {
         if !self.writes() {
             return Err(StorageError::ReadOnly { path: self.place.root.clone() });
         }
         self.beneath_to_write()?;
         self.set_apart(&wanted);
-        if self.overhang.path.is_some() {
+        let plain =
+            |(place, number): (&FilePlace, u32)| matches!(place, FilePlace::File { .. }) && wanted(FileIndex(number));
+        if self.overhang.path.is_some() || self.place.files.iter().zip(0u32..).any(plain) {
             self.lock_to_write()?;
         }
         self.gather_wanted(&wanted)?;
+        let mut found = self.look()?;
+        let (mut way, mut some, mut linked) = (self.way(), false, false);
         for (place, number) in self.place.files.iter().zip(0u32..) {
             let file = FileIndex(number);
             match place {
                 _ if !wanted(file) => {}
                 FilePlace::Pad => {}
-                FilePlace::Link { path, target } => self.make_link(path, target)?,
+                FilePlace::Link { path, target } => {
+                    self.make_link(path, target)?;
+                    linked = true;
+                }
                 FilePlace::File { .. } => {
-                    self.lock_to_write()?;
-                    self.prepare_file(file, cut_longer)?;
+                    let found = &mut found.files[number as usize];
+                    if some && *found == FilePresence::Missing && self.may_be_made_later(file) {
+                        self.state().absent.insert(number);
+                    } else {
+                        *found = self.prepare_file(&mut way, file, *found, cut_longer)?;
+                        some = true;
+                    }
                 }
             }
         }
-        Ok(())
+        if linked { self.look() } else { Ok(found) }
     }
 
-    fn prepare_file(&self, file: FileIndex, cut_longer: bool) -> Result<(), StorageError> {
+    /// Whether it is enough to make the file when its first bytes come. One that was open and is gone is not made anew in silence.
+    fn may_be_made_later(&self, file: FileIndex) -> bool {
         let length = self.layout.files()[file.0 as usize].length;
-        let create = length == 0 || self.options.preallocation != Preallocation::None;
-        let open = match self.file(file, if create { Need::Write } else { Need::Read }) {
-            Err(StorageError::Missing { .. }) if !create => return Ok(()),
-            result => result?,
+        let later = match self.options.preallocation {
+            Preallocation::None => length > 0,
+            Preallocation::Sparse => length > 0 && length < SMALL,
+            Preallocation::Full => false,
         };
+        later && self.state().seen.get(file).is_none()
+    }
+
+    fn prepare_file(
+        &self,
+        way: &mut Way<'_>,
+        file: FileIndex,
+        found: FilePresence,
+        cut_longer: bool,
+    ) -> Result<FilePresence, StorageError> {
+        let length = self.layout.files()[file.0 as usize].length;
+        let as_it_is = self.options.preallocation == Preallocation::None && found != FilePresence::Missing;
+        let open = way.file(file, if as_it_is { Need::Read } else { Need::Write })?;
         let path = || self.path_of(file).unwrap_or_default();
-        let stat = rustix::fs::fstat(&open.fd).map_err(|errno| StorageError::io("look at", path(), errno))?;
+        let look = || rustix::fs::fstat(&open.fd).map_err(|errno| StorageError::io("look at", path(), errno));
+        let stat = look()?;
         let found = u64::try_from(stat.st_size).unwrap_or(0);
         let result = match self.options.preallocation {
-            _ if found > length => {
-                if !cut_longer {
-                    return Ok(());
-                }
-                rustix::fs::ftruncate(&open.fd, length)
-            }
-            Preallocation::Full if length > 0 => allocate(&open, found, length),
+            _ if found > length && cut_longer => rustix::fs::ftruncate(&open.fd, length),
+            Preallocation::Full if found <= length && length > 0 => allocate(&open, found, length),
             Preallocation::Sparse if found < length => rustix::fs::ftruncate(&open.fd, length),
-            _ => return Ok(()),
+            _ => return Ok(self.judge_plain(file, &stat)),
         };
         self.state().unsynced.insert(file.0);
-        result.map_err(|errno| StorageError::io("allocate", path(), errno))
+        result.map_err(|errno| StorageError::io("allocate", path(), errno))?;
+        Ok(self.judge_plain(file, &look()?))
     }
 
     fn make_link(&self, path: &SafePath, target: &SafePath) -> Result<(), StorageError> {

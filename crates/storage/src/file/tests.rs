@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use proptest::prelude::*;
 use riverrun_metainfo::path::NameRules;
+use rustix::fs::Mode;
 use tempfile::TempDir;
 
 use super::*;
@@ -575,5 +576,111 @@ proptest! {
             let same = one[number] == other[number] || (one[number] == Some(0) && other[number].is_none());
             prop_assert!(same, "file {number} of {length}: {one:?} {other:?}");
         }
+    }
+}
+
+/// One file of a MiB, and small ones behind it.
+fn some_small(count: usize) -> Torrent {
+    let names: Vec<String> = (0..count).map(|number| format!("d{}/f{number}", number / 4)).collect();
+    let small = names.iter().map(|name| (Some(name.as_str()), BLOCK));
+    Torrent::new(&[(Some("large"), 1 << 20)].into_iter().chain(small).collect::<Vec<_>>())
+}
+
+const SMALL_ONES: u64 = 1 << 20;
+
+fn sparse(torrent: &Torrent) -> FileStorage {
+    torrent.open_with(FileOptions { access: Access::ReadWrite, ..FileOptions::default() }).unwrap()
+}
+
+#[test]
+fn small_files_are_made_when_their_first_bytes_come() {
+    let torrent = some_small(8);
+    let storage = sparse(&torrent);
+    let prepared = storage.prepare(false, |_| true).unwrap();
+    assert_eq!(prepared, storage.presence().unwrap(), "what prepare says is what is there");
+    assert_eq!(length_of(prepared.files[0]), Some(1 << 20));
+    assert_eq!(prepared.files[1..], [FilePresence::Missing; 8]);
+    assert!(!torrent.path("d0").exists());
+    write(&storage, SMALL_ONES + BLOCK, &[7; 3 * BLOCK as usize]).unwrap();
+    let found = storage.presence().unwrap().files;
+    let lengths: Vec<_> = found.iter().map(|found| length_of(*found)).collect();
+    let made = Some(BLOCK);
+    assert_eq!(lengths, [Some(1 << 20), None, made, made, made, None, None, None, None]);
+    assert!(matches!(read(&storage, SMALL_ONES, 1), Err(StorageError::Missing { .. })));
+    storage.sync().unwrap();
+    assert_eq!(storage.prepare(false, |_| true).unwrap().files, found);
+    write(&storage, SMALL_ONES, &vec![8; 8 * BLOCK as usize]).unwrap();
+    assert_eq!(read(&storage, SMALL_ONES, 8 * BLOCK).unwrap(), vec![8; 8 * BLOCK as usize]);
+}
+
+#[test]
+fn one_wanted_file_is_there_from_the_start() {
+    // So that the record of a run that is cut off knows the folder for ours, whichever files are wanted.
+    for preallocation in [Preallocation::None, Preallocation::Sparse] {
+        let torrent = some_small(4);
+        let part_file = Some(at(".parts"));
+        let options = FileOptions { access: Access::ReadWrite, preallocation, part_file, ..FileOptions::default() };
+        let storage = torrent.open_with(options).unwrap();
+        let found = storage.prepare(false, |file| file.0 > 1).unwrap();
+        let there: Vec<_> = found.files.iter().map(|found| length_of(*found).is_some()).collect();
+        assert_eq!(there, [false, false, true, false, false], "{preallocation:?}");
+    }
+}
+
+#[test]
+fn l6_what_comes_into_the_place_of_a_file_that_is_to_be_made_is_left_alone() {
+    let torrent = some_small(2);
+    let storage = sparse(&torrent);
+    storage.prepare(false, |_| true).unwrap();
+    fs::create_dir(torrent.path("d0")).unwrap();
+    fs::write(torrent.path("d0/f1"), "of somebody else").unwrap();
+    for _ in 0..2 {
+        let error = write(&storage, SMALL_ONES, &[7; 2 * BLOCK as usize]).unwrap_err();
+        assert!(matches!(&error, StorageError::NameTaken { path } if path.ends_with("d0/f1")), "{error:?}");
+        assert!(matches!(read(&storage, SMALL_ONES + BLOCK, 1), Err(StorageError::Missing { .. })), "nor is it read");
+    }
+    assert!(matches!(storage.prepare(true, |_| true), Err(StorageError::NameTaken { .. })));
+    assert_eq!(fs::read(torrent.path("d0/f1")).unwrap(), b"of somebody else");
+    fs::remove_file(torrent.path("d0/f1")).unwrap();
+    write(&storage, SMALL_ONES, &[7; 2 * BLOCK as usize]).unwrap();
+    assert_eq!(fs::read(torrent.path("d0/f1")).unwrap(), [7; BLOCK as usize]);
+}
+
+#[test]
+fn l11_a_link_that_comes_into_the_place_of_a_file_that_is_to_be_made_is_refused() {
+    let outside = tempfile::tempdir().unwrap();
+    let torrent = some_small(5);
+    let storage = sparse(&torrent);
+    storage.prepare(false, |_| true).unwrap();
+    fs::create_dir(torrent.path("d0")).unwrap();
+    symlink(outside.path().join("new"), torrent.path("d0/f1")).unwrap();
+    symlink(outside.path(), torrent.path("d1")).unwrap();
+    for (offset, link) in [(SMALL_ONES + BLOCK, "d0/f1"), (SMALL_ONES + 4 * BLOCK, "d1")] {
+        let error = write(&storage, offset, b"x").unwrap_err();
+        assert!(matches!(&error, StorageError::Symlink { path } if path.ends_with(link)), "{error:?}");
+    }
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn threads_that_make_one_file_at_once_both_write_it() {
+    for _ in 0..20 {
+        let torrent = some_small(16);
+        let storage = sparse(&torrent);
+        storage.prepare(false, |_| true).unwrap();
+        let barrier = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for half in 0..2 {
+                let (storage, barrier) = (&storage, &barrier);
+                scope.spawn(move || {
+                    for number in 0..16 {
+                        barrier.wait();
+                        let offset = SMALL_ONES + number * BLOCK + half * BLOCK / 2;
+                        write(storage, offset, &[7; BLOCK as usize / 2]).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(read(&storage, SMALL_ONES, 16 * BLOCK).unwrap(), vec![7; 16 * BLOCK as usize]);
     }
 }

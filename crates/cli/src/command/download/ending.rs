@@ -63,7 +63,7 @@ pub(crate) fn torrent_failure(error: &TorrentError, phase: Phase, job: &Job, sca
 pub(crate) fn storage_failure(error: &StorageError) -> Failure {
     if let StorageError::NameTaken { path } = error {
         let message =
-            format!("{} exists and is something else: the complete file cannot have its name", as_written(path));
+            format!("{} exists and is something else: the torrent's file cannot have its name", as_written(path));
         return Failure::new(Exit::Exists, message).help("move it away and run the same command again");
     }
     if let (true, Some(path)) = (error.is_not_there(), error.path()) {

@@ -131,7 +131,7 @@ The same command goes on where an earlier run stopped, and says \"already comple
 pub(crate) enum Preallocate {
     /// Files grow.
     None,
-    /// Files have their length, and holes.
+    /// Files have their length, and holes; small ones come with their bytes.
     Sparse,
     /// All blocks are taken.
     Full,
