@@ -1,6 +1,8 @@
 //! Some files of a torrent are wanted, more or less, and others not; and that changes while it runs.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use riverrun::testing::{Content, Format, LocalSwarm, loopback};
 use riverrun::{AddError, AddTorrent, FileStatus, Phase, Priority, Session, Settings, Torrent, TorrentError};
@@ -55,6 +57,28 @@ async fn a_file_that_is_wanted_later_is_fetched_and_completes_anew() {
     same(&swarm, &swarm.dir());
     assert!(torrent.files().iter().all(FileStatus::is_complete));
     assert_eq!(torrent.status().down_bytes, torrent.status().total_bytes, "nothing was fetched twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_more_files_meets_the_seeders_it_knows_at_once() {
+    let swarm = swarm(None).await;
+    let session = session().await;
+    // With so many candidates a swarm dials none a second time within a minute.
+    let gone = (2..=12).map(|last| SocketAddr::from(([127, 0, 0, last], 9)));
+    let wish = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir()).wanted_files([0]).peers(gone);
+    let torrent = session.add(wish).await.unwrap();
+    complete(&torrent).await;
+    // Some programs let go of who needs nothing.
+    let seeder = &swarm.seeders()[0].1;
+    seeder.pause();
+    until("the seeder has gone", || torrent.peers().is_empty()).await;
+    seeder.resume();
+    let began = Instant::now();
+    let all: Vec<_> = torrent.files().iter().map(|file| (file.file, Priority::Normal)).collect();
+    torrent.set_file_priorities(all).await.unwrap();
+    complete(&torrent).await;
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    same(&swarm, &swarm.dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]

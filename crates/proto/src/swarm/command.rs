@@ -121,6 +121,10 @@ impl Swarm {
                 self.end_superseeding(now);
                 self.stats.came = now;
                 self.tell_upload_only(now, false);
+                // Whoever let go of us when we needed nothing rests; and if too few can be dialled, more are asked for however lately they
+                // were.
+                self.candidates.wake();
+                self.timers.needed_peers = None;
             }
             _ => {}
         }

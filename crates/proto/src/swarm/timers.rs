@@ -33,7 +33,7 @@ pub(super) struct Timers {
     pub(super) hurry: Option<Instant>,
     steal_pause: Duration,
     need_peers: Option<Instant>,
-    needed_peers: Option<Instant>,
+    pub(super) needed_peers: Option<Instant>,
     /// The next messages of peer exchange.
     pub(super) pex: Option<Instant>,
     /// When it is looked after who is shown what.

@@ -10,7 +10,9 @@ use super::lab::{Lab, Manner, block, handshake, peer_addr, sent, serves};
 use super::net::{config, layout};
 use crate::limits;
 use crate::mse::{Cover, Way};
-use crate::swarm::{Action, CloseReason, Command, Connected, ConnectionId, Input, Source, Strategy, SwarmConfig};
+use crate::swarm::{
+    Action, CloseReason, Command, Connected, ConnectionId, DialError, Input, Source, Strategy, SwarmConfig,
+};
 use crate::wire::extended::{ExtendedHandshake, Extension};
 use crate::wire::{Handshake, Message, PeerId, Reserved};
 
@@ -197,6 +199,38 @@ fn more_peers_are_asked_for_once_a_minute_while_there_are_few() {
     lab.feed(Input::Candidates { source: Source::Tracker, addrs: &[] });
     lab.wait(120 * SECOND);
     assert_eq!(asks(&lab), 0, "a seed waits to be found");
+}
+
+#[test]
+fn who_wants_more_dials_those_who_went_and_asks_for_peers_at_once() {
+    let asks = |actions: &[Action]| actions.iter().filter(|action| **action == Action::NeedPeers).count();
+    // More than the few of which a lonely swarm dials each again within seconds; and one.
+    for (candidates, asked) in [(12, 0), (1, 1)] {
+        let mut lab = Lab::leech(&layout(10, 4));
+        let mut some = Bitfield::empty(10);
+        some.insert(PieceIndex(3));
+        lab.feed(Input::Command(Command::SetPriorities(some.into())));
+        let addrs: Vec<_> = (1..=candidates).map(peer_addr).collect();
+        lab.feed(Input::Candidates { source: Source::Tracker, addrs: &addrs });
+        for addr in &addrs[1..] {
+            lab.feed(Input::DialFailed { addr: *addr, error: DialError::Refused });
+        }
+        let (addr, connection, handshake) = (addrs[0], ConnectionId(1), handshake(1, true));
+        let connected = Connected { connection, addr, incoming: false, handshake, cover: Cover::None };
+        lab.connect_as(1, connected, Manner::Honest(50));
+        lab.says(connection, &[Message::HaveAll, Message::Unchoke]);
+        lab.until(SECOND, |lab| lab.swarm.left_bytes() == 0);
+        assert_eq!(asks(&lab.done), 1, "it has just asked");
+        // Some programs let go of who needs nothing.
+        lab.feed(Input::Closed { connection, reason: CloseReason::Eof });
+        lab.done.clear();
+        lab.wait(SECOND);
+        let restless = |action: &Action| matches!(action, Action::Dial { .. } | Action::NeedPeers);
+        assert!(!lab.done.iter().any(restless), "{:?}", lab.done);
+        let actions = lab.feed(Input::Command(Command::SetPriorities(Bitfield::full(10).into())));
+        assert!(actions.contains(&Action::Dial { addr, ways: &[Way::Plain] }), "{candidates}: {actions:?}");
+        assert_eq!(asks(&actions), asked, "{candidates}");
+    }
 }
 
 #[test]
