@@ -50,8 +50,8 @@ def files(count, where):
     return lambda b, c, r: S.download(b, c, b.torrent(f"files-{count}", count * 64 * KIB, 256 * KIB, count), r, where=where)
 
 
-def fleet(count, **how):
-    return lambda b, c, r: S.fleet(b, c, torrents.make_fleet(b.base, count, 64 * KIB), r, **how)
+def fleet(count, size=64 * KIB, piece=16 * KIB, **how):
+    return lambda b, c, r: S.fleet(b, c, torrents.make_fleet(b.base, count, size, piece), r, **how)
 
 
 ALL = [
@@ -70,6 +70,7 @@ ALL = [
     Case("fleet", "1,000 idle seeding torrents", "many", fleet(1000), idle(12, 0.15, 0.1)),
     Case("fleet-10000", "10,000 idle seeding torrents", "many", fleet(10_000), idle(60, 1.2, 0.5), ours_only=True),
     Case("fleet-at-once", "10,000 torrents added at once", "many", fleet(10_000, at_once=True), ours_only=True),
+    Case("fleet-long", "1,000 idle seeding torrents of 4,096 pieces, 64 bytes each", "many", fleet(1000, size=256 * KIB, piece=64)),
     Case("idle-peers", "200 leechers at once, a block each 2 s while unchoked", "seed", lambda b, c, r: S.idle_peers(b, c, single(b, 512), r)),
     Case("idle-peers-5000", "5,000 leechers at once, a block each 2 s while unchoked", "seed",
          lambda b, c, r: S.idle_peers(b, c, single(b, 512), r, conns=5000, secs=30), ours_only=True),

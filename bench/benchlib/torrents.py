@@ -91,10 +91,10 @@ def make(base, label, size, piece_len, announce, files=0):
     return t
 
 
-def make_fleet(base, count, size):
+def make_fleet(base, count, size, piece=16384):
     """`count` single-file torrents without trackers; returns (torrent dir, data dir)."""
-    tdir = os.path.join(base, f"fleet-{count}", "torrents")
-    ddir = os.path.join(base, f"fleet-{count}", "data")
+    home = os.path.join(base, f"fleet-{count}" if piece == 16384 else f"fleet-{count}-{size // piece}-pieces")
+    tdir, ddir = os.path.join(home, "torrents"), os.path.join(home, "data")
     if not os.path.exists(os.path.join(tdir, f"t{count - 1:05}.torrent")):
         os.makedirs(tdir, exist_ok=True)
         os.makedirs(ddir, exist_ok=True)
@@ -102,9 +102,8 @@ def make_fleet(base, count, size):
             body = os.urandom(size)
             with open(os.path.join(ddir, f"t{i:05}"), "wb") as f:
                 f.write(body)
-            info = {"name": f"t{i:05}", "piece length": 16384, "length": size,
-                    "pieces": b"".join(hashlib.sha1(body[o:o + 16384]).digest()
-                                       for o in range(0, size, 16384))}
+            pieces = b"".join(hashlib.sha1(body[o:o + piece]).digest() for o in range(0, size, piece))
+            info = {"name": f"t{i:05}", "piece length": piece, "length": size, "pieces": pieces}
             with open(os.path.join(tdir, f"t{i:05}.torrent"), "wb") as f:
                 f.write(bencode({"info": info}))
     return tdir, ddir

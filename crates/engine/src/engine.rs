@@ -11,7 +11,7 @@ use riverrun_proto::limits::MAX_ANNOUNCES;
 use riverrun_proto::mse::TorrentMark;
 use riverrun_proto::swarm::ConnectionId;
 use riverrun_proto::wire::PeerId;
-use riverrun_storage::{Disk, Pool};
+use riverrun_storage::{Disk, Pool, Shelf};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     /// Draws the seeds of torrents.
     pub(crate) seeds: Mutex<fastrand::Rng>,
     pub(crate) disk: Disk,
+    /// Where the descriptions of torrents lie.
+    pub(crate) shelf: Shelf,
     pub(crate) rates: Arc<Rates>,
     /// One permit for each connection, from before it is dialled until it is closed.
     pub(crate) connections: Arc<Semaphore>,
@@ -115,6 +117,7 @@ impl Engine {
             peer_id,
             seeds: Mutex::new(seeds),
             disk,
+            shelf: Shelf::new(settings.state_dir.as_deref()),
             rates: Arc::new(Rates::new(&settings)),
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             dials: Semaphore::new(settings.max_dials),

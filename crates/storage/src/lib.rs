@@ -14,6 +14,7 @@ pub mod pool;
 pub mod resume;
 #[cfg(test)]
 mod sample;
+mod shelf;
 pub mod source;
 
 pub use check::{CheckError, Checked, FileState, Progress};
@@ -23,6 +24,7 @@ pub use file::{Access, BadSuffix, FileOptions, FilePlace, FileStorage, OpenFiles
 pub use memory::MemoryStorage;
 pub use pool::{Buffer, Pool};
 pub use resume::{Judged, Record, ResumeError, write_atomically};
+pub use shelf::Shelf;
 pub use source::SourceFiles;
 
 use std::io::{IoSlice, IoSliceMut};

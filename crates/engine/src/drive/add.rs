@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use riverrun_metainfo::Magnet;
 use riverrun_metainfo::info::Info;
 use riverrun_metainfo::metainfo::Metainfo;
@@ -29,7 +30,7 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
         return Err(AddError::Stopped);
     }
     let metainfo = match &wish.source {
-        Source::Bytes(bytes) => Arc::new(Metainfo::parse(bytes.clone())?),
+        Source::Bytes(bytes) => Arc::new(parse(engine, bytes.clone()).await?),
         Source::Metainfo(metainfo) => metainfo.clone(),
         Source::Magnet(link) => {
             let link = link.parse()?;
@@ -62,6 +63,16 @@ pub(crate) async fn add(engine: &Arc<Engine>, wish: AddTorrent) -> Result<Arc<Co
     core.act(|brain, _, _| brain.life.open(fail_on_storage_error));
     openings::begin(&core);
     Ok(core)
+}
+
+/// Reads the description of a torrent.
+async fn parse(engine: &Engine, bytes: Bytes) -> Result<Metainfo, AddError> {
+    if !engine.shelf.takes(bytes.len()) {
+        return Ok(Metainfo::parse(bytes)?);
+    }
+    let shelf = engine.shelf.clone();
+    let parsed = engine.blocking(move || shelf.read(bytes, Metainfo::parse)).await;
+    Ok(parsed.map_err(|_| AddError::Stopped)??)
 }
 
 /// Adds a torrent of which little more than a hash is known.

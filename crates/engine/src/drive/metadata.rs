@@ -9,7 +9,7 @@ use riverrun_metainfo::metainfo::{Draft, Metainfo};
 use riverrun_metainfo::{Info, InfoHashes, Magnet, MetainfoError};
 use riverrun_proto::limits::MAX_METADATA_LENGTH;
 use riverrun_proto::swarm::{Input, Judgement};
-use riverrun_storage::write_atomically;
+use riverrun_storage::{Shelf, write_atomically};
 
 use super::write_runs::Payloads;
 use super::{Core, add, open};
@@ -31,7 +31,8 @@ enum Found {
 /// Judges a copy that came from peers, away from the lock: it may be 30 MiB.
 pub(crate) async fn judge(core: Arc<Core>, parts: Vec<Bytes>) {
     let Some(link) = core.link().cloned() else { return };
-    let judged = core.engine.blocking(move || found(&link, parts.concat().into())).await;
+    let shelf = core.engine.shelf.clone();
+    let judged = core.engine.blocking(move || found(&link, parts.concat().into(), &shelf)).await;
     match judged {
         Ok(Found::Right(metainfo)) => {
             let metainfo = Arc::new(*metainfo);
@@ -48,7 +49,7 @@ pub(crate) async fn judge(core: Arc<Core>, parts: Vec<Bytes>) {
 }
 
 /// Compares bytes with the hashes of a link: v1 or v2, whichever it has. A v2 claim of a link without one counts for nothing.
-fn found(link: &Magnet, raw: Bytes) -> Found {
+fn found(link: &Magnet, raw: Bytes, shelf: &Shelf) -> Found {
     let v1 = link.info_hashes.v1().is_some_and(|hash| hash.0 == sha1(&raw));
     if !v1 && link.info_hashes.v2().is_none_or(|hash| hash.0 != sha256(&raw)) {
         return Found::Wrong;
@@ -59,7 +60,7 @@ fn found(link: &Magnet, raw: Bytes) -> Found {
         ..Draft::new(raw.clone())
     };
     // The info dictionary alone first: what is wrong with it is not to be told of the file around it.
-    match Info::from_raw(raw).and_then(|_| Metainfo::parse(draft.encode().into())) {
+    match Info::from_raw(raw).and_then(|_| shelf.read(draft.encode().into(), Metainfo::parse)) {
         Ok(metainfo) if shares(link.info_hashes, metainfo.hashes()) => Found::Right(Box::new(metainfo)),
         // Right by a hash of a kind that the torrent has not.
         Ok(_) => Found::Unusable(MetainfoError::NoInfo),
@@ -108,13 +109,13 @@ pub(crate) async fn read(engine: &crate::engine::Engine, link: &Magnet) -> Optio
     let paths = [link.info_hashes.v1().map(InfoHashes::V1), link.info_hashes.v2().map(InfoHashes::V2)];
     let state_dir = engine.settings.state_dir.as_deref()?;
     let paths: Vec<PathBuf> = paths.into_iter().flatten().map(|hash| path(state_dir, hash)).collect();
-    let link = link.clone();
+    let (link, shelf) = (link.clone(), engine.shelf.clone());
     let read = engine.blocking(move || {
         paths.iter().find_map(|path| {
             let known = path.metadata().ok().filter(|known| known.len() <= 2 * u64::from(MAX_METADATA_LENGTH))?;
             tracing::debug!(bytes = known.len(), "metadata of an earlier run");
             let kept = Metainfo::parse(std::fs::read(path).ok()?.into()).ok()?;
-            match found(&link, kept.info().raw().clone()) {
+            match found(&link, kept.info().raw().clone(), &shelf) {
                 Found::Right(metainfo) => Some(*metainfo),
                 Found::Wrong | Found::Unusable(_) => None,
             }

@@ -216,3 +216,39 @@ async fn nothing_is_had_between_the_metadata_and_the_files() {
     let have = torrent.have();
     assert_eq!((have.pieces(), have.count()), (metainfo.info().layout().piece_count(), 0));
 }
+
+/// Descriptions that lie in files of this folder which have no name any more.
+#[cfg(target_os = "linux")]
+fn shelved(state_dir: &std::path::Path) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let file = format!("{}/.shelf-", state_dir.display());
+    maps.lines().filter(|line| line.contains(&file) && line.ends_with(" (deleted)")).count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_description_takes_no_memory_and_is_given_to_others() {
+    let names: Vec<_> = (0..300).map(|number| format!("{number:0>80}")).collect();
+    let content = Content::folder("many", 5, names.iter().map(|name| (&name[..], 100)));
+    let swarm = LocalSwarm::of(content).start().await.unwrap();
+    let states = ["first", "second"].map(|name| swarm.dir().join(name));
+    let [first, second] = &states;
+    let session = |state: &PathBuf| {
+        Session::builder().settings(Settings { state_dir: Some(state.clone()), ..loopback() }).start()
+    };
+    let (one, other) = (session(first).await.unwrap(), session(second).await.unwrap());
+    let add = AddTorrent::new(swarm.torrent()).into_dir(swarm.dir().join("1"));
+    let from_file = one.add(add).await.unwrap();
+    complete(&from_file).await;
+    let link = AddTorrent::new(swarm.hashes()).peers(one.listen_addrs()).into_dir(swarm.dir().join("2"));
+    let from_peers = other.add(link).await.unwrap();
+    complete(&from_peers).await;
+    same(&swarm, &swarm.dir().join("2"));
+    assert_eq!(from_file.metainfo().unwrap().info().raw(), from_peers.metainfo().unwrap().info().raw());
+    assert_eq!([shelved(first), shelved(second)], [1, 1]);
+    for (session, torrent) in [(one, from_file), (other, from_peers)] {
+        drop(torrent);
+        session.shutdown(PATIENCE).await;
+    }
+    until("room given back", || [shelved(first), shelved(second)] == [0, 0]).await;
+}
