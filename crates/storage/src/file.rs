@@ -103,11 +103,15 @@ pub struct FileStorage {
     number: u64,
     place: Place,
     layout: Arc<Layout>,
-    options: FileOptions,
+    access: Access,
+    preallocation: Preallocation,
+    open_files: OpenFiles,
     state: Mutex<State>,
     lock: Lock,
-    part_lock: Lock,
-    parts: PartNames,
+    /// Only where there may be a part file.
+    part_lock: Option<Box<Lock>>,
+    /// Only where files have a suffix.
+    parts: Option<Box<PartNames>>,
     overhang: Overhang,
     /// Held to write while a file gets another name, to read while one is opened or looked at by its name.
     naming: RwLock<()>,
@@ -151,12 +155,24 @@ impl FileStorage {
     pub fn open(place: Place, layout: Arc<Layout>, options: FileOptions) -> Result<Self, StorageError> {
         let place = place.fitted(&layout)?;
         let number = next_number();
-        let lock = Lock::new(&place, options.open_files.clone());
-        let parts = PartNames::new(options.part_suffix.clone(), &place, &layout);
-        let (state, naming) = (Mutex::default(), RwLock::default());
-        let overhang = Overhang::new(options.part_file.clone());
-        let part_lock = Lock::on(overhang.path.as_ref().map(|_| PART_FILE), options.open_files.clone());
-        let storage = Self { number, place, layout, options, state, lock, part_lock, parts, overhang, naming };
+        let FileOptions { access, preallocation, open_files, part_suffix, part_file } = options;
+        let lock = Lock::new(&place);
+        let parts = part_suffix.map(|suffix| Box::new(PartNames::new(suffix, &place, &layout)));
+        let part_lock = part_file.as_ref().map(|_| Box::new(Lock::on(Some(PART_FILE))));
+        let storage = Self {
+            number,
+            place,
+            layout,
+            access,
+            preallocation,
+            open_files,
+            state: Mutex::default(),
+            lock,
+            part_lock,
+            parts,
+            overhang: Overhang::new(part_file),
+            naming: RwLock::default(),
+        };
         match storage.beneath() {
             Ok(_) => {}
             Err(StorageError::Missing { .. }) if storage.writes() => return Ok(storage),
@@ -189,7 +205,7 @@ impl FileStorage {
     /// Lets go of the file that was held open under this path: whatever stands there from now on, nothing included, is the
     /// torrent's. Only for an owner who has seen that the file changed and forgets or checks its pieces (THREATS L4).
     pub fn reopen(&self, file: FileIndex) {
-        self.options.open_files.close(Key { storage: self.number, file: file.0 });
+        self.open_files.close(Key { storage: self.number, file: file.0 });
         let mut state = self.state();
         state.seen.forget(file);
         state.named.remove(&file.0);
@@ -199,7 +215,7 @@ impl FileStorage {
     }
 
     fn writes(&self) -> bool {
-        self.options.access == Access::ReadWrite
+        self.access == Access::ReadWrite
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -357,7 +373,7 @@ impl Storage for FileStorage {
     fn read_cached(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> bool {
         let read = |extent: Extent, slices: &mut [IoSliceMut<'_>]| {
             // Opening a file may take time.
-            let open = self.options.open_files.get(Key { storage: self.number, file: extent.file.0 });
+            let open = self.open_files.get(Key { storage: self.number, file: extent.file.0 });
             open.ok_or(NotCached).and_then(|open| open.read_cached(extent, slices))
         };
         extents::read(&self.layout, span, into, read).is_ok()
@@ -406,7 +422,7 @@ impl Storage for FileStorage {
 impl Drop for FileStorage {
     fn drop(&mut self) {
         self.leave_overhang();
-        self.options.open_files.close_storage(self.number);
+        self.open_files.close_storage(self.number);
     }
 }
 

@@ -19,33 +19,32 @@ pub(super) struct Lock {
     settled: AtomicBool,
     /// Kept open, because closing it would give the lock up.
     held: Mutex<Option<Held>>,
-    open_files: OpenFiles,
 }
 
 #[derive(Debug)]
 struct Held {
     _file: Arc<OpenFile>,
-    /// It counts in `open_files`.
-    counted: bool,
+    /// Where it counts, if it does.
+    counted: Option<OpenFiles>,
 }
 
 impl Lock {
-    pub(super) fn new(place: &Place, open_files: OpenFiles) -> Self {
+    pub(super) fn new(place: &Place) -> Self {
         let first = place.files.iter().position(|file| matches!(file, FilePlace::File { .. }));
-        Self::on(first.and_then(|first| u32::try_from(first).ok()).map(FileIndex), open_files)
+        Self::on(first.and_then(|first| u32::try_from(first).ok()).map(FileIndex))
     }
 
     /// A lock on this file.
-    pub(super) fn on(file: Option<FileIndex>, open_files: OpenFiles) -> Self {
-        Self { file, settled: file.is_none().into(), held: Mutex::default(), open_files }
+    pub(super) fn on(file: Option<FileIndex>) -> Self {
+        Self { file, settled: file.is_none().into(), held: Mutex::default() }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().is_some_and(|held| held.counted) {
-            self.open_files.release_lock();
+        if let Some(Held { counted: Some(open_files), .. }) = held {
+            open_files.release_lock();
         }
     }
 }
@@ -53,7 +52,7 @@ impl Drop for Lock {
 impl FileStorage {
     /// Takes the locks whose files are there.
     pub(super) fn lock_if_there(&self) -> Result<(), StorageError> {
-        for lock in [&self.lock, &self.part_lock] {
+        for lock in [Some(&self.lock), self.part_lock.as_deref()].into_iter().flatten() {
             match self.take_lock(lock, Need::Read) {
                 Err(StorageError::Missing { .. }) => {}
                 result => result?,
@@ -69,7 +68,9 @@ impl FileStorage {
             return self.take_lock(&self.lock, Need::Write);
         }
         match self.take_lock(&self.lock, Need::Read) {
-            Err(StorageError::Missing { .. }) => self.take_lock(&self.part_lock, Need::Write),
+            Err(StorageError::Missing { .. }) => {
+                self.part_lock.as_deref().map_or(Ok(()), |lock| self.take_lock(lock, Need::Write))
+            }
             result => result,
         }
     }
@@ -82,7 +83,7 @@ impl FileStorage {
         let Some(file) = lock.file.filter(|_| held.is_none()) else { return Ok(()) };
         let open = self.file(file, need)?;
         // A process that seeds very many torrents has no descriptor for each; then a reader goes without.
-        let counted = lock.open_files.reserve_lock();
+        let counted = self.open_files.reserve_lock();
         if !counted && !self.writes() {
             tracing::debug!("too many open files: no lock");
             lock.settled.store(true, Ordering::Release);
@@ -95,10 +96,12 @@ impl FileStorage {
         };
         let result = rustix::fs::flock(&open.fd, operation);
         if result.is_err() && counted {
-            lock.open_files.release_lock();
+            self.open_files.release_lock();
         }
         match result {
-            Ok(()) => *held = Some(Held { _file: open, counted }),
+            Ok(()) => {
+                *held = Some(Held { _file: open, counted: counted.then(|| self.open_files.clone()) });
+            }
             Err(Errno::WOULDBLOCK) => {
                 return Err(StorageError::InUse { path: self.path_of(file).unwrap_or_default() });
             }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use riverrun_metainfo::path::SafePath;
 use riverrun_metainfo::{Extent, FileIndex, PieceIndex};
@@ -34,6 +34,13 @@ pub(super) struct Overhang {
     used: AtomicBool,
     /// It was said which files are wanted.
     decided: AtomicBool,
+    /// Made when something of it is needed: few of thousands of torrents have a part file.
+    rests: OnceLock<Box<Rests>>,
+}
+
+/// What rests in a part file, and what will.
+#[derive(Debug, Default)]
+struct Rests {
     /// The files whose bytes go there. Held to write while bytes move from there to files.
     apart: RwLock<BTreeSet<u32>>,
     table: Mutex<Table>,
@@ -44,13 +51,22 @@ impl Overhang {
         Self { path, ..Self::default() }
     }
 
+    fn rests(&self) -> &Rests {
+        self.rests.get_or_init(Box::default)
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing panics while it holds the lock half way through a change.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rests().table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To change whose bytes go there.
+    fn apart_to_change(&self) -> RwLockWriteGuard<'_, BTreeSet<u32>> {
+        self.rests().apart.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn apart(&self) -> Option<RwLockReadGuard<'_, BTreeSet<u32>>> {
-        self.used.load(Ordering::Acquire).then(|| self.apart.read().unwrap_or_else(PoisonError::into_inner))
+        self.used.load(Ordering::Acquire).then(|| self.rests().apart.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether a file's bytes go to the part file.
@@ -86,7 +102,7 @@ impl FileStorage {
         if self.overhang.path.is_none() || self.overhang.decided.swap(true, Ordering::AcqRel) {
             return;
         }
-        let mut apart = self.overhang.apart.write().unwrap_or_else(PoisonError::into_inner);
+        let mut apart = self.overhang.apart_to_change();
         apart.extend(self.real_files().filter(|file| !wanted(*file)).map(|file| file.0));
         if !apart.is_empty() {
             self.overhang.used.store(true, Ordering::Release);
@@ -98,7 +114,7 @@ impl FileStorage {
         if !self.overhang.used.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut apart = self.overhang.apart.write().unwrap_or_else(PoisonError::into_inner);
+        let mut apart = self.overhang.apart_to_change();
         for file in self.real_files().filter(|file| wanted(*file)) {
             self.move_out(file)?;
             apart.remove(&file.0);

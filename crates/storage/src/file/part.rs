@@ -56,16 +56,15 @@ pub(super) enum Named {
 }
 
 /// The suffix of a storage, and the files that go without.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PartNames {
-    suffix: Option<PartSuffix>,
+    suffix: PartSuffix,
     without: BTreeSet<u32>,
 }
 
 impl PartNames {
     /// Files without bytes go without a suffix, and those whose name would be too long with it or that of another file.
-    pub(super) fn new(suffix: Option<PartSuffix>, place: &Place, layout: &Layout) -> Self {
-        let Some(suffix) = suffix else { return Self::default() };
+    pub(super) fn new(suffix: PartSuffix, place: &Place, layout: &Layout) -> Self {
         let mut taken = HashSet::new();
         for path in place.files.iter().filter_map(FilePlace::path) {
             let path = path.as_str().to_lowercase();
@@ -81,12 +80,7 @@ impl PartNames {
         };
         let files = place.files.iter().zip(layout.files()).zip(0u32..);
         let without = files.filter(|((place, file), _)| goes_without(place, file.length)).map(|(_, number)| number);
-        Self { without: without.collect(), suffix: Some(suffix) }
-    }
-
-    /// The suffix that this file may have.
-    pub(super) fn suffix_of(&self, file: FileIndex) -> Option<&str> {
-        self.suffix.as_ref().filter(|_| !self.without.contains(&file.0) && file != PART_FILE).map(PartSuffix::as_str)
+        Self { without: without.collect(), suffix }
     }
 }
 
@@ -94,12 +88,18 @@ impl FileStorage {
     /// Whether files have a suffix until they are complete.
     #[must_use]
     pub fn has_part_suffix(&self) -> bool {
-        self.parts.suffix.is_some()
+        self.parts.is_some()
+    }
+
+    /// The suffix that this file may have.
+    pub(super) fn suffix_of(&self, file: FileIndex) -> Option<&str> {
+        let parts = self.parts.as_deref().filter(|parts| !parts.without.contains(&file.0) && file != PART_FILE)?;
+        Some(parts.suffix.as_str())
     }
 
     /// The path that a file has now, or will have when it is made.
     pub(super) fn path_now<'p>(&self, file: FileIndex, path: &'p SafePath) -> Cow<'p, str> {
-        let Some(suffix) = self.parts.suffix_of(file) else { return path.as_str().into() };
+        let Some(suffix) = self.suffix_of(file) else { return path.as_str().into() };
         let named = {
             let state = self.state();
             let absent = state.absent.contains(&file.0).then_some(Named::Part);
@@ -160,7 +160,7 @@ impl FileStorage {
 
     /// False if the file is not there any more: whoever looks at the files next finds that out.
     fn give_name(&self, beneath: &Beneath<'_>, file: FileIndex) -> Result<bool, StorageError> {
-        let (Some(path), Some(suffix)) = (self.place.files[file.0 as usize].path(), self.parts.suffix_of(file)) else {
+        let (Some(path), Some(suffix)) = (self.place.files[file.0 as usize].path(), self.suffix_of(file)) else {
             return Ok(false);
         };
         // Nobody opens a file by its name meanwhile.

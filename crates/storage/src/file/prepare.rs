@@ -71,7 +71,7 @@ impl FileStorage {
     /// Whether it is enough to make the file when its first bytes come. One that was open and is gone is not made anew in silence.
     fn may_be_made_later(&self, file: FileIndex) -> bool {
         let length = self.layout.files()[file.0 as usize].length;
-        let later = match self.options.preallocation {
+        let later = match self.preallocation {
             Preallocation::None => length > 0,
             Preallocation::Sparse => length > 0 && length < SMALL,
             Preallocation::Full => false,
@@ -87,13 +87,13 @@ impl FileStorage {
         cut_longer: bool,
     ) -> Result<FilePresence, StorageError> {
         let length = self.layout.files()[file.0 as usize].length;
-        let as_it_is = self.options.preallocation == Preallocation::None && found != FilePresence::Missing;
+        let as_it_is = self.preallocation == Preallocation::None && found != FilePresence::Missing;
         let open = way.file(file, if as_it_is { Need::Read } else { Need::Write })?;
         let path = || self.path_of(file).unwrap_or_default();
         let look = || rustix::fs::fstat(&open.fd).map_err(|errno| StorageError::io("look at", path(), errno));
         let stat = look()?;
         let found = u64::try_from(stat.st_size).unwrap_or(0);
-        let result = match self.options.preallocation {
+        let result = match self.preallocation {
             _ if found > length && cut_longer => rustix::fs::ftruncate(&open.fd, length),
             Preallocation::Full if found <= length && length > 0 => allocate(&open, found, length),
             Preallocation::Sparse if found < length => rustix::fs::ftruncate(&open.fd, length),

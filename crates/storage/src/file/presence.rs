@@ -85,7 +85,7 @@ impl FileStorage {
             let found = beneath.stat(parent.as_ref().map(AsFd::as_fd), name);
             found.map_err(|errno| StorageError::io("look at", beneath.path(path.as_str()), errno))
         };
-        let found = match self.parts.suffix_of(file) {
+        let found = match self.suffix_of(file) {
             None => stat(path.file_name())?,
             Some(suffix) => self.find_named(file, path.file_name(), suffix, stat)?,
         };

@@ -37,7 +37,7 @@ impl<'s> Way<'s> {
     pub(super) fn file(&mut self, file: FileIndex, need: Need) -> Result<Arc<OpenFile>, StorageError> {
         let storage = self.storage;
         let key = Key { storage: storage.number, file: file.0 };
-        if let Some(open) = storage.options.open_files.get(key)
+        if let Some(open) = storage.open_files.get(key)
             && (open.writable || need == Need::Read)
         {
             return Ok(open);
@@ -51,7 +51,7 @@ impl<'s> Way<'s> {
         }
         let opened = match self.open(file, path, executable, need) {
             Err(error) if error.ran_out_of_descriptors() => {
-                storage.options.open_files.close_half();
+                storage.open_files.close_half();
                 self.open(file, path, executable, need)
             }
             result => result,
@@ -60,7 +60,7 @@ impl<'s> Way<'s> {
         if path.len() > own.as_str().len() && file != PART_FILE {
             storage.remember_name(file, Named::Part);
         }
-        Ok(storage.options.open_files.keep(key, opened))
+        Ok(storage.open_files.keep(key, opened))
     }
 
     fn open(&mut self, file: FileIndex, path: &str, executable: bool, need: Need) -> Result<OpenFile, StorageError> {
