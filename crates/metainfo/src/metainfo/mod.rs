@@ -50,7 +50,7 @@ pub struct Metainfo {
     creation_date: Option<i64>,
     /// The piece layers by root, each verified against it.
     layers: BTreeMap<Node, Bytes>,
-    hashes: PieceHashes,
+    hashes: Arc<PieceHashes>,
     /// The file has the key for them, if only with nothing in it.
     has_layers: bool,
     /// Entries that are not known here, as key and raw value.
@@ -104,7 +104,7 @@ impl Metainfo {
             has_layers: info.hashes().v2().is_some() && root.get("piece layers").is_some(),
             info: Arc::new(info),
             layers,
-            hashes,
+            hashes: Arc::new(hashes),
             others,
             warnings,
         };
@@ -179,10 +179,11 @@ impl Metainfo {
         &self.warnings
     }
 
-    /// The expected hash of every piece. What one of them learns later, others do not know.
+    /// The expected hash of every piece. What one of them learns later, others do not know; where there is nothing left to learn, all
+    /// are one.
     #[must_use]
     pub fn piece_hashes(&self) -> Arc<PieceHashes> {
-        Arc::new(self.hashes.clone())
+        if self.hashes.lacks_layers() { Arc::new(PieceHashes::clone(&self.hashes)) } else { self.hashes.clone() }
     }
 
     /// Everything that can be changed, to write it again; the info dictionary keeps its bytes.
