@@ -16,7 +16,7 @@ pub(crate) struct Choice {
     /// Which files were wanted once, where not all are: what is in them was written by us or allowed by the owner.
     once: Option<Arc<[bool]>>,
     /// `None`: all are wanted alike.
-    pieces: Option<Priorities>,
+    pieces: Option<Box<Priorities>>,
 }
 
 impl Choice {
@@ -25,12 +25,12 @@ impl Choice {
         if files.iter().all(|priority| *priority == Priority::Normal) {
             return Self::default();
         }
-        Self { pieces: Some(Priorities::of_files(layout, &files)), files: Some(files.into()), once: None }
+        Self { pieces: Some(Priorities::of_files(layout, &files).into()), files: Some(files.into()), once: None }
     }
 
     /// All files, but only these pieces.
     pub(crate) fn of_pieces(wanted: Bitfield) -> Self {
-        Self { pieces: Some(wanted.into()), ..Self::default() }
+        Self { pieces: Some(Box::new(wanted.into())), ..Self::default() }
     }
 
     /// The same after an earlier choice: files that were wanted then are known as ours.
@@ -105,12 +105,12 @@ impl Choice {
 
     /// How much each piece is wanted; `None`: all alike.
     pub(crate) fn pieces(&self) -> Option<&Priorities> {
-        self.pieces.as_ref()
+        self.pieces.as_deref()
     }
 
     /// The pieces that are wanted; `None`: all.
     pub(crate) fn wanted(&self) -> Option<&Bitfield> {
-        self.pieces.as_ref().map(Priorities::wanted)
+        self.pieces().map(Priorities::wanted)
     }
 }
 

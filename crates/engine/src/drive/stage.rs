@@ -18,7 +18,7 @@ pub(crate) struct Life {
     pub(crate) stage: Stage,
     pub(crate) paused: bool,
     pub(crate) completion: Completion,
-    parked: Option<Parked>,
+    parked: Option<Box<Parked>>,
     retry: Duration,
     fail_on_storage_error: bool,
     outcome: Outcome,
@@ -169,7 +169,7 @@ impl Life {
         if self.fail_on_storage_error {
             self.set_outcome(Outcome::Failed(TorrentError::Storage(error.clone())));
         }
-        self.parked = Some(Parked { error, retry_at: now + self.retry, trying: None });
+        self.parked = Some(Box::new(Parked { error, retry_at: now + self.retry, trying: None }));
     }
 
     /// Whether the disk failed and has not been seen to work since.

@@ -37,7 +37,6 @@ pub(super) struct Candidates {
     refused: OnDemand<BTreeSet<IpAddr>>,
     dialling: usize,
     connected: usize,
-    sources: Sources,
     /// How many each party named by peer exchange (P22).
     told: OnDemand<BTreeMap<IpAddr, usize>>,
     allowance: Allowance,
@@ -77,7 +76,6 @@ impl Candidates {
             refused: OnDemand::default(),
             dialling: 0,
             connected: 0,
-            sources: Sources::default(),
             told: OnDemand::default(),
             allowance: Allowance { dials: 2 * limits::DIALS_PER_SECOND, counted: now },
             recent: OnDemand::default(),
@@ -105,7 +103,7 @@ impl Candidates {
 
     /// How many are known, by source.
     pub(super) fn sources(&self) -> Sources {
-        self.sources
+        self.known.sources()
     }
 
     /// How many dials are under way.
@@ -159,13 +157,11 @@ impl Candidates {
             return true;
         }
         if let Some(known) = self.known.get(&addr) {
-            let (before, better) = (known.source, rank(source) < rank(known.source));
+            let better = rank(source) < rank(known.source);
             if source == Source::User {
                 self.known.need().change(addr, |known| (known.failures, known.rests_until) = (0, None));
             }
             if better {
-                *self.sources.count(before) -= 1;
-                *self.sources.count(source) += 1;
                 let teller = self.known.need().change(addr, |known| {
                     known.source = source;
                     known.teller.take()
@@ -180,7 +176,6 @@ impl Candidates {
         if let Some(teller) = teller {
             *self.told.need().entry(teller).or_default() += 1;
         }
-        *self.sources.count(source) += 1;
         let (seed, reachable) = (flags.contains(PexFlags::SEED), flags.contains(PexFlags::REACHABLE));
         let new = Candidate {
             source,
@@ -213,7 +208,6 @@ impl Candidates {
 
     fn take(&mut self, addr: SocketAddr) -> Option<Candidate> {
         let known = self.known.made()?.remove(addr)?;
-        *self.sources.count(known.source) -= 1;
         self.untold(known.teller);
         Some(known)
     }

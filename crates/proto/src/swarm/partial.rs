@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::swarm::ConnectionId;
 use crate::swarm::blame::Sender;
+use crate::swarm::on_demand::{OnDemand, Rested};
 
 const ABSENT: u32 = u32::MAX;
 
@@ -232,22 +233,80 @@ impl Partial {
     }
 }
 
-/// All pieces that are begun. Their memory is used again, so that a piece costs no allocation.
+/// All pieces that are begun; nothing until the first one is, for a seed needs none.
 #[derive(Debug, Default)]
-pub(super) struct Partials {
+pub(super) struct Partials(OnDemand<Slots>);
+
+/// The memory of pieces that are begun. It is used again, so that a piece costs no allocation.
+#[derive(Debug, Default)]
+struct Slots {
     slots: Vec<Partial>,
     /// Slots in use.
     begun: Vec<u32>,
     vacant: Vec<u32>,
     /// Slots that may have free blocks, longest listed first; all that have are here.
     open: Vec<u32>,
-    /// The slot of each piece, or `ABSENT`; empty until the first piece is begun, for a seed needs none.
+    /// The slot of each piece, or `ABSENT`.
     slot_of: Vec<u32>,
+}
+
+impl Rested for Slots {
+    const RESTED: &'static Self =
+        &Self { slots: Vec::new(), begun: Vec::new(), vacant: Vec::new(), open: Vec::new(), slot_of: Vec::new() };
 }
 
 impl Partials {
     /// Begins a piece that exists and is not begun.
     pub(super) fn begin(&mut self, layout: &Layout, piece: PieceIndex, claim: Claim, now: Instant) -> &mut Partial {
+        self.0.need().begin(layout, piece, claim, now)
+    }
+
+    /// Blocks of a piece that had none may be free again.
+    pub(super) fn reopen(&mut self, piece: PieceIndex) {
+        self.0.made().into_iter().for_each(|slots| slots.reopen(piece));
+    }
+
+    /// Those that have free blocks, longest open first.
+    pub(super) fn open(&mut self) -> impl Iterator<Item = &Partial> {
+        self.0.made().into_iter().flat_map(Slots::open)
+    }
+
+    /// Ends a piece; true if it was begun.
+    pub(super) fn end(&mut self, piece: PieceIndex) -> bool {
+        self.0.made().is_some_and(|slots| slots.end(piece))
+    }
+
+    pub(super) fn get(&self, piece: PieceIndex) -> Option<&Partial> {
+        self.0.slots.get(*self.0.slot_of.get(piece.as_usize())? as usize)
+    }
+
+    pub(super) fn get_mut(&mut self, piece: PieceIndex) -> Option<&mut Partial> {
+        let Slots { slots, slot_of, .. } = self.0.made()?;
+        slots.get_mut(*slot_of.get(piece.as_usize())? as usize)
+    }
+
+    /// All that are begun.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Partial> {
+        self.0.begun.iter().map(|slot| &self.0.slots[*slot as usize])
+    }
+
+    /// All that are begun.
+    pub(super) fn pieces(&self) -> Vec<PieceIndex> {
+        self.iter().map(Partial::piece).collect()
+    }
+
+    /// How many are begun.
+    pub(super) fn len(&self) -> usize {
+        self.0.begun.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.begun.is_empty()
+    }
+}
+
+impl Slots {
+    fn begin(&mut self, layout: &Layout, piece: PieceIndex, claim: Claim, now: Instant) -> &mut Partial {
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Partial {
                 piece,
@@ -280,8 +339,7 @@ impl Partials {
         &mut self.slots[slot as usize]
     }
 
-    /// Blocks of a piece that had none may be free again.
-    pub(super) fn reopen(&mut self, piece: PieceIndex) {
+    fn reopen(&mut self, piece: PieceIndex) {
         let Some(slot) = self.slot_of.get(piece.as_usize()).copied() else { return };
         let Some(partial) = self.slots.get_mut(slot as usize) else { return };
         if !std::mem::replace(&mut partial.listed, true) {
@@ -289,8 +347,7 @@ impl Partials {
         }
     }
 
-    /// Those that have free blocks, longest open first.
-    pub(super) fn open(&mut self) -> impl Iterator<Item = &Partial> {
+    fn open(&mut self) -> impl Iterator<Item = &Partial> {
         let (slots, slot_of) = (&mut self.slots, &self.slot_of);
         self.open.retain(|slot| {
             let partial = &mut slots[*slot as usize];
@@ -301,8 +358,7 @@ impl Partials {
         self.open.iter().map(|slot| &self.slots[*slot as usize])
     }
 
-    /// Ends a piece; true if it was begun.
-    pub(super) fn end(&mut self, piece: PieceIndex) -> bool {
+    fn end(&mut self, piece: PieceIndex) -> bool {
         let Some(place) = self.slot_of.get_mut(piece.as_usize()).filter(|slot| **slot != ABSENT) else { return false };
         let slot = std::mem::replace(place, ABSENT);
         let place = self.slots[slot as usize].place;
@@ -312,33 +368,6 @@ impl Partials {
         }
         self.vacant.push(slot);
         true
-    }
-
-    pub(super) fn get(&self, piece: PieceIndex) -> Option<&Partial> {
-        self.slots.get(*self.slot_of.get(piece.as_usize())? as usize)
-    }
-
-    pub(super) fn get_mut(&mut self, piece: PieceIndex) -> Option<&mut Partial> {
-        self.slots.get_mut(*self.slot_of.get(piece.as_usize())? as usize)
-    }
-
-    /// All that are begun.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Partial> {
-        self.begun.iter().map(|slot| &self.slots[*slot as usize])
-    }
-
-    /// All that are begun.
-    pub(super) fn pieces(&self) -> Vec<PieceIndex> {
-        self.iter().map(Partial::piece).collect()
-    }
-
-    /// How many are begun.
-    pub(super) fn len(&self) -> usize {
-        self.begun.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.begun.is_empty()
     }
 }
 

@@ -89,6 +89,9 @@ pub struct Sources {
 }
 
 impl Sources {
+    pub(super) const NONE: Self =
+        Self { user: 0, tracker: 0, incoming: 0, dht: 0, pex: 0, lsd: 0, resume: 0, web_seed: 0 };
+
     pub(super) fn count(&mut self, source: Source) -> &mut usize {
         match source {
             Source::User => &mut self.user,

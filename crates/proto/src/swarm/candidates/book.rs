@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::candidate::{Candidate, State, rank};
+use crate::swarm::Sources;
 use crate::swarm::on_demand::Rested;
 
 /// When a candidate's turn comes, the least first: failures, rank of the source, a port that needs rights, when the last try ended,
@@ -23,6 +24,8 @@ pub(super) struct Book {
     seeds: Line,
     /// How many of an address are dialled or connected; none for those with none.
     busy: BTreeMap<IpAddr, usize>,
+    /// How many each source named.
+    sources: Sources,
 }
 
 /// Candidates that nobody is busy with.
@@ -37,13 +40,22 @@ impl Line {
 }
 
 impl Rested for Book {
-    const RESTED: &'static Self =
-        &Self { known: BTreeMap::new(), downloaders: Line::EMPTY, seeds: Line::EMPTY, busy: BTreeMap::new() };
+    const RESTED: &'static Self = &Self {
+        known: BTreeMap::new(),
+        downloaders: Line::EMPTY,
+        seeds: Line::EMPTY,
+        busy: BTreeMap::new(),
+        sources: Sources::NONE,
+    };
 }
 
 impl Book {
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    pub(super) fn sources(&self) -> Sources {
+        self.sources
     }
 
     pub(super) fn get(&self, addr: &SocketAddr) -> Option<&Candidate> {
@@ -123,6 +135,7 @@ impl Book {
     }
 
     fn enter(&mut self, addr: SocketAddr, candidate: &Candidate) {
+        *self.sources.count(candidate.source) += 1;
         if candidate.state != State::Idle {
             *self.busy.entry(addr.ip()).or_default() += 1;
             return;
@@ -135,6 +148,7 @@ impl Book {
     }
 
     fn leave(&mut self, addr: SocketAddr, candidate: &Candidate) {
+        *self.sources.count(candidate.source) -= 1;
         if candidate.state != State::Idle {
             self.busy.entry(addr.ip()).and_modify(|busy| *busy -= 1);
             if self.busy_at(addr.ip()) == 0 {
@@ -213,6 +227,9 @@ mod tests {
             }
             let busy = |ip| book.iter().filter(|(addr, known)| addr.ip() == ip && known.state != State::Idle).count();
             assert_eq!(book.busy_at(addr.ip()), busy(addr.ip()));
+            let mut sources = Sources::default();
+            book.iter().for_each(|(_, known)| *sources.count(known.source) += 1);
+            assert_eq!(book.sources(), sources);
         }
         assert!(book.len() > 10 && now > birth() + Duration::from_secs(100));
     }

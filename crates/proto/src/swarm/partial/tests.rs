@@ -126,6 +126,6 @@ fn ended_pieces_leave_their_memory_to_the_next() {
     assert!(partials.get(PieceIndex(0)).is_none());
     let partial = partials.begin(&layout, PieceIndex(1), Claim::Shared, birth());
     assert_eq!((partial.free(), partial.received_bytes(), partial.is_received(5)), (30, 0, false));
-    assert_eq!((partials.slots.len(), partials.open().count()), (1, 1));
+    assert_eq!((partials.0.slots.len(), partials.open().count()), (1, 1));
     assert_eq!(partials.pieces(), [PieceIndex(1)]);
 }

@@ -8,7 +8,7 @@ use crate::swarm::{CloseReason, Command, Input, Source, Swarm};
 
 /// So many bytes a swarm may take before anybody has come, what hangs on it aside. What only company needs is made when it comes
 /// (`OnDemand`).
-const MOST: usize = 1560;
+const MOST: usize = 1344;
 
 #[test]
 fn a_resting_swarm_is_small() {
