@@ -184,6 +184,7 @@ impl Torrent {
     /// Changes the rate limits of each connection of this torrent, at once; those to come have them, too.
     pub fn set_peer_limits(&self, limits: Limits) {
         self.core.rates.set_each(limits);
+        self.core.limits_changed();
     }
 
     /// Moves it into the group of this name, whose rate limits hold from now on

@@ -144,8 +144,8 @@ impl Brain {
         }
     }
 
-    /// Does what has become due.
-    pub(crate) fn timeout(&mut self, now: Instant, used: f32, effects: &mut Effects) {
+    /// Does what has become due. `share`: what limits leave for each connection that has something for us.
+    pub(crate) fn timeout(&mut self, now: Instant, used: f32, share: Option<u64>, effects: &mut Effects) {
         // An entry of the queue that was overtaken by an earlier one changes nothing: ours is still to come.
         if self.scheduled.is_some_and(|scheduled| scheduled <= now) {
             self.scheduled = None;
@@ -169,6 +169,10 @@ impl Brain {
             self.look_at_room(now, used, effects);
         }
         if self.exchange.as_ref().and_then(|exchange| exchange.swarm.next_timeout()).is_some_and(|due| due <= now) {
+            // What is late because of us must be known before it is looked who is late.
+            if let Some(share) = share {
+                self.command(now, Command::SetDownShare(share), effects);
+            }
             self.feed(now, Input::Timeout, &mut Payloads::default(), effects);
         }
         if self.announcer.next_timeout().is_some_and(|due| due <= now) {

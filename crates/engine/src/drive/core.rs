@@ -356,9 +356,9 @@ impl Core {
     }
 
     pub(crate) fn timeout(self: &Arc<Self>) {
-        let used = self.engine.used();
+        let (used, share) = (self.engine.used(), self.rates.down_share());
         self.act(|brain, now, effects| {
-            brain.timeout(now, used, effects);
+            brain.timeout(now, used, share, effects);
             if brain.sharing.next_timeout().is_some_and(|due| due <= now) {
                 brain.look_at_sharing(now, &self.totals, effects);
             }

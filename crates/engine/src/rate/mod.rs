@@ -261,6 +261,15 @@ impl TorrentRates {
         self.rates.down.lock().tree.lowest(self.holding()[0])
     }
 
+    /// What each of its connections that has something for us gets at least, if limits hold for everybody.
+    pub(crate) fn down_share(&self) -> Option<u64> {
+        let down = &self.rates.down;
+        if self.rates.lan_unlimited || !down.limited.load(Ordering::Relaxed) {
+            return None;
+        }
+        down.lock().tree.share(self.holding()[0])
+    }
+
     /// The limits of each connection.
     pub(crate) fn set_each(&self, limits: Limits) {
         let [down, up] = self.nodes();

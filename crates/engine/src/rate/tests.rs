@@ -64,6 +64,27 @@ async fn who_waits_is_woken_when_the_limit_goes() {
 }
 
 #[test]
+fn each_connection_is_sure_of_its_part_of_a_limit_that_torrents_share() {
+    let down = |limit: u64| Limits { down: Some(limit), ..Limits::default() };
+    let rates = rates(Settings { down_limit: Some(9000), ..Settings::default() });
+    let torrents = [TorrentRates::new(&rates), TorrentRates::new(&rates)];
+    assert_eq!(torrents[0].down_share(), Some(9000), "nobody else is there");
+    let mut meters: Vec<_> = [0, 0, 1].map(|torrent: usize| torrents[torrent].meter(FAR, Arc::default())).into();
+    for meter in &mut meters {
+        while meter.take(Way::Down, 9000) != Grant::Wait {}
+    }
+    assert_eq!(torrents.each_ref().map(TorrentRates::down_share), [Some(3000); 2]);
+    torrents[0].set_each(down(1000));
+    assert_eq!(torrents.each_ref().map(TorrentRates::down_share), [Some(1000), Some(9000)], "two wait for their own");
+    meters.pop();
+    torrents[0].set_each(Limits::default());
+    rates.set(Limits::default());
+    assert_eq!(torrents.each_ref().map(TorrentRates::down_share), [None; 2]);
+    let rates = Arc::new(Rates::new(&Settings { down_limit: Some(9), lan_unlimited: true, ..Settings::default() }));
+    assert_eq!(TorrentRates::new(&rates).down_share(), None, "it does not hold for everybody");
+}
+
+#[test]
 fn peers_of_the_local_network_are_limited_unless_the_owner_exempts_them() {
     for (lan_unlimited, near) in [(false, Grant::Wait), (true, Grant::Bytes(100))] {
         let rates = rates(Settings { up_limit: Some(1), lan_unlimited, ..Settings::default() });

@@ -225,6 +225,17 @@ impl Tree {
         self.way(node.0).iter().filter_map(|(_, at)| self.nodes[at].bucket.as_ref().map(Bucket::rate)).min()
     }
 
+    /// What each leaf beneath a node gets at least while as many wait as now, in bytes a second; `None`: no limit holds for it.
+    #[must_use]
+    pub fn share(&self, node: NodeId) -> Option<u64> {
+        let of = |at: usize| {
+            let node = &self.nodes[at];
+            Some(node.bucket.as_ref()?.rate() / (node.queue.len() as u64).max(1))
+        };
+        let above = self.way(node.0).iter().filter_map(|(_, at)| of(at)).min();
+        above.into_iter().chain(self.nodes[node.index()].each).min()
+    }
+
     /// Whether there is any limit at all, or will be with the next child of some node.
     #[must_use]
     pub fn is_limited(&self) -> bool {

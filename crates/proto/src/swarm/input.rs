@@ -164,7 +164,11 @@ pub enum Command {
         deadlines: Vec<Deadline>,
     },
     /// The most bytes a second that are read from all peers together, so that no more is asked for than comes soon; `None`: no limit.
+    /// What was said of a share before holds no more.
     SetDownLimit(Option<u64>),
+    /// The bytes a second that are read at least from each peer that has something for us, for as long as limits hold that connections
+    /// share, those of other torrents among them. To be said anew every second or so.
+    SetDownShare(u64),
     /// Superseed (BEP 16) as long as we have everything and the others together lack something: each peer that comes from now on is
     /// shown one piece after the other. It ends by itself, and has to be wished anew.
     SetSuperseeding(bool),

@@ -20,6 +20,7 @@ mod deadlines;
 mod dht_port;
 mod disk;
 mod dispatch;
+mod down_limit;
 mod endgame;
 mod extensions;
 mod first_copy;

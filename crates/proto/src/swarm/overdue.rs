@@ -23,7 +23,7 @@ impl Requests {
         out: &mut Outbox,
     ) -> bool {
         let waited = self.waited(now);
-        let slowness = self.own_slowness();
+        let slowness = self.own_slowness(peer.down.pipeline.len());
         self.forget_unanswered(peer, |asked| waited(asked.at) >= limits::TAKEN_BACK_TIMEOUT);
         let silent = waited(peer.down.progress);
         let oldest = if peer.down.doubted { peer.down.pipeline.first() } else { peer.down.pipeline.oldest() };
@@ -39,7 +39,8 @@ impl Requests {
             peer.down.window.collapse(now);
             return true;
         }
-        let patience = limits::REQUEST_TIMEOUT + slowness;
+        // It came behind those that have come since.
+        let patience = limits::REQUEST_TIMEOUT + slowness.max(self.own_slowness(peer.down.pipeline.most()));
         if waited(oldest) >= patience {
             self.give_up(peer, |asked| waited(asked.at) >= patience, Some(out));
         }
@@ -64,7 +65,10 @@ impl Requests {
         out: &mut Outbox,
     ) {
         let silent = self.waited(now)(peer.down.progress);
-        if !self.strategy.trial || !is_unproven(peer) || silent < limits::TRIAL + self.own_slowness() {
+        if !self.strategy.trial
+            || !is_unproven(peer)
+            || silent < limits::TRIAL + self.own_slowness(peer.down.pipeline.len())
+        {
             return;
         }
         let Some(first) = peer.down.pipeline.iter().find(|asked| asked.live).copied() else { return };

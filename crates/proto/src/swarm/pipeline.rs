@@ -33,6 +33,8 @@ pub(super) struct Asked {
 pub(super) struct Pipeline {
     queue: VecDeque<Asked>,
     live: usize,
+    /// The most there were since there were none.
+    most: usize,
 }
 
 impl Pipeline {
@@ -41,12 +43,18 @@ impl Pipeline {
         self.queue.len()
     }
 
+    /// As many as can have been before any of them.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Those that are still wanted.
     pub(super) fn live(&self) -> usize {
         self.live
     }
 
     pub(super) fn push(&mut self, piece: PieceIndex, number: u32, now: Instant) {
+        self.most = if self.queue.is_empty() { 1 } else { self.most.max(self.queue.len() + 1) };
         self.queue.push_back(Asked { piece, number, at: now, live: true });
         self.live += 1;
     }
@@ -321,7 +329,7 @@ mod tests {
     fn the_oldest_of_equal_requests_is_found_wherever_the_ring_begins() {
         let start = birth();
         for before in 0..16 {
-            let mut pipeline = Pipeline { queue: VecDeque::with_capacity(16), live: 0 };
+            let mut pipeline = Pipeline { queue: VecDeque::with_capacity(16), ..Pipeline::default() };
             for number in 0..before {
                 pipeline.push(PieceIndex(0), number, start);
                 assert!(pipeline.take(PieceIndex(0), number).is_some());

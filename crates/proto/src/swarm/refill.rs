@@ -21,17 +21,8 @@ const WHOLE_PIECE_SECONDS: u64 = 10;
 /// Pieces picked at random before rarest first, so that there soon is something to trade.
 const RANDOM_PIECES: usize = 4;
 
-/// What may be outstanding under a limit on the rate, in seconds of it. Longer than the horizon of one peer's window, so that peers of
-/// which each brings its share are not held back.
-const LIMIT_HORIZON: u64 = 2;
 /// Blocks that each peer may be asked for however low the limit is: one that comes and one that waits.
 const LEAST_UNDER_LIMIT: usize = 2;
-
-/// What is allowed for all that is outstanding to come under a limit, in times what it takes at best: others may share the limit.
-const SLOWNESS_SLACK: u64 = 2;
-/// The most of it, in seconds: under a limit of a byte a second nobody needs to know.
-const MOST_SLOWNESS: u64 = 24 * 3600;
-const BLOCK_BYTES: u64 = BLOCK_LENGTH as u64;
 
 /// What filling came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,20 +91,9 @@ impl Requests {
         if room > 0 { Filled::Starved } else { Filled::Enough }
     }
 
-    /// Blocks that may be outstanding to all peers together: under a limit more than comes within [`LIMIT_HORIZON`] is not asked for, or
-    /// it would wait at the peers, and blocks that turn out urgent behind it.
-    fn budget(&self) -> Option<usize> {
-        let blocks = self.down_limit?.saturating_mul(LIMIT_HORIZON) / BLOCK_BYTES;
-        Some(usize::try_from(blocks).unwrap_or(usize::MAX))
-    }
-
-    /// What a peer may take longer than it else might, because we ourselves read no faster: under a limit, the time that all which was
-    /// asked for takes to come, as a block may come behind all others.
-    pub(super) fn own_slowness(&self) -> Duration {
-        self.down_limit.map_or(Duration::ZERO, |limit| {
-            let bytes = (self.outstanding as u64).saturating_mul(BLOCK_BYTES);
-            Duration::from_secs((bytes.saturating_mul(SLOWNESS_SLACK) / limit.max(1)).min(MOST_SLOWNESS))
-        })
+    /// What a peer that was asked for so many blocks may take longer than it else might, because we ourselves read no faster.
+    pub(super) fn own_slowness(&self, asked: usize) -> Duration {
+        self.down_limit.slowness(self.outstanding, asked)
     }
 
     /// How many more requests the peer should have now, and its whole window.
@@ -132,7 +112,7 @@ impl Requests {
             Pressure::Some => (window / 2).max(1),
             Pressure::Full => 0,
         };
-        let window = match self.budget() {
+        let window = match self.down_limit.budget() {
             None => window,
             Some(budget) => {
                 let left = budget.saturating_sub(self.outstanding);
@@ -292,7 +272,7 @@ fn may_go_on(partial: &Partial, peer: &Peer) -> bool {
 /// Whether a peer is fast enough for a piece of this length to have it for itself.
 fn takes_whole(peer: &Peer, length: u32) -> bool {
     match peer.down.window.rate() {
-        0 => u64::from(length) <= u64::from(peer.down.window.blocks()) * BLOCK_BYTES,
+        0 => u64::from(length) <= u64::from(peer.down.window.blocks()) * u64::from(BLOCK_LENGTH),
         rate => rate.saturating_mul(WHOLE_PIECE_SECONDS) >= u64::from(length),
     }
 }

@@ -10,6 +10,7 @@ use riverrun_metainfo::{BLOCK_LENGTH, Bitfield, Block, PieceIndex};
 use crate::swarm::blame::{Blame, Sender};
 use crate::swarm::conduct::Breach;
 use crate::swarm::deadlines::Deadlines;
+use crate::swarm::down_limit::DownLimit;
 use crate::swarm::endgame::Endgame;
 use crate::swarm::hashes::HashExchange;
 use crate::swarm::on_demand::OnDemand;
@@ -32,8 +33,8 @@ pub(super) struct Requests {
     pub(super) pressure: Pressure,
     pub(super) sequential: bool,
     pub(super) strategy: Strategy,
-    /// So much is read from all peers together in a second, in bytes.
-    pub(super) down_limit: Option<u64>,
+    /// How much is read.
+    pub(super) down_limit: DownLimit,
     /// When it was last seen that nothing is read because the disk takes nothing.
     pub(super) paused_reading: Option<Instant>,
     /// Pieces that somebody waits for.
@@ -64,7 +65,7 @@ impl Requests {
             picker: None,
             pressure: Pressure::None,
             sequential: false,
-            down_limit: None,
+            down_limit: DownLimit::default(),
             paused_reading: None,
             strategy,
             deadlines: OnDemand::default(),

@@ -149,10 +149,11 @@ impl Swarm {
         if self.requests.pressure == Pressure::Full {
             self.requests.paused_reading = Some(now);
         }
-        let slowness = self.requests.own_slowness();
+        self.requests.down_limit.tick();
         // Only who owes us something is late because of us.
-        let patience =
-            |peer: &Peer| limits::IDLE_TIMEOUT + if peer.down.pipeline.live() > 0 { slowness } else { Duration::ZERO };
+        let slowness =
+            |peer: &Peer| (peer.down.pipeline.live() > 0).then(|| self.requests.own_slowness(peer.down.pipeline.len()));
+        let patience = |peer: &Peer| limits::IDLE_TIMEOUT + slowness(peer).unwrap_or_default();
         let idle =
             self.peers.values().filter(|peer| silent(peer.heard) >= patience(peer) && peer.who.web_seed.is_none());
         let idle: Vec<ConnectionId> = idle.map(|peer| peer.who.connection).collect();

@@ -233,6 +233,11 @@ impl Lab {
         self.scripts[&connection].asked.iter().copied().collect()
     }
 
+    /// The test answers the oldest request itself.
+    pub(in crate::swarm) fn answered(&mut self, connection: ConnectionId) {
+        self.scripts.get_mut(&connection).into_iter().for_each(|script| _ = script.asked.pop_front());
+    }
+
     /// The test answers what was asked so far itself.
     pub(in crate::swarm) fn forget_asked(&mut self, connection: ConnectionId) {
         self.scripts.get_mut(&connection).into_iter().for_each(|script| script.asked.clear());

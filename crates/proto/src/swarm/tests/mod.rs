@@ -16,6 +16,7 @@ mod magnet;
 mod net;
 mod pex;
 mod places;
+mod shared_limit;
 mod size;
 mod strategy;
 mod superseed;
