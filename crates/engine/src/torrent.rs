@@ -8,7 +8,7 @@ use std::time::Instant;
 use riverrun_metainfo::{Bitfield, InfoHashes, Metainfo};
 use riverrun_proto::swarm::{Command, PeerStatus, Priority, Source};
 
-use crate::drive::{Core, leave, open};
+use crate::drive::{Core, checks, leave, open};
 use crate::{
     EventError, Events, FileReader, FileStatus, Limits, SeedLimits, TorrentError, TorrentStatus, TrackerState, status,
 };
@@ -166,7 +166,7 @@ impl Torrent {
         if self.core.decided().is_none() {
             return Ok(0);
         }
-        open::check_again(&self.core).await
+        checks::again(&self.core).await
     }
 
     /// Changes what sharing goes on until. What was shared before counts. One that has come to its end stays paused until

@@ -32,12 +32,14 @@ pub struct Progress {
 pub struct Checked {
     /// The pieces that are there and right, of those that were asked for.
     pub have: Bitfield,
-    /// What is the matter with each file of the layout, as far as its pieces were asked for.
+    /// What is the matter with each file of the layout, as far as its pieces were looked at.
     pub files: Vec<FileState>,
     /// A piece that is right by one of its hashes and wrong by the other: no bytes can be right for this torrent (BEP 52).
     pub inconsistent: Option<PieceIndex>,
     /// Pieces whose hash is not known because their piece layer is missing (BEP 52): nobody can say whether they are right.
     pub unknown: Bitfield,
+    /// Pieces that were not looked at, because [`Progress::cancel`] was called.
+    pub left: Bitfield,
 }
 
 /// What is the matter with a file.
@@ -101,7 +103,7 @@ impl Progress {
         self.total_bytes.load(Ordering::Relaxed)
     }
 
-    /// Ends the check soon, with [`CheckError::Cancelled`].
+    /// Ends the check soon, with what it has found until then; the hashing of new content with [`CheckError::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -117,10 +119,10 @@ impl Progress {
 
 /// Hashes the pieces of `only`, or all, and says which are right. `threads`: `None` means one per core, at most four.
 ///
-/// A piece whose bytes are not all there is just not had. Blocks the caller until it is done.
+/// A piece whose bytes are not all there is just not had. Blocks the caller until it is done, or cancelled: then some pieces are left.
 ///
 /// # Errors
-/// A file cannot be read although it is there, the place cannot be looked at, or the check was cancelled.
+/// A file cannot be read although it is there, or the place cannot be looked at.
 pub fn check(
     storage: &dyn Storage,
     layout: &Layout,
@@ -134,7 +136,11 @@ pub fn check(
     let verdicts = Walk { storage, layout, only, threads, progress }.run(&task)?;
     let mut have = Bitfield::empty(layout.piece_count());
     let (mut inconsistent, mut unknown) = (None, Bitfield::empty(layout.piece_count()));
+    let mut left = only.cloned().unwrap_or_else(|| Bitfield::full(layout.piece_count()));
+    let mut looked_at = Bitfield::empty(layout.piece_count());
     for (piece, verdict) in verdicts {
+        looked_at.insert(piece);
+        left.remove(piece);
         match verdict {
             Verdict::Good => _ = have.insert(piece),
             Verdict::Corrupt => {}
@@ -143,8 +149,8 @@ pub fn check(
         }
     }
     // Looked at again: a file may have been cut or deleted meanwhile.
-    let files = file_states(layout, &storage.presence()?, &have, &unknown, only);
-    Ok(Checked { have, files, inconsistent, unknown })
+    let files = file_states(layout, &storage.presence()?, &have, &unknown, &looked_at);
+    Ok(Checked { have, files, inconsistent, unknown, left })
 }
 
 /// Hashes every piece of content that is to become a torrent, for [`Plan::put`](riverrun_metainfo::create::Plan::put), in order.
@@ -160,6 +166,9 @@ pub fn digest(
 ) -> Result<Vec<PieceDigest>, CheckError> {
     let before = storage.presence()?;
     let mut digests = Walk { storage, layout, only: None, threads, progress }.run(&Making { layout, format })?;
+    if progress.is_cancelled() {
+        return Err(CheckError::Cancelled);
+    }
     let after = storage.presence()?;
     if let Some(number) = before.files.iter().zip(&after.files).position(|(before, after)| before != after) {
         let number = u32::try_from(number).expect("a layout has at most 2 million files");
@@ -276,7 +285,7 @@ const MIN_SHARE_PIECES: u32 = 16;
 const MANY_PIECES: u32 = 4 * MIN_SHARE_PIECES;
 
 impl Walk<'_> {
-    /// An answer for each piece, in no order.
+    /// An answer for each piece, or for some if it is cancelled, in no order.
     fn run<T: Task>(self, task: &T) -> Result<Vec<(PieceIndex, T::Answer)>, CheckError> {
         let total =
             self.pieces(0..self.layout.piece_count()).map(|piece| u64::from(self.layout.length_of(piece))).sum();
@@ -296,7 +305,6 @@ impl Walk<'_> {
         });
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(StorageError::into(error)),
-            None if self.progress.is_cancelled() => Err(CheckError::Cancelled),
             None => Ok(answers),
         }
     }
@@ -399,11 +407,11 @@ fn file_states(
     presence: &Presence,
     have: &Bitfield,
     unknown: &Bitfield,
-    only: Option<&Bitfield>,
+    looked_at: &Bitfield,
 ) -> Vec<FileState> {
     let state = |(number, (file, found)): (u32, (&LayoutFile, &FilePresence))| {
-        let asked = |piece: &u32| only.is_none_or(|only| only.has(PieceIndex(*piece)));
-        let bad = layout.pieces_of(FileIndex(number)).filter(asked).filter(|piece| !have.has(PieceIndex(*piece)));
+        let looked_at = |piece: &u32| looked_at.has(PieceIndex(*piece));
+        let bad = layout.pieces_of(FileIndex(number)).filter(looked_at).filter(|piece| !have.has(PieceIndex(*piece)));
         let (unknown, bad): (Vec<u32>, Vec<u32>) = bad.partition(|piece| unknown.has(PieceIndex(*piece)));
         let count = |pieces: &[u32]| u32::try_from(pieces.len()).expect("a layout has at most 2^26 pieces");
         let (unknown, pieces) = (count(&unknown), count(&bad));

@@ -42,6 +42,8 @@ pub struct Record {
     pub presence: Presence,
     /// The pieces that were verified before the sync.
     pub have: Bitfield,
+    /// Pieces that nobody has looked at yet, because the check that would have was cut off.
+    pub unchecked: Bitfield,
     /// What the owner wanted of each file, a byte each as the owner means it; empty if there was nothing to say.
     pub choice: Vec<u8>,
     /// Payload received in all sessions, in bytes.
@@ -59,7 +61,7 @@ pub struct Record {
 pub struct Judged {
     /// Pieces that need not be hashed: they were verified, and no file of theirs has changed since.
     pub trusted: Bitfield,
-    /// Pieces of files that have changed since: anything may be in them.
+    /// Pieces of files that have changed since, and those that were never looked at: anything may be in them.
     pub doubtful: Bitfield,
 }
 
@@ -157,11 +159,15 @@ impl Record {
     pub fn judge(&self, info_hashes: InfoHashes, layout: &Layout, now: &Presence) -> Result<Judged, ResumeError> {
         let count = layout.piece_count();
         let files = layout.files().len();
-        let fits = self.have.pieces() == count && self.presence.files.len() == files && now.files.len() == files;
+        let fits = self.have.pieces() == count
+            && self.unchecked.pieces() == count
+            && self.presence.files.len() == files
+            && now.files.len() == files;
         if self.info_hashes != info_hashes || !fits {
             return Err(ResumeError::Foreign);
         }
-        let mut judged = Judged { trusted: self.have.clone(), doubtful: Bitfield::empty(count) };
+        let mut judged = Judged { trusted: self.have.clone(), doubtful: self.unchecked.clone() };
+        self.unchecked.iter().for_each(|piece| _ = judged.trusted.remove(piece));
         let disks = renumbered_disks(&self.presence, now);
         for (number, (before, now)) in (0..).zip(self.presence.files.iter().zip(&now.files)) {
             if is_unchanged(before, now, disks.as_ref()) {
@@ -190,6 +196,9 @@ impl Record {
             dict.bytes("part file", pack(&[self.presence.part_file]));
             dict.int("pieces", self.have.pieces());
             dict.bytes("have", self.have.to_wire());
+            if !self.unchecked.is_empty() {
+                dict.bytes("unchecked", self.unchecked.to_wire());
+            }
             dict.bytes("choice", &self.choice);
             dict.int("downloaded", signed(self.downloaded_bytes));
             dict.int("uploaded", signed(self.uploaded_bytes));
@@ -225,6 +234,13 @@ impl Record {
         };
         let pieces = u32::try_from(number("pieces")?).map_err(|_| ResumeError::Malformed { field: "pieces" })?;
         let have = Bitfield::from_wire(text("have")?, pieces).map_err(|_| ResumeError::Malformed { field: "have" })?;
+        let unchecked = match dict.get("unchecked").and_then(bencode::Value::as_bytes) {
+            // Most records have none: most checks come to their end.
+            None => Bitfield::empty(pieces),
+            Some(bits) => {
+                Bitfield::from_wire(bits, pieces).map_err(|_| ResumeError::Malformed { field: "unchecked" })?
+            }
+        };
         Ok(Self {
             info_hashes: read_hashes(dict).ok_or(ResumeError::Malformed { field: "hashes" })?,
             root: OsStr::from_bytes(text("root")?).into(),
@@ -238,6 +254,7 @@ impl Record {
                 },
             },
             have,
+            unchecked,
             // Records of earlier versions have none.
             choice: dict.get("choice").and_then(bencode::Value::as_bytes).unwrap_or_default().to_vec(),
             downloaded_bytes: number("downloaded")?,

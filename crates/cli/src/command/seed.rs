@@ -359,9 +359,16 @@ impl Sharing<'_> {
             progress.event(self.env, &events::stopped(status.have_bytes, status.total_bytes, exit));
         }
         if progress.for_people() && !self.general.quiet {
-            let sent = self.general.scale().bytes(status.up_bytes);
-            let ratio = status.ratio;
-            self.env.say(format_args!("stopped sharing: sent {sent}, ratio {ratio:.2}"));
+            match status.phase {
+                riverrun::Phase::Checking { .. } => {
+                    self.env.say("stopped while checking; run the same command to go on")
+                }
+                _ => {
+                    let sent = self.general.scale().bytes(status.up_bytes);
+                    let ratio = status.ratio;
+                    self.env.say(format_args!("stopped sharing: sent {sent}, ratio {ratio:.2}"));
+                }
+            }
         }
         Ok(exit)
     }

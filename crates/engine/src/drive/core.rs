@@ -13,7 +13,7 @@ use riverrun_proto::swarm::{
 };
 use riverrun_proto::web_seed::WebSeedError;
 use riverrun_proto::wire::Message;
-use riverrun_storage::{Done, DoneSink, Storage, StorageError, VerifyOutcome};
+use riverrun_storage::{Done, DoneSink, FileStorage, StorageError, VerifyOutcome};
 use tokio::sync::Notify;
 
 use super::brain::{Brain, Effects, Errand};
@@ -198,10 +198,11 @@ impl Core {
         store.clone().ok_or(TorrentError::Stopped)
     }
 
-    /// Lets go of its files. Disk threads may hold them a little longer; what is given back tells how long.
-    pub(crate) fn drop_store(&self) -> Option<Weak<dyn Storage>> {
+    /// Lets go of its files. Disk threads may hold them a little longer; what is given back tells how long. A storage of the caller's is
+    /// the caller's to let go of.
+    pub(crate) fn drop_store(&self) -> Option<Weak<FileStorage>> {
         let store = self.store.lock().expect("no panic while the store is locked").take()?;
-        Some(Arc::downgrade(&store.storage()))
+        store.files().map(Arc::downgrade)
     }
 
     /// Looks at the brain without changing it.
@@ -449,9 +450,14 @@ impl Core {
         let told = self.stopping.notified();
         tokio::pin!(told);
         told.as_mut().enable();
-        if !self.is_stopping.load(Ordering::Acquire) {
+        if !self.is_stopping() {
             told.await;
         }
+    }
+
+    /// Whether it is being stopped.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_stopping(&self) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use riverrun_proto::swarm::Command;
-use riverrun_storage::Storage;
+use riverrun_storage::FileStorage;
 use tokio::time::{sleep, timeout};
 
 use super::Core;
@@ -33,6 +33,9 @@ pub(crate) async fn leave(core: Arc<Core>) {
             // A peer that does not let us go does not keep us from saving.
             let _ = timeout(CLOSE_TIMEOUT, quiet(&core)).await;
             save(&core).await;
+        } else {
+            // Whoever opens its files keeps what a check has found so far.
+            let _ = timeout(CLOSE_TIMEOUT, core.preparing.lock()).await;
         }
     };
     // A tracker that does not answer is told nothing.
@@ -85,7 +88,7 @@ async fn save(core: &Arc<Core>) {
 }
 
 /// Stops a torrent at once. What is given back is alive as long as some thread still has its files.
-pub(crate) fn abandon(core: &Arc<Core>) -> Option<Weak<dyn Storage>> {
+pub(crate) fn abandon(core: &Arc<Core>) -> Option<Weak<FileStorage>> {
     core.engine.forget(core.id, core.info_hashes());
     core.engine.lsd.changed.notify_one();
     core.set_stopping();

@@ -7,6 +7,7 @@
 
 pub(crate) mod add;
 mod brain;
+pub(crate) mod checks;
 pub(crate) mod choice;
 mod connection;
 mod content;

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex, Span};
 use riverrun_proto::swarm::{self, Command, Input, Priority, Swarm, SwarmConfig};
-use riverrun_storage::check::{Checked, Progress};
 use riverrun_storage::resume::Judged;
 use riverrun_storage::{FilePresence, Presence, Storage, StorageError};
 use tokio::sync::oneshot;
@@ -18,19 +17,19 @@ use super::records::Known;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
-use super::{dht, records};
+use super::{checks, dht, records};
 use crate::engine::Engine;
 use crate::{AddError, EventKind, TorrentError, status};
 
 /// Opens a torrent: believes or hashes what is there, prepares the files, starts the swarm.
 pub(crate) async fn open(core: Arc<Core>) {
     let preparing = core.preparing.lock().await;
-    let opened = tokio::select! {
-        biased;
-        () = core.stopping() => return,
-        opened = find_out(&core) => opened,
-    };
-    match opened {
+    if core.is_stopping() {
+        return;
+    }
+    match find_out(&core).await {
+        // Nobody waits for it any more.
+        _ if core.is_stopping() => {}
         Ok(found) => start(&core, found),
         Err(error) => fail(&core, error),
     }
@@ -100,8 +99,12 @@ async fn find_out(core: &Arc<Core>) -> Result<Found, TorrentError> {
         judged.trusted
     } else {
         let mut have = judged.trusted;
-        let checked = check(core, judged.doubtful, true).await?;
+        let checked = checks::first(core, judged.doubtful).await?;
         checked.have.iter().for_each(|piece| _ = have.insert(piece));
+        if !checked.left.is_empty() {
+            records::write_cut_off(core, have, checked.left, presence).await;
+            return Err(TorrentError::Stopped);
+        }
         let unknown = checked.unknown.iter().filter(|piece| is_wanted(*piece)).count();
         if core.options().read_only && unknown > 0 {
             let unknown = u32::try_from(unknown).expect("no more than there are pieces");
@@ -114,6 +117,10 @@ async fn find_out(core: &Arc<Core>) -> Result<Found, TorrentError> {
         let bad = u32::try_from(missing).expect("no more than there are pieces");
         let settled = nothing_hashed && !holes;
         return if bad == 0 { Ok(Found { have, settled }) } else { Err(TorrentError::Incomplete { bad, pieces }) };
+    }
+    // From here on files are made and changed.
+    if core.is_stopping() {
+        return Err(TorrentError::Stopped);
     }
     let choice = core.look(|brain| brain.choice.clone());
     match earlier.filter(|_| ours) {
@@ -175,7 +182,7 @@ fn all_there(core: &Core, presence: &Presence) -> bool {
 }
 
 /// The pieces that are had, once there is a swarm.
-fn had(brain: &Brain) -> Option<Bitfield> {
+pub(super) fn had(brain: &Brain) -> Option<Bitfield> {
     brain.exchange.as_ref().map(|exchange| exchange.swarm.have().clone())
 }
 
@@ -354,7 +361,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
         }
     }
     holes(core, had, &mut pieces).await?;
-    let lost = if pieces.is_empty() { 0 } else { recheck(core, &pieces).await? };
+    let lost = if pieces.is_empty() { 0 } else { checks::those_had(core, &pieces).await? };
     if changed && !core.options().read_only {
         prepare(core, false).await?;
     }
@@ -362,7 +369,7 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
 }
 
 /// Whether the part file is not the one that was open; then all pieces that may be in it are added.
-fn part_file_changed(core: &Core, presence: &Presence, pieces: &mut Bitfield) -> Result<bool, TorrentError> {
+pub(super) fn part_file_changed(core: &Core, presence: &Presence, pieces: &mut Bitfield) -> Result<bool, TorrentError> {
     let store = core.store()?;
     let Some(files) = store.files() else { return Ok(false) };
     let sound = match presence.part_file {
@@ -410,52 +417,13 @@ fn ending_in_holes(storage: &dyn Storage, layout: &Layout, pieces: &Bitfield) ->
     of_files.flatten().filter(|(_, _, last)| storage.is_hole(*last)).map(|(piece, ..)| *piece).collect()
 }
 
-/// Hashes those of these pieces that are had; the bad ones are not had any more. How many there were.
-async fn recheck(core: &Arc<Core>, pieces: &Bitfield) -> Result<u32, TorrentError> {
-    let had = core.look(had);
-    let mut doubtful = had.ok_or(TorrentError::Stopped)?;
-    for piece in doubtful.clone().iter().filter(|piece| !pieces.has(*piece)) {
-        doubtful.remove(piece);
-    }
-    let good = check(core, doubtful.clone(), false).await?.have;
-    let bad: Vec<PieceIndex> = doubtful.iter().filter(|piece| !good.has(*piece)).collect();
-    let count = u32::try_from(bad.len()).expect("no more than there are pieces");
-    if count > 0 {
-        if core.options().read_only {
-            return Err(TorrentError::Incomplete { bad: count, pieces: core.layout().piece_count() });
-        }
-        core.act(|brain, now, effects| brain.lose(now, bad, effects));
-    }
-    Ok(count)
-}
-
-/// Hashes everything that is had.
-pub(crate) async fn check_again(core: &Arc<Core>) -> Result<u32, TorrentError> {
-    let presence = presence(core).await?;
-    let mut pieces = Bitfield::full(core.layout().piece_count());
-    part_file_changed(core, &presence, &mut pieces)?;
-    recheck(core, &pieces).await
-}
-
-/// Hashes pieces on disk. `phase`: the torrent does nothing else meanwhile, and says how far it is.
-async fn check(core: &Arc<Core>, pieces: Bitfield, phase: bool) -> Result<Checked, TorrentError> {
-    let progress = Arc::<Progress>::default();
-    if phase {
-        core.act(|brain, now, effects| {
-            brain.life.stage = Stage::Checking(progress.clone());
-            effects.events.push(EventKind::Phase(brain.phase(now)));
-        });
-    }
-    records::check(core, pieces, progress).await
-}
-
 /// Gives files whose pieces are all synced their own names, in a torrent with a suffix for parts.
 async fn give_names(core: &Arc<Core>, have: Bitfield) -> Result<(), TorrentError> {
     let Some(files) = core.store()?.files().filter(|files| files.has_part_suffix()).cloned() else { return Ok(()) };
     blocking(core, move || files.give_names(&have)).await
 }
 
-async fn presence(core: &Arc<Core>) -> Result<Presence, TorrentError> {
+pub(super) async fn presence(core: &Arc<Core>) -> Result<Presence, TorrentError> {
     let storage = core.store()?.storage();
     blocking(core, move || storage.presence()).await
 }

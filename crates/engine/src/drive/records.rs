@@ -1,6 +1,5 @@
-//! The resume record of a torrent, and the hashing of what no record vouches for.
+//! The resume record of a torrent.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,18 +7,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use riverrun_metainfo::hash::sha256;
 use riverrun_metainfo::{Bitfield, InfoHashes};
-use riverrun_storage::check::{CheckError, Checked, Progress};
 use riverrun_storage::resume::{Judged, Record, ResumeError};
-use riverrun_storage::{FilePresence, Presence, check};
+use riverrun_storage::{FilePresence, Presence};
 
 use super::Core;
 use super::choice::Choice;
-use crate::TorrentError;
 use crate::errands::NotDone;
 use crate::sharing::Volume;
-
-/// So much is hashed on one thread, in bytes.
-const ONE_THREAD_BYTES: u64 = 8 << 20;
 
 /// What the record of an earlier run says.
 pub(crate) struct Known {
@@ -66,13 +60,15 @@ fn judge(core: &Core, now: &Presence, path: &Path) -> Result<Known, ResumeError>
     let record = Record::read(path)?;
     let mut judged = record.judge(core.info_hashes(), core.layout(), now)?;
     if core.options().trust_resume {
-        judged = Judged { trusted: record.have.clone(), doubtful: Bitfield::empty(record.have.pieces()) };
+        judged = Judged { trusted: record.have.clone(), doubtful: record.unchecked.clone() };
     }
     core.totals.down.store(record.downloaded_bytes, Ordering::Relaxed);
     core.totals.up.store(record.uploaded_bytes, Ordering::Relaxed);
     let choice = Choice::unpack(core.layout(), &record.choice);
     let shared = Duration::from_secs(record.shared_seconds);
-    Ok(Known { judged, choice, shared, ours: same_files(&record.presence, now) })
+    // A check that was cut off before it found anything says nothing of whose the files are.
+    let told = record.unchecked.is_empty() || !record.have.is_empty();
+    Ok(Known { judged, choice, shared, ours: told && same_files(&record.presence, now) })
 }
 
 /// Whether some file is the one of before, or none is there at all.
@@ -91,6 +87,12 @@ fn same_files(before: &Presence, now: &Presence) -> bool {
 
 /// Writes the record. What goes wrong is logged: the worst that comes of it is a check at the next start.
 pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) {
+    let nothing = Bitfield::empty(have.pieces());
+    write_cut_off(core, have, nothing, presence).await;
+}
+
+/// The same when a check was cut off, which had not come to these pieces.
+pub(crate) async fn write_cut_off(core: &Arc<Core>, have: Bitfield, unchecked: Bitfield, presence: Presence) {
     let Some(path) = place(core) else { return };
     let choice = core.look(|brain| brain.choice.pack());
     let sums = sums(core);
@@ -99,6 +101,7 @@ pub(crate) async fn write(core: &Arc<Core>, have: Bitfield, presence: Presence) 
         root: core.options().path.clone(),
         presence,
         have,
+        unchecked,
         choice,
         downloaded_bytes: sums.volume.down,
         uploaded_bytes: sums.volume.up,
@@ -144,35 +147,5 @@ pub(crate) async fn remove(core: &Arc<Core>) {
 fn log(result: Result<Result<(), ResumeError>, NotDone>) {
     if let Ok(Err(error)) = result {
         tracing::warn!(%error, "resume record");
-    }
-}
-
-/// Hashes pieces on disk until done, or until the torrent is stopped.
-pub(crate) async fn check(
-    core: &Arc<Core>,
-    pieces: Bitfield,
-    progress: Arc<Progress>,
-) -> Result<Checked, TorrentError> {
-    let (storage, layout, hashes) = (core.store()?.storage(), core.layout().clone(), core.content().hashes.clone());
-    let watched = progress.clone();
-    let bytes: u64 = pieces.iter().map(|piece| u64::from(layout.length_of(piece))).sum();
-    // A thread costs more than it brings for so little.
-    let threads = (bytes <= ONE_THREAD_BYTES).then_some(NonZeroUsize::MIN);
-    let mut hashing =
-        core.engine.spawn_blocking(move || check::check(&*storage, &layout, &hashes, Some(&pieces), threads, &watched));
-    let result = tokio::select! {
-        result = &mut hashing => result,
-        () = core.stopping() => {
-            progress.cancel();
-            hashing.await
-        }
-    };
-    match result {
-        Ok(Ok(checked)) => match checked.inconsistent {
-            Some(piece) => Err(TorrentError::Inconsistent(piece)),
-            None => Ok(checked),
-        },
-        Ok(Err(CheckError::Storage(error))) => Err(TorrentError::Storage(Arc::new(error))),
-        Ok(Err(_)) | Err(_) => Err(TorrentError::Stopped),
     }
 }

@@ -1,6 +1,7 @@
 //! The engine over real sockets on loopback: sessions, a tracker, and peers that misbehave.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+mod checks;
 mod dht;
 mod dht_mainline;
 mod encryption;

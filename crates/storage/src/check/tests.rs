@@ -115,40 +115,70 @@ fn a_cancelled_check_ends() {
     let sample = Sample::new(Format::V1, BLOCK, &[("a", 100_000)]);
     let progress = Progress::default();
     progress.cancel();
-    let result = check(&memory(&sample), &sample.layout, &sample.hashes, None, None, &progress);
+    let found = check(&memory(&sample), &sample.layout, &sample.hashes, None, None, &progress).unwrap();
+    assert!(found.have.is_empty() && found.left.is_full());
+    assert_eq!(found.files, [FileState::Ok], "nothing is known to be wrong");
+    let result = digest(&memory(&sample), &sample.layout, Format::V1, None, &progress);
     assert!(matches!(result, Err(CheckError::Cancelled)));
+}
+
+/// A storage that has the check cancelled when so many reads were made.
+#[derive(Debug)]
+struct CancelsAfter<'a> {
+    memory: MemoryStorage,
+    progress: &'a Progress,
+    most: u64,
+    reads: AtomicU64,
+}
+
+impl<'a> CancelsAfter<'a> {
+    fn new(sample: &Sample, progress: &'a Progress, most: u64) -> Self {
+        Self { memory: memory(sample), progress, most, reads: AtomicU64::new(0) }
+    }
+}
+
+impl Storage for CancelsAfter<'_> {
+    fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
+        if self.reads.fetch_add(1, Ordering::Relaxed) == self.most {
+            self.progress.cancel();
+        }
+        self.memory.read_at(span, into)
+    }
+    fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
+        self.memory.write_at(span, from)
+    }
+    fn sync(&self) -> Result<(), StorageError> {
+        self.memory.sync()
+    }
+    fn presence(&self) -> Result<Presence, StorageError> {
+        self.memory.presence()
+    }
 }
 
 #[test]
 fn a_check_ends_in_the_middle_of_long_pieces() {
-    #[derive(Debug)]
-    struct CancelAfter<'a>(MemoryStorage, &'a Progress, AtomicU64);
-    impl Storage for CancelAfter<'_> {
-        fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
-            if self.2.fetch_add(1, Ordering::Relaxed) == 2 {
-                self.1.cancel();
-            }
-            self.0.read_at(span, into)
-        }
-        fn write_at(&self, span: Span, from: &[IoSlice<'_>]) -> Result<(), StorageError> {
-            self.0.write_at(span, from)
-        }
-        fn sync(&self) -> Result<(), StorageError> {
-            self.0.sync()
-        }
-        fn presence(&self) -> Result<Presence, StorageError> {
-            self.0.presence()
-        }
-    }
     let sample = Sample::new(Format::V1, 256 * BLOCK, &[("a", 512 * u64::from(BLOCK))]);
     let progress = Progress::default();
-    let storage = CancelAfter(memory(&sample), &progress, AtomicU64::new(0));
+    let storage = CancelsAfter::new(&sample, &progress, 2);
     let threads = NonZeroUsize::new(1);
-    let result = check(&storage, &sample.layout, &sample.hashes, None, threads, &progress);
-    assert!(matches!(result, Err(CheckError::Cancelled)));
-    let reads = storage.2.into_inner();
+    let found = check(&storage, &sample.layout, &sample.hashes, None, threads, &progress).unwrap();
+    assert_eq!((found.have.count(), found.left.count()), (0, 2), "no piece came to its end");
+    let reads = storage.reads.into_inner();
     assert!(reads <= 4, "{reads} of 32 reads");
     assert!(progress.done_bytes() < progress.total_bytes());
+}
+
+#[test]
+fn what_a_check_found_before_it_was_cancelled_is_known_and_the_rest_is_left() {
+    let sample = Sample::new(Format::V1, BLOCK, &[("a", 100 * u64::from(BLOCK))]);
+    let progress = Progress::default();
+    let storage = CancelsAfter::new(&sample, &progress, 40);
+    let found = check(&storage, &sample.layout, &sample.hashes, None, NonZeroUsize::new(1), &progress).unwrap();
+    let (have, left) = (found.have.count(), found.left.count());
+    assert!(have > 0 && left > 0 && have + left == 100, "{have} and {left}");
+    assert_eq!(found.files, [FileState::Ok], "nothing is known to be wrong");
+    let rest = check(&storage, &sample.layout, &sample.hashes, Some(&found.left), None, &Progress::default()).unwrap();
+    assert_eq!((rest.have, rest.left.count()), (found.left, 0));
 }
 
 #[test]

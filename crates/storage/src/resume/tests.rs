@@ -17,6 +17,7 @@ fn record(info_hashes: InfoHashes, files: Vec<FilePresence>, have: Bitfield) -> 
         info_hashes,
         root: "/some/where".into(),
         presence: Presence { files, part_file: FilePresence::Missing },
+        unchecked: Bitfield::empty(have.pieces()),
         have,
         choice: vec![2, 0, 3],
         downloaded_bytes: 5,
@@ -214,4 +215,21 @@ proptest! {
         record.saved_at = numbers.2.into();
         prop_assert_eq!(Record::decode(&record.encode()).unwrap(), record);
     }
+}
+
+#[test]
+fn what_no_check_came_to_is_doubtful_although_its_file_is_unchanged() {
+    let (mut have, mut unchecked) = (Bitfield::empty(4), Bitfield::empty(4));
+    have.insert(PieceIndex(0));
+    [1, 3].into_iter().for_each(|piece| _ = unchecked.insert(PieceIndex(piece)));
+    let sample = Sample::new(Format::V1, BLOCK, &[("a", 4 * u64::from(BLOCK))]);
+    let present = FilePresence::Present { length: 65_536, modified_ns: 7, identity: (1, 2), same_as_open: true };
+    let hashes = sample.info.hashes();
+    let record = Record { unchecked: unchecked.clone(), ..record(hashes, vec![present], have.clone()) };
+    let record = Record::decode(&record.encode()).unwrap();
+    assert_eq!(record.unchecked, unchecked);
+    let judged = record.judge(hashes, &sample.layout, &record.presence).unwrap();
+    assert_eq!(judged, Judged { trusted: have, doubtful: unchecked });
+    let foreign = Record { unchecked: Bitfield::empty(5), ..record.clone() };
+    assert!(matches!(foreign.judge(hashes, &sample.layout, &record.presence), Err(ResumeError::Foreign)));
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use riverrun::TorrentStatus;
+use riverrun::{Phase, TorrentStatus};
 
 use super::{PATIENCE, Run};
 use crate::command::watch;
@@ -27,9 +27,11 @@ impl Run<'_> {
             let event = events::stopped(sum(|status| status.have_bytes), sum(|status| status.total_bytes), exit);
             self.progress.event(self.env, &event);
         }
-        let line = match gathering {
-            true => "stopped before the metadata was here; run the same command to go on".to_owned(),
-            false => format!("stopped at {percent} %; run the same command to go on"),
+        let checking = statuses.iter().any(|status| matches!(status.phase, Phase::Checking { .. }));
+        let line = match (gathering, checking) {
+            (true, _) => "stopped before the metadata was here; run the same command to go on".to_owned(),
+            (false, true) => "stopped while checking; run the same command to go on".to_owned(),
+            (false, false) => format!("stopped at {percent} %; run the same command to go on"),
         };
         self.progress.note(self.env, if left { &line } else { "stopped sharing" });
         Ok(exit)
