@@ -47,6 +47,7 @@ impl Hangs {
 }
 
 impl Storage for Hangs {
+    #[expect(clippy::disallowed_methods, reason = "storages are read on threads that may wait")]
     fn read_at(&self, span: Span, into: &mut [IoSliceMut<'_>]) -> Result<(), StorageError> {
         if self.reads.fetch_add(1, Ordering::SeqCst) >= BEFORE {
             let hangs = |manner: &mut Manner| *manner == Manner::Hangs;
