@@ -400,9 +400,13 @@ impl Storage for FileStorage {
         extents::parts(&self.layout, span).all(|(extent, _)| extent.is_none_or(|extent| self.extent_is_hole(extent)))
     }
 
-    fn has_no_hole(&self, span: Span) -> bool {
-        extents::parts(&self.layout, span)
-            .all(|(extent, _)| extent.is_none_or(|extent| self.extent_has_no_hole(extent)))
+    fn have_no_holes(&self, spans: &[Span]) -> Vec<bool> {
+        let mut way = self.way();
+        let mut has_none = |span: &Span| {
+            extents::parts(&self.layout, *span)
+                .all(|(extent, _)| extent.is_none_or(|extent| self.extent_has_no_hole(&mut way, extent)))
+        };
+        spans.iter().map(&mut has_none).collect()
     }
 
     fn rests_apart(&self, extent: Extent) -> bool {

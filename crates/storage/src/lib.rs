@@ -71,10 +71,9 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// Whether no byte of the span is in a hole: one question in place of many. False if unknown.
-    fn has_no_hole(&self, span: Span) -> bool {
-        let _ = span;
-        false
+    /// For each of the spans whether no byte of it is in a hole: one question in place of many. False if unknown.
+    fn have_no_holes(&self, spans: &[Span]) -> Vec<bool> {
+        vec![false; spans.len()]
     }
 
     /// Whether these bytes of a file rest somewhere else than in the file, which may not be there: in a part file.

@@ -16,6 +16,7 @@ pub(crate) mod device;
 pub(crate) mod dht;
 pub(crate) mod dial;
 pub(crate) mod handshake;
+mod holes;
 pub(crate) mod leave;
 mod link;
 pub(crate) mod listen;

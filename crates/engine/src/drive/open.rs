@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, Layout, PieceIndex, Span};
+use riverrun_metainfo::{Bitfield, FileIndex, InfoHashes, PieceIndex};
 use riverrun_proto::swarm::{self, Command, Input, Priority, Swarm, SwarmConfig};
 use riverrun_storage::resume::Judged;
-use riverrun_storage::{FilePresence, Presence, Storage, StorageError};
+use riverrun_storage::{FilePresence, Presence, StorageError};
 use tokio::sync::oneshot;
 
 use super::brain::{Brain, Effects, Exchange, Files};
@@ -17,7 +17,7 @@ use super::records::Known;
 use super::saver::Saver;
 use super::stage::{Completion, Stage};
 use super::write_runs::Payloads;
-use super::{checks, dht, records};
+use super::{checks, dht, holes, records};
 use crate::engine::Engine;
 use crate::{AddError, EventKind, TorrentError, status};
 
@@ -66,7 +66,7 @@ async fn visit(core: &Arc<Core>) -> Result<Visit, TorrentError> {
         let holes = options.read_only && {
             let known = known.as_ref().map(|known| known.judged.trusted.clone());
             let said = if believed { Some(Bitfield::full(layout.piece_count())) } else { known };
-            said.is_some_and(|said| !ending_in_holes(&*storage, layout, &said).is_empty())
+            said.is_some_and(|said| holes::are_at_ends(&*storage, layout, &said))
         };
         Ok(Visit { presence, known, believed, holes })
     })
@@ -360,7 +360,9 @@ async fn look_at(core: &Arc<Core>, presence: &Presence) -> Result<u32, TorrentEr
             layout.pieces_of(number).for_each(|piece| _ = pieces.insert(PieceIndex(piece)));
         }
     }
-    holes(core, had, &mut pieces).await?;
+    for piece in holes::look(core, &had).await? {
+        pieces.insert(piece);
+    }
     let lost = if pieces.is_empty() { 0 } else { checks::those_had(core, &pieces).await? };
     if changed && !core.options().read_only {
         prepare(core, false).await?;
@@ -388,33 +390,6 @@ pub(super) fn part_file_changed(core: &Core, presence: &Presence, pieces: &mut B
     };
     (0..layout.piece_count()).map(PieceIndex).filter(shared).for_each(|piece| _ = pieces.insert(piece));
     Ok(true)
-}
-
-/// Adds pieces that are had and yet end in a hole: their file was cut and grew again.
-async fn holes(core: &Arc<Core>, had: Bitfield, pieces: &mut Bitfield) -> Result<(), TorrentError> {
-    let (store, layout) = (core.store()?, core.layout().clone());
-    let found = blocking(core, move || {
-        let storage = store.storage();
-        Ok(ending_in_holes(&*storage, &layout, &had))
-    });
-    found.await?.into_iter().for_each(|piece| _ = pieces.insert(piece));
-    Ok(())
-}
-
-/// Those of these pieces whose last byte is in a hole of its file.
-fn ending_in_holes(storage: &dyn Storage, layout: &Layout, pieces: &Bitfield) -> Vec<PieceIndex> {
-    let last_byte = |piece: PieceIndex| {
-        let last = layout.piece_span(piece).map(|span| Span { offset: span.end() - 1, length: 1 })?;
-        let extent = layout.extents(last).find(|extent| !extent.pad)?;
-        Some((piece, extent.file, last))
-    };
-    let ends: Vec<_> = pieces.iter().filter_map(last_byte).collect();
-    // A file without any hole is asked once, not once for each of its pieces.
-    let of_files = ends.chunk_by(|(_, one, _), (_, next, _)| one == next).filter(|ends| {
-        let (from, to) = (ends[0].2.offset, ends[ends.len() - 1].2.end());
-        !storage.has_no_hole(Span { offset: from, length: to - from })
-    });
-    of_files.flatten().filter(|(_, _, last)| storage.is_hole(*last)).map(|(piece, ..)| *piece).collect()
 }
 
 /// Gives files whose pieces are all synced their own names, in a torrent with a suffix for parts.

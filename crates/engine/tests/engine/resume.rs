@@ -269,3 +269,31 @@ async fn l6_a_part_never_takes_the_name_of_something_else() {
     );
     assert_eq!(std::fs::read(own).unwrap(), b"of somebody else");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l6_what_comes_into_the_place_of_a_small_file_meanwhile_is_left_alone() {
+    let names: Vec<String> = (0..20).map(|number| format!("f{number}")).collect();
+    let content = Content::folder("small", 3, names.iter().map(|name| (name.as_str(), 200_000)));
+    let swarm = LocalSwarm::of(content).piece_length(65_536).up_limit(Some(LENGTH)).start().await.unwrap();
+    let session = stateful(&swarm).await;
+    let torrent = session.add(wish(&swarm).fail_on_storage_error(true)).await.unwrap();
+    until("some of it", || torrent.status().have_bytes > 0).await;
+    let others = || {
+        names.iter().filter_map(|name| {
+            let path = swarm.dir().join("small").join(name);
+            let made = std::fs::File::options().write(true).create_new(true).open(&path);
+            std::io::Write::write_all(&mut made.ok()?, b"of somebody else").unwrap();
+            Some(path)
+        })
+    };
+    let others: Vec<PathBuf> = others().collect();
+    assert!(!others.is_empty(), "all files were there after the first piece");
+    let error = timeout(PATIENCE, torrent.completed()).await.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, TorrentError::Storage(error) if matches!(&**error, StorageError::NameTaken { path } if others.contains(path))),
+        "{error}"
+    );
+    for other in others {
+        assert_eq!(std::fs::read(other).unwrap(), b"of somebody else");
+    }
+}

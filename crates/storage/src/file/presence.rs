@@ -9,6 +9,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::beneath::{self, Beneath};
 use super::place::link_text;
+use super::way::Way;
 use super::{FilePlace, FileStorage, Named, Need, identity};
 use crate::{FilePresence, Presence, StorageError};
 
@@ -160,11 +161,11 @@ impl FileStorage {
     }
 
     /// Whether the file has data all over the extent.
-    pub(super) fn extent_has_no_hole(&self, extent: Extent) -> bool {
+    pub(super) fn extent_has_no_hole(&self, way: &mut Way<'_>, extent: Extent) -> bool {
         if self.rests_in_part(extent.file) {
             return false;
         }
-        let Ok(open) = self.file(extent.file, Need::Read) else { return false };
+        let Ok(open) = way.file(extent.file, Need::Read) else { return false };
         // The end of a file counts as a hole.
         next_hole(&open.fd, extent.offset).is_some_and(|hole| hole >= extent.offset + extent.length)
     }
