@@ -41,7 +41,7 @@ pub(crate) async fn add(
 }
 
 /// Waits until a web seed rests, and gives its status.
-pub(crate) async fn rests(torrent: &Torrent, seed: usize) -> WebSeedStatus {
+async fn rests(torrent: &Torrent, seed: usize) -> WebSeedStatus {
     let status = || torrent.status().web_seeds.get(seed).cloned();
     until("the web seed rests", || status().is_some_and(|seed| matches!(seed.state, WebSeedState::Rests(_)))).await;
     status().unwrap()

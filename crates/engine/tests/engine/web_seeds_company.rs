@@ -7,14 +7,16 @@ use riverrun::metainfo::magnet::PeerAddress;
 use riverrun::testing::{Content, Format, LocalSwarm, loopback};
 use riverrun::{AddTorrent, EventKind, Net, Session, Settings, WebProxies, WebSeedState};
 
-use super::web_seeds::{PIECE, add, error, rests};
+use super::web_seeds::{PIECE, add, error};
 use super::web_server::{Manner, WebServer};
-use super::{complete, same, session, until};
+use super::{PATIENCE, complete, same, session, until_within};
 
 /// Each way to accept a request and bring little or nothing.
 const STALLS: [Manner; 4] = [Manner::Silent, Manner::Stalls(0), Manner::Stalls(40_000), Manner::Drips];
 /// How long a web server may be silent.
 const SERVERS_PATIENCE: Duration = Duration::from_secs(30);
+/// How long it rests then.
+const FIRST_REST: Duration = riverrun::proto::limits::WEB_SEED_REST;
 /// What a download beside a server that stalls may take, though it would be a second without: less than anybody's patience.
 const SOON: Duration = Duration::from_secs(15);
 
@@ -60,11 +62,15 @@ async fn t9_a_web_seed_that_goes_silent_rests_and_is_asked_again() {
         let session = session().await;
         let (torrent, _dir) = add(&session, &content, Format::V1, &[&server]).await;
         let begun = Instant::now();
-        let status = rests(&torrent, 0).await;
+        // As patient beyond that as with anything else.
+        let rests = || matches!(torrent.status().web_seeds[0].state, WebSeedState::Rests(_));
+        until_within(SERVERS_PATIENCE + PATIENCE, "the web seed rests", rests).await;
+        let status = torrent.status().web_seeds.remove(0);
         assert!(begun.elapsed() >= SERVERS_PATIENCE - Duration::from_secs(1), "{manner:?}: {:?}", begun.elapsed());
         assert_eq!((error(&status).as_str(), status.given_up), ("no answer in time", false), "{manner:?}");
         let before = server.requests().len();
-        until("it is asked again", || server.requests().len() > before).await;
+        let again = || server.requests().len() > before;
+        until_within(FIRST_REST + PATIENCE, "it is asked again", again).await;
     };
     // All at once: each takes as long as a server may be silent.
     tokio::join!(
