@@ -28,7 +28,7 @@ impl Swarm {
         let mut source = Source::Incoming;
         if !connected.incoming {
             source = self.candidates.connected(connected.addr, connected.connection, Source::Tracker);
-            self.places.taken();
+            self.places.need().taken();
             self.candidates.set_takes_plaintext_alone(connected.addr, connected.cover == Cover::None);
         }
         let fast = connected.handshake.reserved.fast();
@@ -39,6 +39,7 @@ impl Swarm {
         self.greet(&peer);
         self.name_node(&peer, connected.handshake.reserved.dht());
         self.twins.need().begins(&peer.who);
+        self.places.need().parties.begins(&peer.who);
         self.peers.insert(connected.connection, peer);
         self.pex_list(connected.connection);
         self.requests.awake(&self.progress, &self.hashes, self.peers.values().map(|peer| &peer.pieces), &mut self.rng);
@@ -176,6 +177,8 @@ impl Swarm {
         let Some(mut peer) = self.peers.remove(&connection) else { return };
         self.twins.need().ends(&peer.who);
         self.twins.rest_if(Twins::is_empty);
+        self.places.need().parties.ends(&peer.who);
+        self.places.rest_if(|places| places.parties.is_empty());
         self.line.leave(&peer);
         tracing::debug!(connection = connection.0, ?reason, "connection ends");
         self.pex_unlist(now, &peer);

@@ -36,6 +36,7 @@ mod outbox;
 mod outside;
 mod overdue;
 mod partial;
+mod parties;
 mod peer;
 mod pex;
 mod picker;
@@ -194,7 +195,7 @@ pub struct Swarm {
     /// When somebody first wanted something of us.
     wanted_since: Option<Instant>,
     superseed: superseed::Superseed,
-    places: places::Places,
+    places: OnDemand<places::Places>,
     blame: blame::Blame,
     stats: stats::Stats,
     timers: timers::Timers,
@@ -242,7 +243,7 @@ impl Swarm {
             first_copy: first_copy::FirstCopy::default(),
             wanted_since: None,
             superseed: superseed::Superseed::default(),
-            places: places::Places::default(),
+            places: OnDemand::default(),
             blame: blame::Blame::new(config.strategy),
             stats: stats::Stats::new(now),
             timers: timers::Timers::new(),

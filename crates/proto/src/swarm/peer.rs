@@ -244,6 +244,7 @@ impl Peer {
     pub(super) fn begin_asking(&mut self, now: Instant) {
         self.down.window.resume(now, self.down.progress);
         self.down.progress = now;
+        self.down.pipeline.begin();
     }
 
     /// It wants nothing of ours and has nothing that we need.

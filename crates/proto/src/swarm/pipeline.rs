@@ -36,7 +36,7 @@ pub(super) struct Asked {
 pub(super) struct Pipeline {
     queue: VecDeque<Asked>,
     live: usize,
-    /// The most there were since there were none.
+    /// The most there were since none was wanted.
     most: usize,
 }
 
@@ -44,6 +44,11 @@ impl Pipeline {
     /// All that an answer may come for.
     pub(super) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Requests go out to a peer that had none that are wanted.
+    pub(super) fn begin(&mut self) {
+        self.most = self.queue.len();
     }
 
     /// As many as can have been before any of them.
@@ -57,8 +62,8 @@ impl Pipeline {
     }
 
     pub(super) fn push(&mut self, piece: PieceIndex, number: u32, now: Instant) {
-        self.most = if self.queue.is_empty() { 1 } else { self.most.max(self.queue.len() + 1) };
         self.queue.push_back(Asked { piece, number, at: now, live: true });
+        self.most = self.most.max(self.queue.len());
         self.live += 1;
     }
 

@@ -4,11 +4,11 @@
 //! turnover, by which a few of those who bring least are exchanged for candidates now and then.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::swarm::on_demand::Rested;
+use crate::swarm::parties::Parties;
 use crate::swarm::peer::Peer;
 use crate::swarm::reach::party;
 use crate::swarm::{CloseReason, Connected, ConnectionId, Source, Swarm};
@@ -29,10 +29,30 @@ const PATIENCE_WITH_SEEDS: Duration = Duration::from_secs(600);
 /// A peer that brings less than this in an interval brings nothing worth a place, in bytes (1 KiB/s).
 const TURNOVER_WORTH: u64 = 60 * 1024;
 
-/// Places that turnover made: whom we dial gets them, not the next who comes back.
+/// How soon all are looked at once more where nobody had to give way: thousands may be turned away in that time.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What is known of places without looking at all who have one.
 #[derive(Debug, Default)]
 pub(super) struct Places {
+    /// Places that turnover made: whom we dial gets them, not the next who comes back.
     kept: usize,
+    /// When everybody was of use, or new.
+    all_useful: Option<Instant>,
+    lowest: Option<Lowest>,
+    pub(super) parties: Parties,
+}
+
+impl Rested for Places {
+    const RESTED: &'static Self = &Self { kept: 0, all_useful: None, lowest: None, parties: Parties::NONE };
+}
+
+/// The lowest priority of those with whom nothing is exchanged, as it was.
+#[derive(Clone, Copy, Debug)]
+struct Lowest {
+    at: Instant,
+    /// `None`: there was nobody.
+    rank: Option<u32>,
 }
 
 impl Places {
@@ -56,10 +76,17 @@ impl Swarm {
 
     /// Ends the oldest connection that is of no use to either side; false if each is, or is new.
     pub(super) fn replace_useless(&mut self, now: Instant) -> bool {
-        let age = |peer: &Peer| now.saturating_duration_since(peer.who.since);
+        let since = |moment| now.saturating_duration_since(moment);
+        if self.places.all_useful.is_some_and(|at| since(at) < LOOK_AGAIN) {
+            return false;
+        }
+        let age = |peer: &Peer| since(peer.who.since);
         let peers = self.peers.values().filter(|peer| peer.who.web_seed.is_none());
         let useless = peers.filter(|peer| peer.is_useless() && age(peer) >= limits::USELESS_TIMEOUT);
-        let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else { return false };
+        let Some(victim) = useless.max_by_key(|peer| age(peer)).map(|peer| peer.who.connection) else {
+            self.places.need().all_useful = Some(now);
+            return false;
+        };
         self.close(now, victim, CloseReason::TooMany);
         true
     }
@@ -67,14 +94,12 @@ impl Swarm {
     /// Ends a connection of the party that has most places, if it has so many that the new one's party, or a candidate, has a
     /// better claim: the one that exchanged least, the youngest of those. Whoever tests on one machine is no crowd.
     pub(super) fn replace_crowd(&mut self, now: Instant, new: Option<&Connected>) -> bool {
-        let of = |peer: &Peer| party(peer.who.addr.ip());
-        let mut places: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        let peers = || self.peers.values().filter(|peer| peer.who.web_seed.is_none());
-        peers().for_each(|peer| *places.entry(of(peer)).or_default() += 1);
-        let taken = new.and_then(|new| places.get(&party(new.addr.ip()))).copied().unwrap_or_default();
-        let crowds = places.iter().filter(|(party, count)| **count >= taken + CROWD && !party.is_loopback());
-        let Some(crowd) = crowds.max_by_key(|(_, count)| **count).map(|(party, _)| *party) else { return false };
-        let members = peers().filter(|peer| of(peer) == crowd && peer.who.source != Source::User);
+        let taken = new.map_or(0, |new| self.places.parties.of(new.addr.ip()));
+        let Some((_, crowd)) = self.places.parties.largest().filter(|(count, _)| *count >= taken + CROWD) else {
+            return false;
+        };
+        let peers = self.peers.values().filter(|peer| peer.who.web_seed.is_none());
+        let members = peers.filter(|peer| party(peer.who.addr.ip()) == crowd && peer.who.source != Source::User);
         let least = members.min_by_key(|peer| (peer.down.rate.total() + peer.up.rate.total(), Reverse(peer.who.since)));
         let Some(victim) = least.map(|peer| peer.who.connection) else { return false };
         self.close(now, victim, CloseReason::TooMany);
@@ -85,8 +110,10 @@ impl Swarm {
     /// (BEP 40). A party that has a place already gets no other that way: of addresses of IPv6 anyone has as many as he likes.
     fn replace_outranked(&mut self, now: Instant, new: &Connected) -> bool {
         let Some(rank) = self.candidates.rank(new.addr) else { return false };
-        let newcomer = party(new.addr.ip());
-        if self.peers.values().any(|peer| party(peer.who.addr.ip()) == newcomer) {
+        let known = self.places.lowest.filter(|lowest| now.saturating_duration_since(lowest.at) < LOOK_AGAIN);
+        if self.places.parties.of(new.addr.ip()) > 0
+            || known.is_some_and(|lowest| lowest.rank.is_none_or(|low| rank <= low))
+        {
             return false;
         }
         let idle = self.peers.values().filter(|peer| {
@@ -95,7 +122,9 @@ impl Swarm {
             old && idle && !self.keeps_its_place(peer, now)
         });
         let ranked = idle.filter_map(|peer| Some((self.rank(peer)?, peer.who.connection)));
-        let Some((_, victim)) = ranked.min().filter(|(lowest, _)| *lowest < rank) else { return false };
+        let lowest = ranked.min();
+        self.places.need().lowest = Some(Lowest { at: now, rank: lowest.map(|(rank, _)| rank) });
+        let Some((_, victim)) = lowest.filter(|(lowest, _)| *lowest < rank) else { return false };
         self.close(now, victim, CloseReason::TooMany);
         true
     }
@@ -111,7 +140,8 @@ impl Swarm {
 
     /// Exchanges a few of those who bring least for candidates.
     pub(super) fn turnover(&mut self, now: Instant) {
-        (self.timers.turnover, self.places.kept) = (None, 0);
+        self.timers.turnover = None;
+        self.places.made().into_iter().for_each(|places| places.kept = 0);
         self.plan_turnover(now);
         if self.timers.turnover.is_none() {
             return;
@@ -125,7 +155,7 @@ impl Swarm {
         }
         for (.., victim) in victims.into_iter().take(most) {
             tracing::debug!(connection = victim.0, "exchanged for another");
-            self.places.kept += 1;
+            self.places.need().kept += 1;
             self.close(now, victim, CloseReason::TooMany);
         }
     }

@@ -87,6 +87,10 @@ impl Lab {
         self.swarm.handle(self.now, input);
         let actions: Vec<_> = std::iter::from_fn(|| self.swarm.poll()).collect();
         assert!(self.swarm.line.is_of(self.swarm.peers.values()), "whoever waits stands in line");
+        assert!(
+            self.swarm.places.parties.is_of(self.swarm.peers.values().map(|peer| &peer.who)),
+            "parties are counted"
+        );
         self.done.extend(actions.iter().cloned());
         let mut verify = Vec::new();
         for action in &actions {
