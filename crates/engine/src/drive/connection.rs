@@ -22,7 +22,6 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::yield_now;
-use tokio::time::sleep_until;
 
 use super::Core;
 use super::core::Batch;
@@ -158,12 +157,10 @@ impl Connection {
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
-        let time_is_up = if reads {
-            self.low_water.wait(&self.stream, self.outbox.owed)
-        } else {
+        let gathers = reads && self.low_water.wait(&self.stream, self.outbox.owed);
+        if !reads {
             self.low_water.rest();
-            None
-        };
+        }
         let engine = self.core.engine.clone();
         let pool = engine.pool();
         tokio::select! {
@@ -175,7 +172,7 @@ impl Connection {
                 let ready = ready.map_err(broken)?;
                 if ready.is_readable() || ready.is_read_closed() { self.read() } else { Ok(()) }
             }
-            () = async { sleep_until(time_is_up.expect("the branch is off without").into()).await }, if time_is_up.is_some() => {
+            () = poll_fn(|cx| self.low_water.poll_time_is_up(cx)), if gathers => {
                 // It may have become readable in this very moment.
                 let read = self.read();
                 self.low_water.time_is_up(&self.stream);

@@ -5,9 +5,12 @@
 //! a long read. No byte may wait for bytes that do not come: where little is owed the socket tells of every byte, and so it does
 //! after a moment in which less came than was waited for.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep_until};
 
 use crate::net::wake_at;
 
@@ -18,8 +21,8 @@ const LEAST_OWED: usize = 4 * RAISED_BYTES;
 /// A peer is very fast if it brings so many bytes in so little time.
 const SPURT_BYTES: usize = 4 << 20;
 const SPURT: Duration = Duration::from_millis(16);
-/// The longest that bytes lie in the socket: a very fast peer brings [`RAISED_BYTES`] twice in this time.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// The longest that bytes lie in the socket: a very fast peer brings [`RAISED_BYTES`] eight times in this time.
+const PATIENCE: Duration = Duration::from_millis(8);
 
 /// Whether a socket's mark is raised, and what speaks for it.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ pub(crate) struct LowWater {
     raised: bool,
     /// Since when the socket is waited for.
     waits: Option<Instant>,
+    /// Rings when a wait has lasted long enough.
+    alarm: Option<Pin<Box<Sleep>>>,
     /// What has come since the spurt began, in bytes.
     bytes: usize,
     began: Option<Instant>,
@@ -45,15 +50,33 @@ impl LowWater {
         self.bytes += bytes;
     }
 
-    /// The socket is about to be waited for, while the peer owes so many bytes: until when, if much is to come together.
-    pub(crate) fn wait(&mut self, stream: &TcpStream, owed: usize) -> Option<Instant> {
+    /// The socket is about to be waited for, while the peer owes so many bytes. True if much is to come together: then
+    /// [`poll_time_is_up`](Self::poll_time_is_up) says for how long.
+    pub(crate) fn wait(&mut self, stream: &TcpStream, owed: usize) -> bool {
         self.set(stream, owed >= LEAST_OWED && (self.raised || self.bytes >= SPURT_BYTES));
-        self.raised.then(|| *self.waits.get_or_insert_with(Instant::now) + PATIENCE)
+        if self.raised {
+            self.waits.get_or_insert_with(Instant::now);
+        }
+        self.raised
     }
 
     /// The socket is not to be read for now.
     pub(crate) fn rest(&mut self) {
         self.waits = None;
+    }
+
+    /// Ready once the socket has been waited for as long as bytes may lie in it.
+    pub(crate) fn poll_time_is_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(until) = self.waits.map(|since| since + PATIENCE) else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
+        // It rings for a wait that is over, now and then. To set it anew for each wait would be a system call and more each time.
+        while alarm.as_mut().poll(cx).is_ready() {
+            if alarm.deadline().into_std() >= until {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(until.into());
+        }
+        Poll::Pending
     }
 
     /// The time is up. If the socket has not been read since, it tells of every byte from now on, until the peer is very fast again.
@@ -74,6 +97,8 @@ impl LowWater {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::future::poll_fn;
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -97,7 +122,7 @@ mod tests {
         let (ours, theirs) = pair().await;
         let mut mark = LowWater::default();
         mark.received(SPURT_BYTES, Instant::now());
-        assert!(mark.wait(&ours, LEAST_OWED).is_some());
+        assert!(mark.wait(&ours, LEAST_OWED));
         (mark, ours, theirs)
     }
 
@@ -113,14 +138,14 @@ mod tests {
         for nth in 0..100 {
             // 64 MiB a second.
             slow.received(1 << 20, start + nth * SPURT);
-            assert_eq!(slow.wait(&ours, usize::MAX), None);
+            assert!(!slow.wait(&ours, usize::MAX));
         }
         let mut fast = LowWater::default();
         (0..16).for_each(|_| fast.received(RAISED_BYTES, start));
-        assert_eq!(fast.wait(&ours, LEAST_OWED - 1), None);
-        assert!(fast.wait(&ours, LEAST_OWED).is_some());
-        assert_eq!(fast.wait(&ours, LEAST_OWED - 1), None, "the end of the queue");
-        assert_eq!(fast.wait(&ours, LEAST_OWED), None, "what it was counts no more");
+        assert!(!fast.wait(&ours, LEAST_OWED - 1));
+        assert!(fast.wait(&ours, LEAST_OWED));
+        assert!(!fast.wait(&ours, LEAST_OWED - 1), "the end of the queue");
+        assert!(!fast.wait(&ours, LEAST_OWED), "what it was counts no more");
     }
 
     #[tokio::test]
@@ -148,7 +173,7 @@ mod tests {
         let mut bytes = [0; 16];
         assert_eq!(ours.try_read(&mut bytes).unwrap(), 5);
         mark.received(5, Instant::now());
-        assert_eq!(mark.wait(&ours, usize::MAX), None, "not before it is very fast again");
+        assert!(!mark.wait(&ours, usize::MAX), "not before it is very fast again");
         theirs.write_all(&[0; 4]).await.unwrap();
         assert!(is_woken(&ours, LONG).await);
     }
@@ -158,7 +183,7 @@ mod tests {
         let (mut mark, ours, mut theirs) = raised().await;
         theirs.write_all(&[7; 16 * 1024]).await.unwrap();
         assert!(!is_woken(&ours, QUIET).await);
-        assert_eq!(mark.wait(&ours, LEAST_OWED - 1), None);
+        assert!(!mark.wait(&ours, LEAST_OWED - 1));
         assert!(is_woken(&ours, LONG).await);
     }
 
@@ -170,18 +195,36 @@ mod tests {
         assert!(is_woken(&ours, LONG).await);
     }
 
+    /// Waits until the time is up; how long after `since` that is.
+    async fn rings(mark: &mut LowWater, since: tokio::time::Instant) -> Duration {
+        poll_fn(|cx| mark.poll_time_is_up(cx)).await;
+        since.elapsed()
+    }
+
     #[tokio::test]
     async fn the_time_runs_from_the_last_read_whoever_else_wakes_the_reader() {
         let (mut mark, ours, _theirs) = raised().await;
-        let until = mark.wait(&ours, LEAST_OWED);
+        let first = mark.waits.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert_eq!(mark.wait(&ours, LEAST_OWED), until);
+        assert!(mark.wait(&ours, LEAST_OWED));
+        assert_eq!(mark.waits, Some(first));
+        // The alarm is set for the first wait, and rings for the next.
+        assert!(timeout(Duration::ZERO, poll_fn(|cx| mark.poll_time_is_up(cx))).await.is_err());
         mark.received(RAISED_BYTES, Instant::now());
         mark.time_is_up(&ours);
-        let next = mark.wait(&ours, LEAST_OWED);
-        assert!(next > until, "it was read, so it stays");
+        assert!(mark.wait(&ours, LEAST_OWED), "it was read, so it stays");
+        let next = mark.waits.unwrap();
+        assert!(next > first && rings(&mut mark, next.into()).await >= PATIENCE);
+        mark.time_is_up(&ours);
+        assert!(!mark.wait(&ours, LEAST_OWED), "nothing came");
+    }
+
+    #[tokio::test]
+    async fn no_time_runs_while_the_socket_is_not_to_be_read() {
+        let (mut mark, ours, _theirs) = raised().await;
+        let first = mark.waits.unwrap();
         mark.rest();
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(mark.wait(&ours, LEAST_OWED) > next, "nobody waited while it was not to be read");
+        assert!(timeout(2 * PATIENCE, poll_fn(|cx| mark.poll_time_is_up(cx))).await.is_err());
+        assert!(mark.wait(&ours, LEAST_OWED) && mark.waits.unwrap() > first + PATIENCE);
     }
 }
