@@ -61,7 +61,7 @@ pub struct Settings {
     pub user_agent: String,
     /// Seed of all choices by chance; `None` draws one. For tests.
     pub seed: Option<u64>,
-    /// Threads that read, write and hash; 0 is one per core, up to four.
+    /// Threads that read, write and hash; 0 is one per core, two to four, of which no more write and hash than it takes.
     pub disk_threads: usize,
     /// Memory for payload in flight, both directions, in bytes. Default 32 MiB.
     pub memory_bytes: usize,

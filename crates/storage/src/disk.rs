@@ -1,8 +1,9 @@
 //! The threads that read, write and hash, and the jobs they take.
 //!
-//! Jobs about one piece always go to the same thread, in the order they came: so a piece is hashed behind its writes without
-//! any tracking. Pieces that lie side by side share a thread, so that their writes can be merged and their hashes run together.
-//! Reads overtake: what is read was written and verified long before.
+//! Jobs that write or hash a piece always go to the same thread, in the order they came: so a piece is hashed behind its writes
+//! without any tracking. Pieces that lie side by side share a thread, so that their writes can be merged and their hashes run
+//! together; and no more threads do this than can fill their lanes. Reads overtake, on any thread: what is read was written and
+//! verified long before.
 //!
 //! Nothing here retries by itself: a torrent whose storage fails is parked until its owner says otherwise, and others go on.
 
@@ -29,6 +30,7 @@ use riverrun_metainfo::metainfo::{ExpectedV2, PieceHashes};
 use riverrun_metainfo::piece_hash::Digester;
 use riverrun_metainfo::{Layout, PieceIndex, Span};
 
+use crate::hashing::{LANES, lanes_of_machine};
 use crate::{Buffer, Pool, Presence, Storage, StorageError};
 use backlog::Backlog;
 use queue::{Job, Queue, Work};
@@ -37,7 +39,8 @@ pub use reading::read_cached;
 /// How many threads and how much memory.
 #[derive(Clone, Debug, Default)]
 pub struct DiskConfig {
-    /// Worker threads; 0 means one per core, at least two and at most four.
+    /// Worker threads, all of which read, write and hash. 0 means one per core, at least two and at most four, of which no more write
+    /// and hash than it takes.
     pub threads: usize,
     /// Memory for payload in flight, both directions, in bytes.
     pub pool_bytes: usize,
@@ -53,6 +56,8 @@ pub struct Disk {
 struct Shared {
     pool: Pool,
     workers: Vec<Queue>,
+    /// So many of them, the first ones, write and hash.
+    writers: usize,
     /// Syncs have a thread of their own, because one can take seconds.
     syncs: Queue,
     /// Bytes of writes that wait in parked torrents, and how many may.
@@ -152,13 +157,22 @@ impl Disk {
     #[must_use]
     pub fn start(config: DiskConfig) -> Self {
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        let count = if config.threads == 0 { cores.clamp(2, 4) } else { config.threads };
-        let pool = Pool::new(config.pool_bytes);
+        let (count, writers) = match config.threads {
+            0 => (cores.clamp(2, 4), writers(cores, lanes_of_machine())),
+            count => (count, count),
+        };
+        Self::with(count, writers, config.pool_bytes)
+    }
+
+    /// Starts so many threads, of which so many write and hash.
+    fn with(count: usize, writers: usize, pool_bytes: usize) -> Self {
+        let pool = Pool::new(pool_bytes);
         let shared = Arc::new(Shared {
-            backlog: Arc::new(Backlog::new(config.pool_bytes)),
+            backlog: Arc::new(Backlog::new(pool_bytes)),
             max_held_bytes: pool.capacity() * riverrun_metainfo::BLOCK_LENGTH as usize / 4,
             pool,
             workers: (0..count).map(|_| Queue::default()).collect(),
+            writers,
             syncs: Queue::default(),
             held_bytes: AtomicUsize::new(0),
         });
@@ -248,6 +262,15 @@ impl Drop for Threads {
     }
 }
 
+/// How many threads write and hash, with so many cores and so many lanes on each.
+///
+/// With all lanes of AVX-512 one thread writes and hashes about as fast as another receives. More of them would only wait for each
+/// other's writes to the same file, and each would have too few pieces at a time to fill its lanes: a peer's braid fills those of two.
+/// With fewer lanes hashing takes most of the time, and every core helps.
+fn writers(cores: usize, lanes: usize) -> usize {
+    if lanes < LANES { cores.clamp(2, 4) } else { cores.saturating_sub(1).clamp(1, 2) }
+}
+
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new().name(name).spawn(body).expect("the system has room for a few threads")
 }
@@ -271,13 +294,13 @@ impl DiskTorrent {
         self.handle.torrent.queued_bytes.fetch_add(length, Ordering::Relaxed);
         let share = Some(self.handle.shared.backlog.share(length));
         let torrent = Arc::clone(&self.handle.torrent);
-        self.worker_of(piece)
+        self.worker_of(piece, self.handle.shared.writers)
             .push_write(run, |run| Job { torrent, work: Work::Write { piece, offset, length, run, share } });
     }
 
     /// Hashes a piece behind its writes: `Done::Verified`.
     pub fn verify(&self, piece: PieceIndex, digests: bool) {
-        self.send(piece, Work::Verify { piece, digests });
+        self.worker_of(piece, self.handle.shared.writers).push(self.job(Work::Verify { piece, digests }));
     }
 
     /// Reads a span of one piece, at most [`MAX_READ_BYTES`] long, into pool buffers: `Done::Read`. If it goes on where the last one
@@ -287,7 +310,7 @@ impl DiskTorrent {
         let piece = layout.piece_at(span.offset).unwrap_or_default();
         let end = layout.piece_span(piece).filter(|_| in_order).map_or(span.end(), |piece| piece.end());
         let ahead = end.saturating_sub(span.end()).min(MAX_READ_BYTES);
-        self.send(piece, Work::Read { token, span, ahead });
+        self.worker_of(piece, self.handle.shared.workers.len()).push(self.job(Work::Read { token, span, ahead }));
     }
 
     /// Syncs behind every write queued so far: `Done::Synced`. If one of them parks the torrent, that is told first; what is parked
@@ -328,17 +351,12 @@ impl DiskTorrent {
         Job { torrent: Arc::clone(&self.handle.torrent), work }
     }
 
-    fn send(&self, piece: PieceIndex, work: Work) {
-        self.worker_of(piece).push(self.job(work));
-    }
-
-    fn worker_of(&self, piece: PieceIndex) -> &Queue {
+    /// The one of the first `count` workers that has the piece.
+    fn worker_of(&self, piece: PieceIndex, count: usize) -> &Queue {
         let torrent = &self.handle.torrent;
         let group = u64::from(piece.0) * u64::from(torrent.layout.piece_length()) / GROUP_BYTES;
-        let workers = &self.handle.shared.workers;
-        let worker =
-            usize::try_from(group.wrapping_add(torrent.number) % workers.len() as u64).expect("below a length");
-        &workers[worker]
+        let worker = usize::try_from(group.wrapping_add(torrent.number) % count as u64).expect("below a length");
+        &self.handle.shared.workers[worker]
     }
 
     fn send_to_all(&self, work: impl Fn() -> Work) {

@@ -16,7 +16,7 @@ use crate::hashing::{LANES, lanes_of_machine};
 /// So many pieces may go on in one batch without a list on the heap.
 const USUAL: usize = 2 * LANES;
 /// The most memory for pieces in progress on one thread, in bytes; beyond that the ones that wait longest are forgotten.
-const MAX_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 512 << 10;
 
 /// Pieces in progress.
 #[derive(Default)]

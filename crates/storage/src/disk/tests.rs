@@ -19,6 +19,7 @@ use crate::{FilePresence, MemoryStorage};
 mod prefixes;
 mod reading;
 mod room;
+mod writers;
 
 const BLOCK: u32 = BLOCK_LENGTH;
 /// Far longer than anything takes; only a failing test waits for it.

@@ -110,7 +110,7 @@ impl Worker {
             return (0, deadline);
         }
         let linger = Instant::now() + GATHER;
-        let enough = self.shared.backlog.most() / (2 * self.shared.workers.len());
+        let enough = self.shared.backlog.most() / (2 * self.shared.writers);
         (enough, Some(deadline.map_or(linger, |deadline| deadline.min(linger))))
     }
 
