@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use riverrun::metainfo::Magnet;
 use riverrun::metainfo::magnet::PeerAddress;
 use riverrun::testing::{Content, Format, LocalSwarm, loopback};
-use riverrun::{AddTorrent, EventKind, Net, Session, Settings, WebProxies, WebSeedState};
+use riverrun::{AddTorrent, EventKind, Net, Session, Settings, WebProxies, WebSeedState, WebSeedStatus};
 
 use super::web_seeds::{PIECE, add, error};
 use super::web_server::{Manner, WebServer};
@@ -63,7 +63,8 @@ async fn t9_a_web_seed_that_goes_silent_rests_and_is_asked_again() {
         let (torrent, _dir) = add(&session, &content, Format::V1, &[&server]).await;
         let begun = Instant::now();
         // As patient beyond that as with anything else.
-        let rests = || matches!(torrent.status().web_seeds[0].state, WebSeedState::Rests(_));
+        let is_resting = |seed: &WebSeedStatus| matches!(seed.state, WebSeedState::Rests(_));
+        let rests = || torrent.status().web_seeds.first().is_some_and(is_resting);
         until_within(SERVERS_PATIENCE + PATIENCE, "the web seed rests", rests).await;
         let status = torrent.status().web_seeds.remove(0);
         assert!(begun.elapsed() >= SERVERS_PATIENCE - Duration::from_secs(1), "{manner:?}: {:?}", begun.elapsed());
