@@ -15,7 +15,7 @@ import time
 
 from benchlib import plot, report, scenarios, torrents
 from benchlib.cases import ALL, CASES, GOALS, SCALE
-from benchlib.clients import CLIENTS, DEBIAN, OURS
+from benchlib.clients import BOUND, CLIENTS, DEBIAN, OURS
 from benchlib.measure import Proc
 from benchlib.tracker import Tracker
 
@@ -77,7 +77,8 @@ class Bench:
 def able(case, names):
     for client in CLIENTS:
         asked = client.name in names if names else not case.ours_only or client.name in OURS
-        if asked and client.available() and client.can(case.job):
+        bounded = case.bounded or client.name != BOUND
+        if asked and bounded and client.available() and client.can(case.job):
             yield client
 
 

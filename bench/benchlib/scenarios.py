@@ -268,7 +268,7 @@ def wan(bench, client, torrent, rep, delay_ms, loss, utp=False, mbit=500):
         wait(lambda: seeder.said("ready"), 60, "seeder", 0.02)
         addrs = [("10.99.0.2", 7001)]
         bench.tracker.peers = addrs
-        job = Job(torrent, bench.work_dir(), out=out, utp=utp, peers=addrs)
+        job = Job(torrent, bench.work_dir(), out=out, utp=utp)
         noise = Noise()
         p0 = sum(seeder.cpu()) + sum(link.emu.cpu())
         wire = Wire("lnkA")

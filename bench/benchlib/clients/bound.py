@@ -24,6 +24,6 @@ class Bound(Client):
 
     def seed(self, job):
         torrent = job.torrent
-        p = Proc([job.partner, "seed", f"10.77.0.1:{job.port}", torrent.infohash, str(torrent.piece_len), str(torrent.total), torrent.flat],
-                 job.log)
+        p = Proc([job.partner, "seed", f"10.77.0.1:{job.port}", torrent.infohash, str(torrent.piece_len), str(torrent.total), torrent.flat,
+                  "--mode", "writev"], job.log)
         return Session(p, ready=lambda: p.said("ready"))

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Instant;
 
 use riverrun::storage::check::{CheckError, Progress as Work};
@@ -30,25 +31,29 @@ pub(crate) fn watched<T: Send>(
     work: impl FnOnce(&Work) -> T + Send,
 ) -> T {
     let mut progress = Progress::of_one_document(env, general);
-    let state = Work::default();
-    let waiting = std::thread::current();
+    let state = &Work::default();
+    let (tell, told) = sync_channel(1);
     std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            let result = work(&state);
-            waiting.unpark();
-            result
-        });
-        let began = Instant::now();
-        while !worker.is_finished() {
-            let (done, total) = (state.done_bytes(), state.total_bytes());
-            // What is over in a moment needs no bar.
-            if began.elapsed() > Progress::TICK && total > 0 {
-                progress.show(env, &[view(what, done, total)], Instant::now());
+        let worker = scope.spawn(move || tell.send(work(state)));
+        loop {
+            // The result itself ends the wait: a thread is not over yet when it has told it.
+            match told.recv_timeout(Progress::TICK) {
+                Ok(result) => {
+                    progress.clear(env);
+                    return result;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let (done, total) = (state.done_bytes(), state.total_bytes());
+                    if total > 0 {
+                        progress.show(env, &[view(what, done, total)], Instant::now());
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            std::thread::park_timeout(Progress::TICK);
         }
         progress.clear(env);
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let panic = worker.join().expect_err("who goes without a word has panicked");
+        std::panic::resume_unwind(panic)
     })
 }
 
